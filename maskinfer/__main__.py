@@ -1,0 +1,6 @@
+"""``python -m maskinfer``."""
+
+from maskinfer.cli import main
+
+if __name__ == "__main__":
+    main()

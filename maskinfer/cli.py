@@ -1,0 +1,194 @@
+"""The command line: each command parses, calls one library function, and shows what came back.
+
+Imports of anything heavy lie inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from maskinfer import __version__
+from maskinfer.cli_options import JSONL_OPTION, PATH, Commands, end, engine_options, open_engine, train_extra
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="maskinfer")
+def main() -> None:
+    """Tell, for every face, whether it wears a mask.
+
+    \b
+    Examples:
+      maskinfer video entrance.mp4 -o annotated.mp4
+      maskinfer image photos/ -o annotated/ --jsonl results.jsonl
+      maskinfer stream --source 0
+      maskinfer doctor
+    """
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
+@JSONL_OPTION
+@engine_options
+def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **options: Any) -> None:
+    """Label the faces of images: files, folders (with sub-folders) and glob patterns.
+
+    \b
+    Examples:
+      maskinfer image team.jpg
+      maskinfer image photos/ -o annotated/
+      maskinfer image 'archive/**/*.png' --jsonl - | jq .faces
+    """
+    from maskinfer.console import in_order, progress_bar, show_summary
+    from maskinfer.engine.jobs import run_images
+    from maskinfer.engine.results import FrameResult
+
+    def on_result(result: FrameResult) -> None:
+        bar.advance()
+        if out_dir is None and jsonl is None:
+            click.echo(
+                f"{result.source}: " + (", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces")
+            )
+
+    with progress_bar("images", "images") as bar:
+        summary = run_images(
+            open_engine(options),
+            sources,
+            out_dir=out_dir,
+            jsonl=jsonl,
+            on_result=on_result,
+            on_total=bar.set_total,
+        )
+    show_summary(summary, "images", {"annotated": out_dir, "results": jsonl})
+    end(summary)
+
+
+@main.command()
+@click.argument("source", metavar="SRC")
+@click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
+@JSONL_OPTION
+@engine_options
+def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
+    """Turn a recorded video into an annotated one: same frames, times, size and sound.
+
+    \b
+    Examples:
+      maskinfer video entrance.mp4 -o annotated.mp4
+      maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --det-threshold 0.6
+    """
+    from maskinfer.console import progress_bar, show_summary
+    from maskinfer.engine.jobs import run_video
+
+    with progress_bar(Path(source).name, "frames") as bar:
+        summary = run_video(
+            open_engine(options), source, out, jsonl=jsonl, on_result=bar.advance, on_total=bar.set_total
+        )
+    show_summary(summary, "frames", {"annotated": out, "results": jsonl})
+    end(summary)
+
+
+@main.command()
+@click.option("--source", required=True, metavar="INDEX|FILE|URL", help="A camera's index, a video file, or a URL.")
+@click.option("--show/--no-show", default=True, show_default=True, help="In a window; q closes it.")
+@click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv.")
+@JSONL_OPTION
+@engine_options
+def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **options: Any) -> None:
+    """Watch a camera, a URL or a file until it ends, q is pressed in the window, or Ctrl-C.
+
+    \b
+    Examples:
+      maskinfer stream --source 0
+      maskinfer stream --source rtsp://camera.local/door --no-show --jsonl door.jsonl
+      maskinfer stream --source clip.mp4 --record annotated.mp4
+    """
+    from maskinfer.console import progress_bar, show_summary
+    from maskinfer.engine.jobs import run_stream
+
+    with progress_bar("stream", "frames") as bar:
+        summary = run_stream(open_engine(options), source, show=show, record=record, jsonl=jsonl, on_result=bar.advance)
+    show_summary(summary, "frames", {"recorded": record, "results": jsonl})
+    end(summary)
+
+
+@main.command()
+@click.option("--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml", help="How to train.")
+@click.option(
+    "--data",
+    "data",
+    type=PATH,
+    required=True,
+    multiple=True,
+    help="Folder of pictures; several may be given.",
+)
+@click.option("--out", type=PATH, required=True, help="Run folder: checkpoint, report, curves.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--seed", type=int, help="Instead of the recipe's.")
+def train(recipe: str, data: tuple[Path, ...], out: Path, epochs: int | None, seed: int | None) -> None:
+    """Train a classifier with PyTorch.
+
+    \b
+    Examples:
+      maskinfer train --recipe lecture --data seed/ --out runs/lecture
+      maskinfer train --recipe standard --data my-data/ --out runs/mine
+    """
+    with train_extra():
+        from maskinfer.training.train import train as run
+
+        summary = run(recipe, data, out, epochs=epochs, seed=seed)
+    click.echo(summary)
+
+
+@main.command()
+@click.argument("checkpoint", type=PATH)
+@click.argument("out", type=PATH)
+def export(checkpoint: Path, out: Path) -> None:
+    """Turn a trained checkpoint into an ONNX file that carries its contract.
+
+    \b
+    Example:
+      maskinfer export runs/lecture/checkpoint.pt lecture.onnx
+    """
+    with train_extra():
+        from maskinfer.export.classifier import export_classifier
+
+        summary = export_classifier(checkpoint, out)
+    click.echo(summary)
+
+
+@main.command()
+@click.option("--data", type=PATH, required=True, help="scenes.jsonl, or a folder that holds it.")
+@click.option("--json", "json_file", type=PATH, help="Write the figures there.")
+@click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
+@engine_options
+def evaluate(data: Path, json_file: Path | None, jsonl: str | None, **options: Any) -> None:
+    """Score detector and classifier together on annotated scenes.
+
+    \b
+    Examples:
+      maskinfer evaluate --data dev/
+      maskinfer evaluate --data dev/ --classifier lecture.onnx --json lecture.json
+    """
+    from maskinfer.console import progress_bar, show_scores
+    from maskinfer.training.evaluate import evaluate_scenes, write_json
+
+    with progress_bar("scenes", "scenes") as bar:
+        scores = evaluate_scenes(open_engine(options), data, jsonl=jsonl, on_result=bar.advance, on_total=bar.set_total)
+    show_scores(scores)
+    if json_file is not None:
+        write_json(scores, json_file)
+
+
+@main.command()
+def doctor() -> None:
+    """Check this machine and this installation, a line for each thing; non-zero when the default job would fail."""
+    from maskinfer.engine.doctor import diagnose
+
+    broken = False
+    for check in diagnose():
+        click.echo(f"{check.status:6s}  {check.name}: {check.detail}")
+        broken = broken or check.status == "broken"
+    click.get_current_context().exit(1 if broken else 0)

@@ -1,0 +1,110 @@
+"""What the commands share: the engine's options, and errors on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from maskinfer.engine.errors import MaskinferError, MissingExtraError
+
+if TYPE_CHECKING:
+    from maskinfer.engine.engine import Engine
+    from maskinfer.engine.jobs import JobSummary
+
+INTERRUPTED = 130
+_F = TypeVar("_F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+_TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "tomli"}
+
+
+class Commands(click.Group):
+    """A group whose commands end with one line and an exit code, whatever of ours is raised."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see ``click.Group.invoke``."""
+        try:
+            return super().invoke(ctx)
+        except MaskinferError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def _det_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Read ``640`` or ``640x384``."""
+    if value is None:
+        return None
+    try:
+        sides = [int(side) for side in value.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise click.BadParameter(f"{value!r} is not a size: expected 640 or 640x384 (width x height)")
+    return sides[0], sides[-1]
+
+
+_ENGINE_OPTIONS = (
+    click.option("--provider", default="auto", show_default=True, metavar="NAME",
+                 help="Execution provider: auto, cpu, cuda, openvino, ... One that is named is used, or it fails."),
+    click.option("--detector", default="retinaface", show_default=True, metavar="NAME|FILE",
+                 help="retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
+    click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
+                 help="What a detector file without a contract is; insightface's own are scrfd."),
+    click.option("--classifier", default="mobilenetv2-128", show_default=True, metavar="NAME|FILE",
+                 help="A shipped classifier, or an ONNX file with a contract."),
+    click.option("--det-threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                 help="Least score of a face; by default the detector's own."),
+    click.option("--det-size", callback=_det_size, metavar="PIXELS",
+                 help="Frames are scaled to fit into this, as 640 or 640x384; by default the detector's own."),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads of each model; by default all there are."),
+)  # fmt: skip
+
+
+def engine_options(command: _F) -> _F:
+    """Give a command the options that mean the same everywhere."""
+    for option in reversed(_ENGINE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_engine(options: dict[str, Any]) -> Engine:
+    """Open the engine that the options of ``engine_options`` ask for."""
+    from maskinfer.engine.engine import load
+
+    return load(
+        options["detector"],
+        options["classifier"],
+        provider=options["provider"],
+        threads=options["threads"],
+        detector_kind=options["detector_kind"],
+        det_threshold=options["det_threshold"],
+        det_size_wh=options["det_size"],
+    )
+
+
+@contextmanager
+def train_extra() -> Iterator[None]:
+    """Turn a missing package of the ``[train]`` extra into the error that names the extra."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").split(".")[0] in _TRAIN_PACKAGES:
+            raise MissingExtraError(str(error.name), "train") from error
+        raise
+
+
+JSONL_OPTION = click.option(
+    "--jsonl", metavar="FILE|-", help="Write a JSON object for each frame or image; - is standard output."
+)
+
+
+def end(summary: JobSummary) -> NoReturn:
+    """Leave the command with the exit code of what the job did."""
+    code = INTERRUPTED if summary.interrupted else 1 if summary.problems else 0
+    click.get_current_context().exit(code)

@@ -1,0 +1,196 @@
+"""Live sources: cameras by index, streams by URL; always the newest frame."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from maskinfer.engine.errors import SourceError
+from maskinfer.engine.pixels import SDR_VIDEO
+from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.source_name import is_url
+from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
+
+_TIME_BASE = Fraction(1, 90_000)
+_STOP_WAIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """An open live source; ``frames`` waits for each, and raises SourceError when the source is lost."""
+
+    name: str
+    frame_rate: Fraction | None
+    frames: Iterator[BGRFrame]
+
+
+def is_live(source: str) -> bool:
+    """Tell whether ``source`` is a camera's index, as "0", or a URL, rather than a file.
+
+    >>> is_live("0"), is_live("rtsp://10.0.0.7/ch1"), is_live("clip.mp4"), is_live("file:///clip.mp4")
+    (True, True, False, False)
+    """
+    return source.isdecimal() or (is_url(source) and not source.lower().startswith("file://"))
+
+
+class Camera:
+    """An open live source: iterate over it once to get the newest ``VideoFrame`` whenever one is asked for.
+
+    A thread reads all the time, so that what is asked for is never old; frames that nobody asked for in time
+    are dropped. Times are those at which frames arrived.
+
+    Attributes:
+        info: made from the first frame.
+
+    While iterating:
+        SourceError: the source was lost.
+    """
+
+    info: VideoInfo
+
+    def __init__(self, opening: AbstractContextManager[_Live]) -> None:
+        self._news = threading.Condition()
+        self._newest: tuple[float, BGRFrame] | None = None
+        self._dropped = 0
+        self._ended = False
+        self._error: BaseException | None = None
+        # The thread also opens and closes: nothing is closed under a driver that hangs while it reads.
+        self._thread = threading.Thread(target=self._read, args=(opening,), name="camera", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were replaced by a newer one before they were asked for."""
+        with self._news:
+            return self._dropped
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        start_s: float | None = None
+        index, last_pts = 0, -1
+        while (newest := self._take()) is not None:
+            arrived_s, bgr = newest
+            start_s = arrived_s if start_s is None else start_s
+            last_pts = max(last_pts + 1, round((arrived_s - start_s) / _TIME_BASE))
+            yield VideoFrame(index, float(last_pts * _TIME_BASE), last_pts, _TIME_BASE, None, bgr)
+            index += 1
+        if self._error is not None:
+            raise self._error
+
+    def wait_until_open(self) -> None:
+        """Wait for the first frame, which gives ``info``.
+
+        Raises:
+            SourceError: there is none.
+        """
+        with self._news:
+            self._wait()
+            if self._newest is None:
+                raise self._error or SourceError("the camera was stopped before its first frame")
+
+    def stop(self) -> None:
+        """Stop reading; a driver that hangs keeps its thread, but not its caller."""
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+        self._thread.join(_STOP_WAIT_S)
+
+    def _take(self) -> tuple[float, BGRFrame] | None:
+        with self._news:
+            self._wait()
+            newest, self._newest = self._newest, None
+            return newest
+
+    def _wait(self) -> None:
+        # With a timeout, because on Windows a wait without one does not let Ctrl-C through.
+        while self._newest is None and not self._ended:
+            self._news.wait(timeout=0.5)
+
+    def _read(self, opening: AbstractContextManager[_Live]) -> None:
+        error: BaseException | None = None
+        try:
+            with opening as live:
+                for bgr in live.frames:
+                    if not self._offer(live, bgr):
+                        return
+        except BaseException as raised:  # handed to the reader
+            error = raised
+        with self._news:
+            self._ended, self._error = True, error
+            self._news.notify_all()
+
+    def _offer(self, live: _Live, bgr: BGRFrame) -> bool:
+        with self._news:
+            if self._ended:
+                return False
+            if not hasattr(self, "info"):
+                height, width = bgr.shape[:2]
+                self.info = VideoInfo(live.name, (width, height), _TIME_BASE, live.frame_rate, colour=SDR_VIDEO)
+            self._dropped += self._newest is not None
+            self._newest = time.monotonic(), bgr
+            self._news.notify_all()
+            return True
+
+
+@contextmanager
+def open_camera(source: int | str) -> Iterator[Camera]:
+    """Open a camera by its index, or a live URL; reading stops when the block ends, at whatever frame.
+
+    Raises:
+        SourceError: there is no such camera, it is in use, or the URL does not answer.
+    """
+    is_index = isinstance(source, int) or source.isdecimal()
+    camera = Camera(_device(int(source)) if is_index else _stream(str(source)))
+    try:
+        camera.wait_until_open()
+        yield camera
+    finally:
+        camera.stop()
+
+
+@contextmanager
+def _stream(url: str) -> Iterator[_Live]:
+    with open_video(url) as video:
+        yield _Live(video.info.source, video.info.frame_rate, (frame.bgr for frame in video))
+
+
+@contextmanager
+def _device(index: int) -> Iterator[_Live]:
+    with _quiet_opencv():
+        capture = cv2.VideoCapture(index)
+    try:
+        if not capture.isOpened():
+            raise SourceError(
+                f"no camera at index {index}: check that it is plugged in and that no other program uses it"
+            )
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        frame_rate = Fraction(rate).limit_denominator(1001) if 1 <= rate < 1000 else None
+        yield _Live(f"camera {index}", frame_rate, _captured(capture, index))
+    finally:
+        capture.release()
+
+
+def _captured(capture: cv2.VideoCapture, index: int) -> Iterator[BGRFrame]:
+    while True:
+        arrived, bgr = capture.read()
+        if not arrived:
+            raise SourceError(f"camera {index} gives no more frames: check its cable")
+        yield np.asarray(bgr, dtype=np.uint8)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    # OpenCV tells of each backend that finds no camera; one line of ours says it.
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

@@ -1,0 +1,205 @@
+"""The contract: what a model file says of itself, as JSON under one key of its ONNX metadata.
+
+Nothing about a model is guessed from its graph's shape or its file's name. A classifier without a contract is
+refused; a detector without one is taken only when the user names its kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, cast
+
+from maskinfer.engine.errors import ContractError
+
+METADATA_KEY = "maskinfer.contract"
+CONTRACT_VERSION = 1
+
+DetectorKind = Literal["retinaface", "scrfd"]
+DETECTOR_KINDS: tuple[DetectorKind, ...] = ("retinaface", "scrfd")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How a batch of BGR uint8 pictures becomes the graph's input.
+
+    Attributes:
+        layout: ``NHWC`` or ``NCHW``.
+        dtype: ``uint8`` or ``float32``.
+        colour_order: ``BGR`` or ``RGB``.
+        mean: subtracted from each channel, in the colour order above, on the 0-255 scale.
+        std: each channel is divided by it after that. A graph that does its own preprocessing has mean 0 and
+            std 1 here, and takes uint8 BGR.
+    """
+
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    dtype: Literal["uint8", "float32"] = "uint8"
+    colour_order: Literal["BGR", "RGB"] = "BGR"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CropRule:
+    """How a face is cut from its frame for the classifier.
+
+    Attributes:
+        square: widen the shorter side of the detector's box to the longer one; otherwise the box is stretched.
+        margin: added on each of the four sides, as a fraction of the side's length.
+        border: what lies outside the frame: ``replicate`` repeats the edge pixels, ``black`` is black.
+    """
+
+    square: bool = True
+    margin: float = 0.15
+    border: Literal["replicate", "black"] = "replicate"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierContract:
+    """What a mask classifier says of itself.
+
+    Attributes:
+        labels: one for each column of the output, in its order.
+        size_wh: width and height of a crop in pixels.
+        output: ``probabilities`` (rows sum to 1) or ``logits`` (the engine applies softmax).
+        uncertain_below: a face whose best probability lies under this gets the label ``uncertain``; 0 is off.
+        training_data: names of the data sets, for the reader.
+        parity: largest absolute difference from the source model, as measured at export; None if not measured.
+        source_sha256: checksum of the weights that the graph was made of; empty if unknown.
+        metrics: figures measured on held-out data, for the reader.
+    """
+
+    name: str
+    version: str
+    licence: str
+    labels: tuple[str, ...]
+    size_wh: tuple[int, int]
+    input: InputSpec = field(default_factory=InputSpec)
+    crop: CropRule = field(default_factory=CropRule)
+    output: Literal["probabilities", "logits"] = "probabilities"
+    uncertain_below: float = 0.0
+    training_data: tuple[str, ...] = ()
+    parity: float | None = None
+    source_sha256: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorContract:
+    """What a face detector says of itself.
+
+    Attributes:
+        kind: how its outputs are decoded.
+        size_wh: frames are scaled to fit into this, keeping their aspect.
+        fixed_size: the graph takes this size only; otherwise any multiple of ``size_divisor``.
+        batch: the graph takes several frames of one size in a run.
+        strides: of the feature maps, in the order of the outputs.
+        anchors: side lengths of the square anchors of one cell in pixels, for each stride (RetinaFace).
+        anchors_per_cell: predictions of one cell (SCRFD).
+        variances: of centre and size in the box encoding (RetinaFace).
+        landmarks: five points are predicted.
+        det_threshold: least score of a face.
+        nms_threshold: of two boxes whose IoU is over this, the one with the lower score is dropped.
+    """
+
+    name: str
+    version: str
+    licence: str
+    kind: DetectorKind
+    size_wh: tuple[int, int] = (640, 640)
+    fixed_size: bool = False
+    batch: bool = True
+    size_divisor: int = 32
+    input: InputSpec = field(default_factory=InputSpec)
+    strides: tuple[int, ...] = (8, 16, 32)
+    anchors: tuple[tuple[float, ...], ...] = ()
+    anchors_per_cell: int = 2
+    variances: tuple[float, float] = (0.1, 0.2)
+    landmarks: bool = True
+    det_threshold: float = 0.5
+    nms_threshold: float = 0.4
+    training_data: tuple[str, ...] = ()
+    source_sha256: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Contract = ClassifierContract | DetectorContract
+_TASKS: dict[str, type[ClassifierContract] | type[DetectorContract]] = {
+    "classifier": ClassifierContract,
+    "detector": DetectorContract,
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "layout": ("NHWC", "NCHW"),
+    "dtype": ("uint8", "float32"),
+    "colour_order": ("BGR", "RGB"),
+    "border": ("replicate", "black"),
+    "output": ("probabilities", "logits"),
+    "kind": DETECTOR_KINDS,
+}
+_NESTED = {"input": InputSpec, "crop": CropRule}
+_T = TypeVar("_T")
+
+
+def to_json(contract: Contract) -> str:
+    """Return the contract as the JSON text that is stored under ``METADATA_KEY``."""
+    task = "classifier" if isinstance(contract, ClassifierContract) else "detector"
+    return json.dumps({"contract_version": CONTRACT_VERSION, "task": task, **asdict(contract)}, indent=1)
+
+
+def from_metadata(metadata: Mapping[str, str], file: str) -> Contract:
+    """Read the contract from an ONNX file's metadata.
+
+    Raises:
+        ContractError: there is none, it is of another version, or it is not well formed.
+    """
+    if METADATA_KEY not in metadata:
+        raise ContractError(
+            f"{file} carries no contract (metadata key {METADATA_KEY}): write one with "
+            "`maskinfer export` from a maskinfer checkpoint, or maskinfer.export.metadata.write_contract"
+        )
+    try:
+        data = json.loads(metadata[METADATA_KEY])
+        return _contract(data)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ContractError(f"the contract in {file} cannot be used: {error}") from error
+
+
+def _contract(data: dict[str, Any]) -> Contract:
+    version = data.pop("contract_version")
+    if version != CONTRACT_VERSION:
+        raise ValueError(f"it has version {version!r}, this maskinfer reads version {CONTRACT_VERSION}")
+    task = data.pop("task")
+    if task not in _TASKS:
+        raise ValueError(f"task is {task!r}, expected one of {', '.join(_TASKS)}")
+    contract = _build(_TASKS[task], data)
+    _check(contract)
+    return contract
+
+
+def _build(cls: type[_T], data: dict[str, Any]) -> _T:
+    known = {f.name for f in fields(cast(Any, cls))}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]!r}")
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}")
+        values[key] = _build(_NESTED[key], value) if key in _NESTED else _frozen(value)
+    return cls(**values)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _check(contract: Contract) -> None:
+    width, height = contract.size_wh
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        raise ValueError(f"size_wh is {contract.size_wh}, expected two positive whole numbers")
+    if isinstance(contract, ClassifierContract):
+        if len(set(contract.labels)) != len(contract.labels) or len(contract.labels) < 2:
+            raise ValueError(f"labels are {list(contract.labels)}, expected at least two different ones")
+    elif contract.kind == "retinaface" and len(contract.anchors) != len(contract.strides):
+        raise ValueError(f"{len(contract.anchors)} rows of anchors for {len(contract.strides)} strides")

@@ -1,0 +1,110 @@
+"""Every error that maskinfer raises on purpose, in one tree.
+
+::
+
+    MaskinferError                  (Exception)
+    ├── RequestError                (ValueError)         what was asked for cannot be done as asked
+    ├── MissingExtraError           (ImportError)        an optional dependency is not installed
+    ├── SourceError                 (OSError)            an image, video or camera cannot be read
+    │   ├── SourceNotFoundError     (FileNotFoundError)
+    │   └── TruncatedSourceError    (EOFError)           ended early; what came before was delivered
+    ├── OutputError                 (OSError)            a result cannot be written
+    ├── DisplayError                (RuntimeError)       no window can be opened
+    ├── ModelError                  (ValueError)         a file is no model that can be used here
+    │   ├── ModelNotFoundError      (FileNotFoundError)
+    │   └── ContractError           (ValueError)         the contract is missing, unreadable or broken
+    ├── ProviderError               (RuntimeError)       an execution provider is not active
+    └── ParityError                 (ArithmeticError)    an exported graph disagrees with its origin
+
+Each class is also a builtin's kind, so ``except OSError`` does what it says. A message is one line: what was
+wrong, what was expected, what to do. ``exit_code`` is what the command line ends with: 2 when the request was
+wrong and nothing was begun, 1 when a job failed.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ContractError",
+    "DisplayError",
+    "MaskinferError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelNotFoundError",
+    "OutputError",
+    "ParityError",
+    "ProviderError",
+    "RequestError",
+    "SourceError",
+    "SourceNotFoundError",
+    "TruncatedSourceError",
+]
+
+
+class MaskinferError(Exception):
+    """Base of every error that maskinfer raises on purpose."""
+
+    exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message on one line, also for kinds like OSError that would decorate it."""
+        return " ".join(str(self.args[0]).split()) if self.args else self.__class__.__name__
+
+
+class RequestError(MaskinferError, ValueError):
+    """What was asked for cannot be done as asked; nothing was begun."""
+
+    exit_code = 2
+
+
+class MissingExtraError(MaskinferError, ImportError):
+    """An optional dependency is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} is not installed: run  pip install 'maskinfer[{extra}]'")
+
+
+class SourceError(MaskinferError, OSError):
+    """An image, a video or a camera cannot be read."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """There is no such source."""
+
+    exit_code = 2
+
+
+class TruncatedSourceError(SourceError, EOFError):
+    """A source ended before its declared end; every frame before that was delivered."""
+
+
+class OutputError(MaskinferError, OSError):
+    """A result cannot be written."""
+
+
+class DisplayError(MaskinferError, RuntimeError):
+    """No window can be opened here."""
+
+
+class ModelError(MaskinferError, ValueError):
+    """A file is no model, or no model of the kind that was asked for."""
+
+    exit_code = 2
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no model of that name or path."""
+
+
+class ContractError(ModelError):
+    """The contract in a model's metadata is missing, unreadable, or does not fit the graph."""
+
+
+class ProviderError(MaskinferError, RuntimeError):
+    """An execution provider that was asked for is not active."""
+
+
+class ParityError(MaskinferError, ArithmeticError):
+    """An exported graph disagrees with the model it came from."""

@@ -1,0 +1,235 @@
+"""Whole jobs: images, a video, a stream. Each reports what was done, also when it ends early."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maskinfer.engine.camera import is_live, open_camera
+from maskinfer.engine.display import open_window
+from maskinfer.engine.draw import draw_result
+from maskinfer.engine.engine import BATCH_FRAMES, Engine
+from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.images import ImageFile, list_images, read_image, write_image
+from maskinfer.engine.jsonl import STDOUT, open_jsonl
+from maskinfer.engine.prefetch import batched, prefetch
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sources import SourceFrame, from_video
+from maskinfer.engine.video_reader import VideoFrame, open_video
+from maskinfer.engine.video_writer import open_writer
+
+# Frames that wait between two stages; enough to ride out an uneven one, 6 MB each at 1080p.
+QUEUE_BATCHES = 2
+
+OnResult = Callable[[FrameResult], None]
+Labelled = tuple[VideoFrame, FrameResult]
+
+
+def _ignore(result: FrameResult) -> None:
+    """Do nothing with a result."""
+
+
+@dataclass(slots=True)
+class JobSummary:
+    """What a job did.
+
+    Attributes:
+        frames: frames or images done.
+        faces: of each label, over all frames.
+        seconds: wall-clock time.
+        problems: one line for each thing that could not be done; empty when all went well.
+        interrupted: Ctrl-C ended it.
+    """
+
+    frames: int = 0
+    faces: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    _started: float = field(default_factory=time.perf_counter)
+
+    def add(self, result: FrameResult) -> None:
+        """Count a result."""
+        self.frames += 1
+        self.faces.update(result.counts())
+        self.seconds = time.perf_counter() - self._started
+
+
+def run_images(
+    engine: Engine,
+    sources: Sequence[str],
+    *,
+    out_dir: Path | None = None,
+    jsonl: str | None = None,
+    on_result: OnResult = _ignore,
+    on_total: Callable[[int], None] = lambda total: None,
+) -> JobSummary:
+    """Label the faces of images.
+
+    Args:
+        engine: finds and labels.
+        sources: files, folders and glob patterns.
+        out_dir: where annotated copies go, under their names below the folder that was named.
+        jsonl: file for the results, or ``-``.
+        on_result: called after each image.
+        on_total: called once, with the number of images.
+
+    Returns:
+        The summary; an image that cannot be read is among its problems, and the others are done.
+
+    Raises:
+        SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output.
+        OutputError: an output cannot be written.
+    """
+    images = list_images(sources)
+    if out_dir is not None:
+        _check_outputs(images, out_dir)
+    summary = JobSummary()
+    on_total(len(images))
+    with open_jsonl(jsonl) as write:
+        for image in images:
+            try:
+                frame = SourceFrame(str(image.path), 0, 0.0, read_image(image.path))
+            except SourceError as error:
+                summary.problems.append(str(error))
+                continue
+            result = engine.infer([frame])[0]
+            write(result)
+            if out_dir is not None:
+                _write_annotated(out_dir / image.relative, frame, result)
+            summary.add(result)
+            on_result(result)
+    return summary
+
+
+def _check_outputs(images: Sequence[ImageFile], out_dir: Path) -> None:
+    inputs = {image.path.resolve() for image in images}
+    outputs: dict[Path, Path] = {}
+    for image in images:
+        target = (out_dir / image.relative).resolve()
+        if target in inputs:
+            raise RequestError(f"{target} is an input and would be overwritten: choose another folder than {out_dir}")
+        if target in outputs:
+            raise RequestError(f"{image.path} and {outputs[target]} would both be written to {target}")
+        outputs[target] = image.path
+
+
+def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
+    draw_result(frame.bgr, result)
+    write_image(path, frame.bgr)
+
+
+def run_video(
+    engine: Engine,
+    source: str,
+    out: Path,
+    *,
+    jsonl: str | None = None,
+    on_result: OnResult = _ignore,
+    on_total: Callable[[int | None], None] = lambda total: None,
+) -> JobSummary:
+    """Turn a recorded video into an annotated one; reading, inference and writing overlap.
+
+    Args:
+        engine: finds and labels.
+        source: the video.
+        out: .mp4, .mov or .mkv; appears when it is whole.
+        jsonl: file for the results, or ``-``.
+        on_result: called after each frame that was written.
+        on_total: called once, with the number of frames if the source declares it.
+
+    Returns:
+        The summary; if the source ends early or is broken in the middle, that is among its problems, and what
+        could be read was written.
+
+    Raises:
+        SourceError: the source cannot be opened. RequestError: the output is the input, or has an unknown format.
+        OutputError: an output cannot be written.
+    """
+    summary = JobSummary()
+    with ExitStack() as stack:
+        video = stack.enter_context(open_video(source))
+        writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
+        write_jsonl = stack.enter_context(open_jsonl(jsonl))
+        on_total(video.info.frame_count)
+        frames = stack.enter_context(prefetch(batched(video, BATCH_FRAMES), QUEUE_BATCHES))
+        labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source), QUEUE_BATCHES))
+        try:
+            for batch in labelled:
+                for frame, result in batch:
+                    draw_result(frame.bgr, result)
+                    writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+                    write_jsonl(result)
+                    summary.add(result)
+                    on_result(result)
+        except SourceError as error:
+            if not summary.frames:
+                raise
+            summary.problems.append(str(error))
+    return summary
+
+
+def _label(engine: Engine, batches: Iterator[list[VideoFrame]], source: str) -> Iterator[list[Labelled]]:
+    for batch in batches:
+        results = engine.infer([from_video(source, frame) for frame in batch])
+        yield list(zip(batch, results, strict=True))
+
+
+def run_stream(
+    engine: Engine,
+    source: str,
+    *,
+    show: bool = False,
+    record: Path | None = None,
+    jsonl: str | None = None,
+    on_result: OnResult = _ignore,
+) -> JobSummary:
+    """Watch a camera, a URL or a file, frame by frame, until it ends, the window is closed, or Ctrl-C.
+
+    Args:
+        engine: finds and labels.
+        source: a camera's index, a URL, or a video file.
+        show: in a window; q or Esc closes it.
+        record: annotated video; appears when it is whole.
+        jsonl: file for the results, written line by line, or ``-``.
+        on_result: called after each frame.
+
+    Returns:
+        The summary; a source that is lost is among its problems.
+
+    Raises:
+        SourceError: the source cannot be opened. DisplayError: no window can be opened. OutputError.
+    """
+    summary = JobSummary()
+    with ExitStack() as stack:
+        window = stack.enter_context(open_window("maskinfer")) if show else None
+        video = stack.enter_context(open_camera(source) if is_live(source) else open_video(source))
+        writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
+        write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
+        try:
+            for frame in video:
+                result = engine.infer([from_video(video.info.source, frame)])[0]
+                write_jsonl(result)
+                if writer is not None or window is not None:
+                    draw_result(frame.bgr, result)
+                if writer is not None:
+                    writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+                summary.add(result)
+                on_result(result)
+                if window is not None and not window.show(frame.bgr):
+                    break
+        except KeyboardInterrupt:
+            summary.interrupted = True
+        except SourceError as error:
+            if not summary.frames:
+                raise
+            summary.problems.append(str(error))
+    return summary

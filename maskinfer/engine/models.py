@@ -1,0 +1,97 @@
+"""Model files by name or path, and the contract that each carries."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskinfer.engine.errors import MissingExtraError, ModelError, ModelNotFoundError, RequestError
+
+MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
+INSIGHTFACE_PREFIX = "insightface:"
+# The detector's file in each of insightface's packs; all are SCRFD, for non-commercial research only.
+INSIGHTFACE_PACKS = {
+    "buffalo_l": "det_10g.onnx",
+    "buffalo_m": "det_2.5g.onnx",
+    "buffalo_s": "det_500m.onnx",
+    "buffalo_sc": "det_500m.onnx",
+    "antelopev2": "scrfd_10g_bnkps.onnx",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedModel:
+    """A model file that lies in the package.
+
+    Attributes:
+        file: its name in ``MODELS_DIR``.
+        task: ``detector`` or ``classifier``.
+        sha256: of the file's bytes.
+        about: one line for the reader.
+    """
+
+    file: str
+    task: str
+    sha256: str
+    about: str
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def find_model(name: str, task: str) -> Path:
+    """Return the file of a model.
+
+    Args:
+        name: a shipped model's name, ``insightface:PACK`` for a detector, or the path of an ONNX file.
+        task: ``detector`` or ``classifier``.
+
+    Raises:
+        ModelNotFoundError: there is no such name and no such file.
+        MissingExtraError: an insightface pack is wanted that is not on this machine.
+    """
+    shipped = {key: model for key, model in SHIPPED.items() if model.task == task}
+    if name in shipped:
+        return MODELS_DIR / shipped[name].file
+    if task == "detector" and name.startswith(INSIGHTFACE_PREFIX):
+        return _insightface_detector(name.removeprefix(INSIGHTFACE_PREFIX))
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{name} is a folder, expected an ONNX file")
+    also = f", {INSIGHTFACE_PREFIX}PACK" if task == "detector" else ""
+    raise ModelNotFoundError(f"no {task} {name!r}: choose {', '.join(sorted(shipped))}{also}, or an ONNX file")
+
+
+def _insightface_detector(pack: str) -> Path:
+    if pack not in INSIGHTFACE_PACKS:
+        raise RequestError(f"unknown insightface pack {pack!r}: choose {', '.join(sorted(INSIGHTFACE_PACKS))}")
+    folder = Path("~/.insightface/models").expanduser() / pack
+    if not (folder / INSIGHTFACE_PACKS[pack]).is_file():
+        _download_pack(pack)
+    return folder / INSIGHTFACE_PACKS[pack]
+
+
+def _download_pack(pack: str) -> None:
+    try:
+        from insightface.utils.storage import ensure_available
+    except ImportError as error:
+        raise MissingExtraError(f"the pack {pack} is not on this machine, and insightface", "insightface") from error
+    try:
+        ensure_available("models", pack)
+    except Exception as error:  # whatever its HTTP client raises
+        raise ModelNotFoundError(f"insightface could not fetch the pack {pack}: {error}") from error
+
+
+SHIPPED: dict[str, ShippedModel] = {
+    "retinaface": ShippedModel(
+        "retinaface-mnet025.onnx",
+        "detector",
+        "df2d69c8d1858974d88529d72513b86395b6080da78f8d15519496f218ac4f22",
+        "RetinaFace, MobileNetV1-0.25 backbone, five landmarks",
+    ),
+}

@@ -1,0 +1,162 @@
+"""Execution providers and sessions: what was asked for is active, or it is an error."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+AUTO = "auto"
+CPU = "CPUExecutionProvider"
+# TensorRT builds an engine for minutes and OpenVINO may round to bf16: both want to be asked for by name.
+AUTO_ORDER = (
+    "CUDAExecutionProvider",
+    "MIGraphXExecutionProvider",
+    "ROCMExecutionProvider",
+    "CoreMLExecutionProvider",
+    "DmlExecutionProvider",
+    CPU,
+)
+_SUFFIX = "ExecutionProvider"
+_ALIASES = {"directml": "dml", "trt": "tensorrt"}
+_HINTS = {
+    "cuda": "run  pip install 'maskinfer[gpu]'  in an environment without plain onnxruntime, with a CUDA driver",
+    "openvino": "run  pip install onnxruntime-openvino  in an environment without plain onnxruntime",
+}
+
+
+def import_onnxruntime() -> Any:
+    """Return the onnxruntime module.
+
+    Raises:
+        MissingExtraError: neither onnxruntime nor onnxruntime-gpu is installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "cpu") from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # What is left of the folder after one of the two packages was removed beside the other.
+        raise MissingExtraError("a working onnxruntime", "cpu")
+    return onnxruntime
+
+
+def short_name(provider: str) -> str:
+    """Return the name that a user types: ``CUDAExecutionProvider`` -> ``cuda``."""
+    return provider.removesuffix(_SUFFIX).lower()
+
+
+def resolve_provider(name: str) -> str:
+    """Return onnxruntime's own name of a provider that this build of onnxruntime has.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``openvino`` ..., in any case, or onnxruntime's own name. Not ``auto``.
+
+    Raises:
+        RequestError: no onnxruntime knows that provider.
+        ProviderError: onnxruntime knows it, but the installed build does not have it.
+    """
+    ort = import_onnxruntime()
+    known = {short_name(p): p for p in ort.get_all_providers()}
+    key = short_name(name)
+    key = _ALIASES.get(key, key)
+    if key not in known:
+        raise RequestError(f"unknown provider {name!r}: choose auto, {', '.join(sorted(known))}")
+    if known[key] not in ort.get_available_providers():
+        hint = _HINTS.get(key, "install a build of onnxruntime that has it")
+        present = ", ".join(short_name(p) for p in ort.get_available_providers())
+        raise ProviderError(
+            f"provider {key} is not in the installed onnxruntime {ort.__version__} (it has {present}): {hint}"
+        )
+    return str(known[key])
+
+
+def available_threads() -> int:
+    """Return how many threads this process may keep busy: its CPU affinity, cut by the container's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cpus, math.ceil(quota)) if quota else cpus)
+
+
+def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return the CPU quota in cores, from control groups version 2 or 1; None when there is none."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    if quota.strip() in ("max", "-1"):
+        return None
+    return int(quota) / int(period)
+
+
+def create_session(model: Path, *, provider: str = AUTO, threads: int | None = None) -> ort.InferenceSession:
+    """Open a model on a provider and prove that the provider is active.
+
+    Args:
+        model: an ONNX file.
+        provider: see ``resolve_provider``; ``auto`` takes the best one that becomes active.
+        threads: of the CPU for this session; None for ``available_threads()``.
+
+    Raises:
+        RequestError, ProviderError: as ``resolve_provider``, or the provider did not become active.
+        ModelError: the file cannot be loaded.
+    """
+    threads = available_threads() if threads is None else threads
+    if threads < 1:
+        raise RequestError(f"threads is {threads}, expected at least 1")
+    if provider.lower() != AUTO:
+        return _open(model, resolve_provider(provider), threads)
+    present = import_onnxruntime().get_available_providers()
+    for candidate in (p for p in AUTO_ORDER if p in present and p != CPU):
+        try:
+            return _open(model, candidate, threads)
+        except ProviderError:
+            continue
+    return _open(model, CPU, threads)
+
+
+def _open(model: Path, provider: str, threads: int) -> ort.InferenceSession:
+    ort = import_onnxruntime()
+    if provider == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
+        # Finds the CUDA and cuDNN wheels of pip, which the loader does not search by itself.
+        ort.preload_dlls()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    wanted: list[Any] = [(provider, _provider_options(provider, threads))]
+    if provider != CPU:
+        wanted.append(CPU)  # for the nodes that the provider does not implement
+    try:
+        session = ort.InferenceSession(str(model), options, providers=wanted)
+    except Exception as error:  # onnxruntime's own exceptions have no common base but this
+        if provider == CPU:
+            raise ModelError(f"{model} cannot be loaded as an ONNX model: {error}") from error
+        raise ProviderError(f"provider {short_name(provider)} failed to load {model}: {error}") from error
+    if session.get_providers()[0] != provider:
+        active = ", ".join(short_name(p) for p in session.get_providers())
+        hint = _HINTS.get(short_name(provider), "see onnxruntime's requirements for it")
+        raise ProviderError(
+            f"provider {short_name(provider)} was asked for but is not active (active: {active}); "
+            f"its libraries or its device are missing: {hint}"
+        )
+    session.disable_fallback()
+    return session
+
+
+def _provider_options(provider: str, threads: int) -> dict[str, str]:
+    if provider == "OpenVINOExecutionProvider":
+        return {"device_type": "CPU", "num_of_threads": str(threads)}
+    if provider == "CUDAExecutionProvider":
+        return {"cudnn_conv_algo_search": "HEURISTIC"}
+    return {}

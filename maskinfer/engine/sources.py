@@ -1,0 +1,56 @@
+"""Anything that frames come from, behind one function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskinfer.engine.camera import is_live, open_camera
+from maskinfer.engine.images import IMAGE_SUFFIXES, list_images, read_image
+from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.video_reader import VideoFrame, open_video
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """A frame and where it came from.
+
+    Attributes:
+        source: as the user named it, without passwords.
+        index: of the frame in its source, from 0.
+        time_s: presentation time in seconds from the source's first frame; 0 for an image.
+        bgr: uint8 (height, width, 3), upright.
+    """
+
+    source: str
+    index: int
+    time_s: float
+    bgr: BGRFrame
+
+
+def from_video(source: str, frame: VideoFrame) -> SourceFrame:
+    """Return a video's frame as a source's frame; the pixels are shared."""
+    return SourceFrame(source, frame.index, frame.time_s, frame.bgr)
+
+
+@contextmanager
+def open_source(source: str | Path) -> Iterator[Iterator[SourceFrame]]:
+    """Open an image, a folder of images, a video file, a URL or a camera by its index.
+
+    Raises:
+        SourceError: it cannot be opened; while iterating: it cannot be read (on).
+    """
+    name = str(source)
+    path = Path(name)
+    if not is_live(name) and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES):
+        yield _images(name)
+        return
+    with open_camera(name) if is_live(name) else open_video(name) as video:
+        yield (from_video(video.info.source, frame) for frame in video)
+
+
+def _images(source: str) -> Iterator[SourceFrame]:
+    for index, image in enumerate(list_images([source])):
+        yield SourceFrame(str(image.path), index, 0.0, read_image(image.path))

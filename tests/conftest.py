@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.results import LABELS, BGRFrame
+from tests.graphs import save_colour_classifier
+
+# Development data and research-only models, which a user does not have.
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def shared(*parts: str) -> Path:
+    """Return a file of the development data, or skip the test."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"the development data ({'/'.join(parts)}) is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def portrait() -> BGRFrame:
+    """The public-domain portrait that scikit-image ships: 512 x 512, one bare face, BGR."""
+    data = pytest.importorskip("skimage.data")
+    return np.ascontiguousarray(data.astronaut()[..., ::-1])
+
+
+@pytest.fixture
+def portrait_jpg(portrait: BGRFrame, tmp_path: Path) -> Path:
+    path = tmp_path / "portrait.jpg"
+    cv2.imwrite(str(path), portrait)
+    return path
+
+
+@pytest.fixture(scope="session")
+def colour_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of three labels whose probabilities follow from a crop's mean blue, green and red."""
+    return save_colour_classifier(tmp_path_factory.mktemp("models") / "colour.onnx", CONTRACT)
+
+
+CONTRACT = ClassifierContract(name="colour", version="1", licence="MIT", labels=LABELS, size_wh=(16, 16))
+
+SaveClassifier = Callable[..., Path]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from maskinfer.engine.contract import (
+    METADATA_KEY,
+    ClassifierContract,
+    Contract,
+    CropRule,
+    DetectorContract,
+    InputSpec,
+    from_metadata,
+    to_json,
+)
+from maskinfer.engine.errors import ContractError
+
+CLASSIFIER = ClassifierContract(
+    name="c",
+    version="1",
+    licence="MIT",
+    labels=("with_mask", "without_mask"),
+    size_wh=(96, 112),
+    input=InputSpec("NCHW", "float32", "RGB", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
+    crop=CropRule(square=False, margin=0.0, border="black"),
+    metrics={"accuracy": 0.9},
+)
+DETECTOR = DetectorContract(
+    name="d", version="2", licence="MIT", kind="retinaface", anchors=((16.0,), (32.0,), (64.0,)), metrics={}
+)
+
+
+@pytest.mark.parametrize("contract", [CLASSIFIER, DETECTOR, replace(DETECTOR, kind="scrfd", fixed_size=True)])
+def test_a_contract_survives_the_metadata(contract: Contract) -> None:
+    assert from_metadata({METADATA_KEY: to_json(contract)}, "x.onnx") == contract
+
+
+def test_a_missing_contract_says_how_to_add_one() -> None:
+    with pytest.raises(ContractError, match=r"x\.onnx carries no contract.*maskinfer export"):
+        from_metadata({}, "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"contract_version": 99}, "version 99, this maskinfer reads version 1"),
+        ({"task": "segmenter"}, "task is 'segmenter'"),
+        ({"surprise": 1}, "unknown field 'surprise'"),
+        ({"labels": ["with_mask"]}, "at least two different"),
+        ({"labels": ["with_mask", "with_mask"]}, "at least two different"),
+        ({"size_wh": [0, 96]}, "two positive whole numbers"),
+        ({"output": "votes"}, "output is 'votes', expected one of probabilities, logits"),
+        ({"input": {"layout": "CHWN"}}, "layout is 'CHWN'"),
+        ({"crop": {"shape": "round"}}, "unknown field 'shape'"),
+    ],
+)
+def test_a_broken_contract_is_named(change: dict[str, object], message: str) -> None:
+    broken = json.dumps({**json.loads(to_json(CLASSIFIER)), **change})
+    with pytest.raises(ContractError, match=message):
+        from_metadata({METADATA_KEY: broken}, "x.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"contract_version": 1, "task": "classifier"}'])
+def test_what_is_no_contract_is_refused(text: str) -> None:
+    with pytest.raises(ContractError, match=r"the contract in x\.onnx cannot be used"):
+        from_metadata({METADATA_KEY: text}, "x.onnx")
+
+
+def test_anchors_must_fit_the_strides() -> None:
+    broken = to_json(replace(DETECTOR, anchors=((16.0,),)))
+    with pytest.raises(ContractError, match="1 rows of anchors for 3 strides"):
+        from_metadata({METADATA_KEY: broken}, "x.onnx")

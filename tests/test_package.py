@@ -1,0 +1,75 @@
+"""What an installed maskinfer brings, and what it does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import maskinfer
+from maskinfer.engine.models import MODELS_DIR, SHIPPED, sha256_of
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "av", "sklearn", "matplotlib")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_importing_maskinfer_imports_nothing_heavy() -> None:
+    code = f"import sys, maskinfer, maskinfer.cli; print([m for m in {HEAVY} if m in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+def test_no_torch_or_onnx_is_reachable_from_the_engine() -> None:
+    """Every module of the engine, imported where torch and onnx cannot be."""
+    modules = sorted(f"maskinfer.engine.{file.stem}" for file in (ROOT / "maskinfer/engine").glob("*.py"))
+    code = (
+        "import sys, importlib\n"
+        "for name in ('torch', 'torchvision', 'onnx', 'sklearn', 'matplotlib'): sys.modules[name] = None\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "import maskinfer; maskinfer.load(); print('loaded')"
+    )
+    assert run_python(code) == "loaded"
+
+
+def test_public_names() -> None:
+    assert all(getattr(maskinfer, name) is not None for name in maskinfer.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = maskinfer.nothing
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_shipped_models_are_the_registered_ones(name: str) -> None:
+    assert sha256_of(MODELS_DIR / SHIPPED[name].file) == SHIPPED[name].sha256
+
+
+def test_imports_run_one_way() -> None:
+    """cli -> training, export -> engine."""
+    wrong = [
+        f"{file.name}: {line.strip()}"
+        for file in (ROOT / "maskinfer/engine").glob("*.py")
+        for line in file.read_text().splitlines()
+        if line.strip().startswith(("from maskinfer", "import maskinfer"))
+        and any(
+            room in line for room in ("maskinfer.cli", "maskinfer.console", "maskinfer.training", "maskinfer.export")
+        )
+    ]
+    assert wrong == []
+
+
+def test_the_wheel_holds_models_schema_and_types(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {f"maskinfer/models/{model.file}" for model in SHIPPED.values()}
+    assert wanted | {"maskinfer/schemas/frame_result.schema.json", "maskinfer/py.typed"} <= names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    assert wheel.stat().st_size < 20e6

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import onnxruntime as ort
+import pytest
+
+from maskinfer.engine import providers
+from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
+from maskinfer.engine.providers import available_threads, create_session, resolve_provider, short_name
+
+
+@pytest.mark.parametrize("name", ["cpu", "CPU", "CPUExecutionProvider"])
+def test_a_provider_by_any_of_its_names(name: str) -> None:
+    assert resolve_provider(name) == "CPUExecutionProvider"
+
+
+def test_short_names() -> None:
+    assert short_name("CUDAExecutionProvider") == "cuda"
+
+
+def test_an_unknown_provider_lists_the_known() -> None:
+    with pytest.raises(RequestError, match=r"unknown provider 'gpu': choose auto, .*cpu.*cuda"):
+        resolve_provider("gpu")
+
+
+def absent_provider() -> str:
+    absent = [
+        p for p in ("CUDAExecutionProvider", "OpenVINOExecutionProvider") if p not in ort.get_available_providers()
+    ]
+    if not absent:
+        pytest.skip("this onnxruntime has every provider that could be absent")
+    return short_name(absent[0])
+
+
+def test_a_provider_that_is_not_there_is_an_error(colour_classifier: Path) -> None:
+    with pytest.raises(ProviderError, match=r"is not in the installed onnxruntime .* pip install"):
+        create_session(colour_classifier, provider=absent_provider())
+
+
+def test_auto_is_active(colour_classifier: Path) -> None:
+    session = create_session(colour_classifier)
+    assert session.get_providers()[0] in ort.get_available_providers()
+
+
+def test_a_provider_that_stays_inactive_is_an_error(colour_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that lists CUDA on a machine without it: onnxruntime itself would go on with the CPU."""
+    present = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: present)
+    if "CUDAExecutionProvider" in create_session(colour_classifier).get_providers():
+        pytest.skip("CUDA is active on this machine")
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(ProviderError):
+        create_session(colour_classifier, provider="cuda")
+
+
+def test_threads_are_set(colour_classifier: Path) -> None:
+    options = create_session(colour_classifier, threads=3).get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    default = create_session(colour_classifier).get_session_options()
+    assert default.intra_op_num_threads == available_threads()
+
+
+def test_no_threads_is_a_wrong_request(colour_classifier: Path) -> None:
+    with pytest.raises(RequestError, match="threads is 0"):
+        create_session(colour_classifier, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_the_containers_quota(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert providers._cgroup_quota(tmp_path) == quota
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_text("hello")
+    with pytest.raises(ModelError, match=r"x\.onnx cannot be loaded as an ONNX model"):
+        create_session(tmp_path / "x.onnx", provider="cpu")
+
+
+def test_without_onnxruntime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'maskinfer\[cpu\]'"):
+        providers.import_onnxruntime()
