@@ -106,5 +106,5 @@ JSONL_OPTION = click.option(
 
 def end(summary: JobSummary) -> NoReturn:
     """Leave the command with the exit code of what the job did."""
-    code = INTERRUPTED if summary.interrupted else 1 if summary.problems else 0
+    code = 128 + summary.signal if summary.signal else 1 if summary.problems else 0
     click.get_current_context().exit(code)

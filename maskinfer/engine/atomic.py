@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,9 +28,10 @@ def whole_file(path: Path) -> Iterator[Path]:
             full inside the block.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
+    mode = _mode(target)
+    if stat.S_ISDIR(mode):
         raise OutputError(f"cannot write {path}: it is a folder; name a file")
-    if target.exists() and not target.is_file():
+    if mode and not stat.S_ISREG(mode):
         yield target
         return
     part = _new_part(path, target)
@@ -38,13 +40,20 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(target)
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
-        ours = error.filename == os.fspath(part) or error.errno in _OUT_OF_SPACE
+        ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
         if isinstance(error, MaskinferError) or not ours:
             raise
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _mode(target: Path) -> int:
+    try:
+        return target.stat().st_mode
+    except OSError:  # not there, or not to be had: writing will tell
+        return 0
 
 
 def _new_part(path: Path, target: Path) -> Path:

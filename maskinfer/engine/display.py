@@ -18,7 +18,7 @@ _MAX_WIDTH, _MAX_HEIGHT = 1280, 720
 _ESC = 27
 _PROBE_S = 30
 _PROBE = "import cv2; cv2.namedWindow('probe', cv2.WINDOW_NORMAL); cv2.destroyAllWindows()"
-_WITHOUT = "leave out --show, or give --no-show"
+_WITHOUT = "give --no-show to do without"
 
 
 class Window:
@@ -27,6 +27,7 @@ class Window:
     def __init__(self, title: str) -> None:
         self._title = title
         self._shown = False
+        self._closed = False
 
     def show(self, bgr: BGRFrame) -> bool:
         """Show a uint8 (height, width, 3) frame; return False once q or Esc was pressed or the window closed.
@@ -34,16 +35,25 @@ class Window:
         Raises:
             DisplayError: the display was lost.
         """
+        self._closed = self._closed or (self._shown and self._is_gone())
+        if self._closed:
+            return False
         try:
-            if self._shown and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-                return False
             if not self._shown:
                 self._fit(bgr)
             cv2.imshow(self._title, bgr)
-            self._shown = True
-            return cv2.waitKey(1) & 0xFF not in (ord("q"), ord("Q"), _ESC)
+            key = cv2.waitKey(1) & 0xFF
         except cv2.error as error:
             raise DisplayError(f"the window cannot be drawn to: {error.err}; {_WITHOUT}") from error
+        self._shown = True
+        self._closed = key in (ord("q"), ord("Q"), _ESC)
+        return not self._closed
+
+    def _is_gone(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error:
+            return True
 
     def _fit(self, bgr: BGRFrame) -> None:
         height, width = bgr.shape[:2]
@@ -59,6 +69,8 @@ def open_window(title: str) -> Iterator[Window]:
         DisplayError: there is no display, or this OpenCV was built without windows.
     """
     _check_opencv()
+    # OpenCV's Qt complains at length about fonts that only its toolbars would need.
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
     _check_display()
     try:
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
@@ -76,7 +88,7 @@ def _check_opencv() -> None:
     if toolkit is not None and toolkit[1] == "NONE":
         raise DisplayError(
             "no window can be opened: this OpenCV is headless; run "
-            f"pip uninstall opencv-python-headless && pip install --force-reinstall opencv-python, or {_WITHOUT}"
+            f"pip uninstall opencv-python-headless && pip install --force-reinstall opencv-python; or {_WITHOUT}"
         )
 
 

@@ -15,6 +15,7 @@ from maskinfer.engine.draw import draw_result
 from maskinfer.engine.engine import BATCH_FRAMES, Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.images import ImageFile, list_images, read_image, write_image
+from maskinfer.engine.interrupt import stop_wish
 from maskinfer.engine.jsonl import STDOUT, open_jsonl
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
@@ -42,14 +43,14 @@ class JobSummary:
         faces: of each label, over all frames.
         seconds: wall-clock time.
         problems: one line for each thing that could not be done; empty when all went well.
-        interrupted: Ctrl-C ended it.
+        signal: number of the signal that ended it, SIGINT or SIGTERM; 0 when none did.
     """
 
     frames: int = 0
     faces: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
-    interrupted: bool = False
+    signal: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: FrameResult) -> None:
@@ -156,6 +157,7 @@ def run_video(
     """
     summary = JobSummary()
     with ExitStack() as stack:
+        stopped = stack.enter_context(stop_wish())
         video = stack.enter_context(open_video(source))
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
         write_jsonl = stack.enter_context(open_jsonl(jsonl))
@@ -170,10 +172,13 @@ def run_video(
                     write_jsonl(result)
                     summary.add(result)
                     on_result(result)
+                if stopped():
+                    break
         except SourceError as error:
             if not summary.frames:
                 raise
             summary.problems.append(str(error))
+        summary.signal = stopped()
     return summary
 
 
@@ -192,7 +197,7 @@ def run_stream(
     jsonl: str | None = None,
     on_result: OnResult = _ignore,
 ) -> JobSummary:
-    """Watch a camera, a URL or a file, frame by frame, until it ends, the window is closed, or Ctrl-C.
+    """Watch a camera, a URL or a file, frame by frame, until it ends, the window is closed, or a signal.
 
     Args:
         engine: finds and labels.
@@ -210,6 +215,7 @@ def run_stream(
     """
     summary = JobSummary()
     with ExitStack() as stack:
+        stopped = stack.enter_context(stop_wish())
         window = stack.enter_context(open_window("maskinfer")) if show else None
         video = stack.enter_context(open_camera(source) if is_live(source) else open_video(source))
         writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
@@ -224,12 +230,11 @@ def run_stream(
                     writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
                 summary.add(result)
                 on_result(result)
-                if window is not None and not window.show(frame.bgr):
+                if stopped() or (window is not None and not window.show(frame.bgr)):
                     break
-        except KeyboardInterrupt:
-            summary.interrupted = True
         except SourceError as error:
             if not summary.frames:
                 raise
             summary.problems.append(str(error))
+        summary.signal = stopped()
     return summary

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from maskinfer.engine.results import BGRFrame
 
@@ -93,7 +93,7 @@ def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
-    entries = np.frombuffer(bytes(data), dtype=np.int32)
+    entries = np.frombuffer(cast(bytes, data), dtype=np.int32)
     return int(entries[0]), int(entries[1]), int(entries[3]), int(entries[4])
 
 
@@ -107,11 +107,11 @@ def upright(bgr: BGRFrame, matrix: DisplayMatrix | None) -> BGRFrame:
     if matrix is None:
         return bgr
     a, b, c, d = matrix
-    turned: NDArray[np.uint8] = cv2.transpose(bgr) if is_transposed(matrix) else bgr  # type: ignore[assignment]
+    turned = np.asarray(cv2.transpose(bgr), np.uint8) if is_transposed(matrix) else bgr
     mirror_x, mirror_y = (c < 0, b < 0) if is_transposed(matrix) else (a < 0, d < 0)
     if mirror_x or mirror_y:
         flip_code = -1 if mirror_x and mirror_y else int(mirror_x)
-        turned = cv2.flip(turned, flip_code)  # type: ignore[assignment]
+        turned = np.asarray(cv2.flip(turned, flip_code), np.uint8)
     return turned
 
 
@@ -152,7 +152,4 @@ def even_sized(bgr: BGRFrame) -> BGRFrame:
     height, width = bgr.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return bgr
-    padded: NDArray[np.uint8] = cv2.copyMakeBorder(  # type: ignore[assignment]
-        bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
-    )
-    return padded
+    return np.asarray(cv2.copyMakeBorder(bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import av.error
@@ -29,14 +29,14 @@ _AAC_BITS_PER_CHANNEL = 80_000
 class Lane(Protocol):
     """One sound track on its way from the source to the output."""
 
-    def __call__(self, packet: av.Packet | None) -> list[av.Packet]:
+    def __call__(self, packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
         """Return the output's packets for the source's next one, or the last ones for None."""
 
 
 @contextmanager
 def open_sound(
     source: str | Path, sink: OutputContainer, suffix: str, start_s: Fraction
-) -> Iterator[Iterator[av.Packet]]:
+) -> Iterator[Iterator[av.Packet[Any]]]:
     """Add the sound tracks of ``source`` to ``sink`` and give their packets, ready for muxing, in order.
 
     The source's damage ends or thins the sound and is logged; it raises nothing.
@@ -64,7 +64,7 @@ def open_sound(
         packets.close()
 
 
-def _packets(container: InputContainer, lanes: dict[int, Lane], name: str) -> Iterator[av.Packet]:
+def _packets(container: InputContainer, lanes: dict[int, Lane], name: str) -> Generator[av.Packet[Any], None, None]:
     if not lanes:
         return
     try:
@@ -99,7 +99,7 @@ def _copying(stream: av.AudioStream, sink: OutputContainer, start_s: Fraction) -
     shift = round(start_s / (stream.time_base or Fraction(1)))
     last_dts: int | None = None
 
-    def copy(packet: av.Packet | None) -> list[av.Packet]:
+    def copy(packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
         nonlocal last_dts
         if packet is None or packet.pts is None or packet.dts is None:
             return []
@@ -117,31 +117,26 @@ def _copying(stream: av.AudioStream, sink: OutputContainer, start_s: Fraction) -
 def _transcoding(stream: av.AudioStream, sink: OutputContainer, start_s: Fraction) -> Lane:
     source = stream.codec_context
     rate_hz = source.sample_rate if source.sample_rate in _AAC_RATES_HZ else 48_000
-    layout = source.layout.name if source.layout.nb_channels in (1, 2, 6) else "stereo"
+    # By their number: the sound of an AVI names no speakers, and the encoder wants names.
+    layout = {1: "mono", 6: "5.1"}.get(source.layout.nb_channels, "stereo")
     track = sink.add_stream("aac", rate=rate_hz)
     track.codec_context.layout = layout
     track.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * track.codec_context.layout.nb_channels
     track.codec_context.time_base = Fraction(1, rate_hz)
     _name_track(stream, track)
-    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
 
-    def transcode(packet: av.Packet | None) -> list[av.Packet]:
-        packets: list[av.Packet] = []
+    def transcode(packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
+        packets: list[av.Packet[Any]] = []
         for frame in _decoded(stream, packet):
             if frame.pts is not None and frame.time_base:
                 frame.pts -= round(start_s / frame.time_base)
-            for part in resampler.resample(frame):
-                packets += track.encode(part)
-        if packet is None:
-            for part in resampler.resample(None):
-                packets += track.encode(part)
-            packets += track.encode(None)
-        return packets
+            packets += track.encode(frame)  # which resamples
+        return packets if packet is not None else packets + track.encode(None)
 
     return transcode
 
 
-def _decoded(stream: av.AudioStream, packet: av.Packet | None) -> list[av.AudioFrame]:
+def _decoded(stream: av.AudioStream, packet: av.Packet[Any] | None) -> list[av.AudioFrame]:
     try:
         return stream.codec_context.decode(packet)
     except av.error.FFmpegError:  # damaged: a gap in the sound

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -40,7 +41,9 @@ class Health:
     end_s: Fraction = Fraction(0)
 
 
-def decoded(container: InputContainer, stream: av.VideoStream, step: int, health: Health) -> Iterator[av.VideoFrame]:
+def decoded(
+    container: InputContainer, stream: av.VideoStream, step: int, health: Health
+) -> Generator[av.VideoFrame, None, None]:
     """Yield every picture of ``stream`` that can be decoded, in order of presentation.
 
     Args:
@@ -64,7 +67,7 @@ def decoded(container: InputContainer, stream: av.VideoStream, step: int, health
             yield picture
 
 
-def _packets(container: InputContainer, stream: av.VideoStream, health: Health) -> Iterator[av.Packet | None]:
+def _packets(container: InputContainer, stream: av.VideoStream, health: Health) -> Iterator[av.Packet[Any] | None]:
     """Yield the whole packets of ``stream``, then None, which makes a decoder give what it holds back."""
     # MPEG-TS calls a packet corrupt that follows a gap; elsewhere it is one that the file's end cuts through.
     keep_corrupt = container.format.name == "mpegts"
@@ -82,7 +85,7 @@ def _packets(container: InputContainer, stream: av.VideoStream, health: Health) 
     yield None
 
 
-def _all_packets(container: InputContainer, health: Health) -> Iterator[av.Packet]:
+def _all_packets(container: InputContainer, health: Health) -> Iterator[av.Packet[Any]]:
     failures = 0
     packets = container.demux()
     while True:
@@ -110,7 +113,7 @@ def _all_packets(container: InputContainer, health: Health) -> Iterator[av.Packe
         health.error = "its end is damaged"
 
 
-def _note_end(packet: av.Packet, health: Health) -> None:
+def _note_end(packet: av.Packet[Any], health: Health) -> None:
     if packet.pts is not None and packet.time_base:
         health.end_s = max(health.end_s, (packet.pts + (packet.duration or 0)) * packet.time_base)
 

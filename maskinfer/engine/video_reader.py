@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +18,7 @@ from av.stream import Disposition
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError, TruncatedSourceError
 from maskinfer.engine.pixels import (
+    SDR_VIDEO,
     Colour,
     bgr_converter,
     display_matrix,
@@ -78,7 +79,7 @@ class VideoInfo:
     frame_rate: Fraction | None = None
     frame_count: int | None = None
     duration_s: float | None = None
-    colour: Colour = Colour()
+    colour: Colour = SDR_VIDEO
     pixel_aspect: Fraction = Fraction(1)
     clock_start_s: Fraction = Fraction(0)
 
@@ -163,9 +164,9 @@ def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContai
         source = str(Path(source).absolute())
     try:
         container = av.open(source, **options)
-    except av.error.FFmpegError as error:
+    except av.error.FFmpegError as error:  # not chained: its text has the URL's password
         hint = "check the address" if is_url(source) else "check that it is complete and a video"
-        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from error
+        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from None
     with container:
         yield container
 
@@ -215,7 +216,7 @@ def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | No
     return container.duration / _SECOND_US if container.duration else None
 
 
-def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Iterator[VideoFrame]:
+def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[VideoFrame, None, None]:
     info, health = video.info, video.health
     to_bgr = bgr_converter()
     start: int | None = None

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -39,10 +40,10 @@ class VideoWriter:
         self._time_base = info.time_base
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}
-        self._sound: Iterator[av.Packet] = iter(())
-        self._next_sound: av.Packet | None = None
+        self._sound: Iterator[av.Packet[Any]] = iter(())
+        self._next_sound: av.Packet[Any] | None = None
 
-    def add_sound(self, sound: Iterator[av.Packet]) -> None:
+    def add_sound(self, sound: Iterator[av.Packet[Any]]) -> None:
         """Take the packets to mux between the video's; their tracks are in the container already."""
         with _as_output_error(self._path):
             self._sound = sound
@@ -83,7 +84,7 @@ class VideoWriter:
             self._mux(self._stream.encode(None))
             self._mux_sound(until_s=None)
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, self._step)
@@ -136,7 +137,9 @@ def open_writer(
         container = _open_container(part, path, info.time_base)
         stack.callback(_close_quietly, container)
         with _as_output_error(path):
-            stream = _add_stream(container, info, {"crf": str(crf), "preset": preset}, threads)
+            # Without B-frames a film of varying frame rate has its exact length in MP4, which sums up the
+            # distances of frames in the order of decoding.
+            stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
         writer = VideoWriter(path, container, stream, info)
         if audio_from is not None and info.duration_s is not None:  # what is live cannot be read twice
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s)
