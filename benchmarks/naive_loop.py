@@ -27,7 +27,7 @@ def load_detector(file: Path) -> Callable[[Frame], NDArray[np.float32]]:
 
     detector = SCRFD(str(file))
     detector.prepare(-1, input_size=(640, 640), det_thresh=0.5)
-    return lambda frame: detector.detect(frame)[0]  # type: ignore[no-any-return]
+    return lambda frame: detector.detect(frame)[0]
 
 
 def load_classifier() -> Callable[[Frame], int]:

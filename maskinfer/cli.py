@@ -28,7 +28,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Label the faces of images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
 @JSONL_OPTION
@@ -66,7 +66,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **o
     end(summary)
 
 
-@main.command()
+@main.command(short_help="Turn a recorded video into an annotated one.")
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
 @JSONL_OPTION
@@ -90,7 +90,7 @@ def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
     end(summary)
 
 
-@main.command()
+@main.command(short_help="Watch a camera, a URL or a file.")
 @click.option("--source", required=True, metavar="INDEX|FILE|URL", help="A camera's index, a video file, or a URL.")
 @click.option("--show/--no-show", default=True, show_default=True, help="In a window; q closes it.")
 @click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv.")
@@ -114,7 +114,7 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     end(summary)
 
 
-@main.command()
+@main.command(short_help="Train a classifier with PyTorch.")
 @click.option("--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml", help="How to train.")
 @click.option(
     "--data",
@@ -142,7 +142,7 @@ def train(recipe: str, data: tuple[Path, ...], out: Path, epochs: int | None, se
     click.echo(summary)
 
 
-@main.command()
+@main.command(short_help="Turn a checkpoint into an ONNX file.")
 @click.argument("checkpoint", type=PATH)
 @click.argument("out", type=PATH)
 def export(checkpoint: Path, out: Path) -> None:
@@ -159,7 +159,7 @@ def export(checkpoint: Path, out: Path) -> None:
     click.echo(summary)
 
 
-@main.command()
+@main.command(short_help="Score the models on annotated scenes.")
 @click.option("--data", type=PATH, required=True, help="scenes.jsonl, or a folder that holds it.")
 @click.option("--json", "json_file", type=PATH, help="Write the figures there.")
 @click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
@@ -182,7 +182,7 @@ def evaluate(data: Path, json_file: Path | None, jsonl: str | None, **options: A
         write_json(scores, json_file)
 
 
-@main.command()
+@main.command(short_help="Check this machine and this installation.")
 def doctor() -> None:
     """Check this machine and this installation, a line for each thing; non-zero when the default job would fail."""
     from maskinfer.engine.doctor import diagnose

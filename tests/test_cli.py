@@ -67,7 +67,7 @@ def test_image_to_jsonl_and_pictures(portrait_jpg: Path, colour_classifier: Path
     annotated = cv2.imread(str(tmp_path / "out/portrait.jpg"))
     assert annotated is not None
     changed = np.abs(annotated.astype(int) - cv2.imread(str(portrait_jpg)).astype(int)).max(2) > 60
-    left, top, right, bottom = (round(v) for v in face["bbox"])
+    left, top, _, bottom = (round(v) for v in face["bbox"])
     assert changed[top : bottom + 1, left].mean() > 0.5
     assert "1 images" in done.stderr
 

@@ -86,9 +86,7 @@ def test_video_never_overwrites_its_input(clip: Path, colour_classifier: Path) -
 
 
 @pytest.mark.parametrize(("target", "code"), [("out.avi", 2), ("absent/out.mp4", 1)])
-def test_an_output_that_cannot_be(
-    clip: Path, colour_classifier: Path, tmp_path: Path, target: str, code: int
-) -> None:
+def test_an_output_that_cannot_be(clip: Path, colour_classifier: Path, tmp_path: Path, target: str, code: int) -> None:
     done = maskinfer("video", clip, "-o", tmp_path / target, "--classifier", colour_classifier)
     check_error(done, code, target.split("/")[0])
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]

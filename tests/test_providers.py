@@ -16,13 +16,14 @@ def test_a_provider_by_any_of_its_names(name: str) -> None:
     assert resolve_provider(name) == "CPUExecutionProvider"
 
 
+@pytest.mark.parametrize("name", ["gpu", "azure", ""])
+def test_an_unknown_provider_lists_the_known(name: str) -> None:
+    with pytest.raises(RequestError, match=rf"unknown provider '{name}': choose auto, .*cpu.*cuda"):
+        resolve_provider(name)
+
+
 def test_short_names() -> None:
     assert short_name("CUDAExecutionProvider") == "cuda"
-
-
-def test_an_unknown_provider_lists_the_known() -> None:
-    with pytest.raises(RequestError, match=r"unknown provider 'gpu': choose auto, .*cpu.*cuda"):
-        resolve_provider("gpu")
 
 
 def absent_provider() -> str:

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -63,11 +64,15 @@ def test_the_same_again_is_the_same(made: Path, tmp_path: Path) -> None:
 
 
 def test_the_committed_clip_shows_what_the_command_makes(made: Path) -> None:
-    """Not byte for byte: another x264 makes another file."""
+    """Block by block, not byte for byte: another x264 or OpenCV makes another file."""
     with av.open(str(made)) as fresh, av.open(str(DEMO)) as committed:
         for ours, theirs in zip(fresh.decode(video=0), committed.decode(video=0), strict=True):
-            difference = np.abs(ours.to_ndarray(format="gray").astype(int) - theirs.to_ndarray(format="gray"))
-            assert difference.mean() < 1
+            assert np.abs(blocks(ours) - blocks(theirs)).max() < 10
+
+
+def blocks(frame: av.VideoFrame) -> np.ndarray:
+    grey = frame.to_ndarray(format="gray").astype(np.float32)
+    return np.asarray(cv2.resize(grey, (40, 24), interpolation=cv2.INTER_AREA))
 
 
 def is_skin(bgr: np.ndarray, xy: np.ndarray) -> bool:

@@ -1,0 +1,1 @@
+"""The engine: what runs in production. Needs onnxruntime, OpenCV, numpy and PyAV; never torch or onnx."""

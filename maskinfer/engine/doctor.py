@@ -17,7 +17,14 @@ from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, load_classifier
 from maskinfer.engine.detector import DEFAULT_DETECTOR
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.models import MODELS_DIR, SHIPPED, ShippedModel, find_model, sha256_of
-from maskinfer.engine.providers import AUTO, available_threads, create_session, import_onnxruntime, short_name
+from maskinfer.engine.providers import (
+    AUTO,
+    available_threads,
+    create_session,
+    import_onnxruntime,
+    present_providers,
+    short_name,
+)
 
 Status = Literal["ok", "note", "broken"]
 _ONNXRUNTIME = re.compile(r"onnxruntime(-(gpu|openvino|directml|qnn|rocm|migraphx|silicon))?")
@@ -81,7 +88,7 @@ def _onnxruntime_packages() -> Iterator[Check]:
 
 def _providers() -> Iterator[Check]:
     try:
-        present = import_onnxruntime().get_available_providers()
+        present = present_providers()
     except MaskinferError:
         return
     yield Check("providers present", "ok", ", ".join(short_name(p) for p in present))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maskinfer.engine.camera import is_live, open_camera
+from maskinfer.engine.camera import Camera, is_live, open_camera
 from maskinfer.engine.display import open_window
 from maskinfer.engine.draw import draw_result
 from maskinfer.engine.engine import BATCH_FRAMES, Engine
@@ -20,7 +20,7 @@ from maskinfer.engine.jsonl import STDOUT, open_jsonl
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
-from maskinfer.engine.video_reader import VideoFrame, open_video
+from maskinfer.engine.video_reader import VideoFrame, VideoReader, open_video
 from maskinfer.engine.video_writer import open_writer
 
 # Frames that wait between two stages; enough to ride out an uneven one, 6 MB each at 1080p.
@@ -217,7 +217,9 @@ def run_stream(
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_wish())
         window = stack.enter_context(open_window("maskinfer")) if show else None
-        video = stack.enter_context(open_camera(source) if is_live(source) else open_video(source))
+        opening: AbstractContextManager[Camera | VideoReader]
+        opening = open_camera(source) if is_live(source) else open_video(source)
+        video = stack.enter_context(opening)
         writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
         write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
         try:

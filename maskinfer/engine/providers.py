@@ -24,6 +24,8 @@ AUTO_ORDER = (
     CPU,
 )
 _SUFFIX = "ExecutionProvider"
+# Every build has it, but it only calls models in a cloud: a session on it would run on the CPU.
+_REMOTE = "AzureExecutionProvider"
 _ALIASES = {"directml": "dml", "trt": "tensorrt"}
 _HINTS = {
     "cuda": "run  pip install 'maskinfer[gpu]'  in an environment without plain onnxruntime, with a CUDA driver",
@@ -52,6 +54,11 @@ def short_name(provider: str) -> str:
     return provider.removesuffix(_SUFFIX).lower()
 
 
+def present_providers() -> list[str]:
+    """Return onnxruntime's own names of the providers that the installed build has and that run models here."""
+    return [str(p) for p in import_onnxruntime().get_available_providers() if p != _REMOTE]
+
+
 def resolve_provider(name: str) -> str:
     """Return onnxruntime's own name of a provider that this build of onnxruntime has.
 
@@ -63,14 +70,14 @@ def resolve_provider(name: str) -> str:
         ProviderError: onnxruntime knows it, but the installed build does not have it.
     """
     ort = import_onnxruntime()
-    known = {short_name(p): p for p in ort.get_all_providers()}
+    known = {short_name(p): p for p in ort.get_all_providers() if p != _REMOTE}
     key = short_name(name)
     key = _ALIASES.get(key, key)
     if key not in known:
         raise RequestError(f"unknown provider {name!r}: choose auto, {', '.join(sorted(known))}")
-    if known[key] not in ort.get_available_providers():
+    if known[key] not in present_providers():
         hint = _HINTS.get(key, "install a build of onnxruntime that has it")
-        present = ", ".join(short_name(p) for p in ort.get_available_providers())
+        present = ", ".join(short_name(p) for p in present_providers())
         raise ProviderError(
             f"provider {key} is not in the installed onnxruntime {ort.__version__} (it has {present}): {hint}"
         )
@@ -116,7 +123,7 @@ def create_session(model: Path, *, provider: str = AUTO, threads: int | None = N
         raise RequestError(f"threads is {threads}, expected at least 1")
     if provider.lower() != AUTO:
         return _open(model, resolve_provider(provider), threads)
-    present = import_onnxruntime().get_available_providers()
+    present = present_providers()
     for candidate in (p for p in AUTO_ORDER if p in present and p != CPU):
         try:
             return _open(model, candidate, threads)

@@ -1,0 +1,1 @@
+"""Data, training and evaluation. Training needs the ``[train]`` extra; evaluation does not."""

@@ -1,0 +1,154 @@
+"""Faces for training, found by the shipped detector and cut with the engine's own crop function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from maskinfer.engine.contract import CropRule
+from maskinfer.engine.detector import OnnxDetector, load_detector
+from maskinfer.engine.errors import SourceNotFoundError
+from maskinfer.engine.geometry import FloatArray, cut_crops, iou_matrix
+from maskinfer.engine.images import read_image
+from maskinfer.engine.results import BGRFrame
+from maskinfer.training.samples import Sample, read_samples
+from maskinfer.training.scenes import SCENES_FILE, Scene, read_scenes
+
+# Windows reach further than the crop rule, so that a jittered crop still finds pixels.
+WINDOW_MARGIN = 0.45
+WINDOW_PX = 224
+# Faces of scenes with a shorter side under these carry too little to learn from, or are often no faces at all.
+MIN_ANNOTATED_SIDE_PX = 9
+MIN_BARE_SIDE_PX = 12
+MIN_BARE_SCORE = 0.6
+MIN_MATCH_IOU = 0.4
+_DET_THRESHOLD = 0.3
+_CROP_DET_SIZE_WH = (320, 320)
+# The mean colour of the detector's training pictures.
+_PADDING_BGR = (104, 117, 123)
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Faces with labels.
+
+    Attributes:
+        windows: uint8 (N, 224, 224, 3), BGR; the face's box takes the middle 1 / 1.9 of the side.
+        labels: int64 (N,), indices into the recipe's labels.
+        sets: N names of data sets.
+        sources: N paths of the pictures, as given.
+    """
+
+    windows: BGRFrame
+    labels: NDArray[np.int64]
+    sets: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    image: BGRFrame
+    xyxy: FloatArray
+    labels: Sequence[str]
+    set: str
+    source: Path
+
+
+def window_share(rule: CropRule) -> float:
+    """Return the share of a window's side that the crop rule's crop takes."""
+    return (1 + 2 * rule.margin) / (1 + 2 * WINDOW_MARGIN)
+
+
+def collect_faces(
+    folders: Sequence[Path], labels: Sequence[str], on_picture: Callable[[int], None] = lambda total: None
+) -> Faces:
+    """Find and cut all faces of training folders.
+
+    A face of an annotated scene is in it twice when the detector finds it: by the detector's box and by the
+    annotated one.
+
+    Args:
+        folders: see ``samples``.
+        labels: the recipe's.
+        on_picture: called after each picture, with the number of pictures.
+
+    Raises:
+        SourceNotFoundError, SourceError: a folder or a picture cannot be read, or no face is found.
+    """
+    detector = load_detector(det_threshold=_DET_THRESHOLD)
+    samples = read_samples(folders, labels)
+    scenes = [s for folder in folders if (folder / SCENES_FILE).is_file() for s in read_scenes(folder)]
+    total = len(samples) + len(scenes)
+    windows: list[BGRFrame] = []
+    names: list[tuple[int, str, str]] = []
+    for found in _find_all(detector, samples, scenes, labels):
+        windows.extend(cut_crops(found.image, found.xyxy, CropRule(margin=WINDOW_MARGIN), (WINDOW_PX, WINDOW_PX)))
+        names.extend((labels.index(label), found.set, str(found.source)) for label in found.labels)
+        on_picture(total)
+    if not names:
+        raise SourceNotFoundError(f"no face was found in {', '.join(map(str, folders))}")
+    indices, sets, sources = zip(*names, strict=True)
+    return Faces(np.stack(windows), np.asarray(indices, np.int64), sets, sources)
+
+
+def _find_all(
+    detector: OnnxDetector, samples: Sequence[Sample], scenes: Sequence[Scene], labels: Sequence[str]
+) -> Iterator[_Found]:
+    for_crops = replace(detector, contract=replace(detector.contract, size_wh=_CROP_DET_SIZE_WH))
+    for sample in samples:
+        image = read_image(sample.path)
+        boxes = _bare_faces(detector, image) if sample.many else _the_face(for_crops, image)
+        yield _Found(image, boxes, [sample.label] * len(boxes), sample.set, sample.path)
+    for scene in scenes:
+        image = read_image(scene.path)
+        boxes, names = _annotated_faces(detector, image, scene, labels)
+        yield _Found(image, boxes, names, scene.set, scene.path)
+
+
+def _the_face(detector: OnnxDetector, image: BGRFrame) -> FloatArray:
+    """Return the box of the one face that a picture shows, (1, 4); none if it is no plausible picture of a face."""
+    height, width = image.shape[:2]
+    # Around a tightly cut face the detector needs some room to see it.
+    room = max(height, width) // 3
+    padded = cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_CONSTANT, value=_PADDING_BGR)
+    found = detector([np.asarray(padded, np.uint8)])[0]
+    if len(found):
+        boxes = found.xyxy - np.float32(room)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        off_centre = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - [width / 2, height / 2]).max(1) / max(width, height)
+        best = int((areas * (1 - off_centre) * found.scores).argmax())
+        if areas[best] > 0.04 * width * height:
+            return np.asarray(boxes[best : best + 1], np.float32)
+    if min(width, height) < max(width, height) / 2:
+        return np.zeros((0, 4), np.float32)
+    whole = np.array([[0.08, 0.08, 0.92, 0.92]]) * [width, height, width, height]
+    return np.asarray(whole, np.float32)
+
+
+def _bare_faces(detector: OnnxDetector, image: BGRFrame) -> FloatArray:
+    found = detector([image])[0]
+    boxes = found.xyxy[found.scores >= MIN_BARE_SCORE]
+    return boxes[(boxes[:, 2:] - boxes[:, :2]).min(1) >= MIN_BARE_SIDE_PX]
+
+
+def _annotated_faces(
+    detector: OnnxDetector, image: BGRFrame, scene: Scene, labels: Sequence[str]
+) -> tuple[FloatArray, list[str]]:
+    found = detector([image])[0].xyxy
+    overlaps = iou_matrix(found, scene.xyxy)
+    boxes: list[FloatArray] = []
+    names: list[str] = []
+    for i, (box, label) in enumerate(zip(scene.xyxy, scene.labels, strict=True)):
+        if label not in labels or (box[2:] - box[:2]).min() < MIN_ANNOTATED_SIDE_PX:
+            continue
+        if len(found) and overlaps[:, i].max() >= MIN_MATCH_IOU:
+            boxes.append(found[overlaps[:, i].argmax()])
+            names.append(label)
+        boxes.append(box)
+        names.append(label)
+    return np.asarray(boxes, np.float32).reshape(-1, 4), names

@@ -1,0 +1,170 @@
+"""Recipes: how a classifier is trained, as data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from maskinfer.engine.contract import CropRule
+from maskinfer.engine.errors import RequestError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES_DIR = Path(__file__).resolve().parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """MobileNetV2 (Sandler et al., CVPR 2018) and its head.
+
+    Attributes:
+        weights: ``imagenet`` as torchvision has them, or ``none``.
+        frozen_blocks: how many of the 19 blocks keep their weights and their batch statistics.
+        head: ``linear``, or the lecture's ``dense128``.
+        dropout: in the head.
+    """
+
+    weights: Literal["imagenet", "none"] = "imagenet"
+    frozen_blocks: int = 0
+    head: Literal["linear", "dense128"] = "linear"
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        epochs: passes over the data, or over ``draws_per_epoch`` random draws from it when that is not 0.
+        shape: of the learning rate: ``one_cycle`` (Smith, 2018), ``keras_decay``: rate / (1 + rate / epochs * step).
+        average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
+        first_size_px: side of the pictures in the ``first_share`` of the steps; 0 for the full size.
+    """
+
+    epochs: int
+    draws_per_epoch: int = 0
+    batch: int = 32
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    shape: Literal["one_cycle", "keras_decay"] = "one_cycle"
+    warmup_share: float = 0.15
+    label_smoothing: float = 0.0
+    average_decay: float = 0.0
+    first_size_px: int = 0
+    first_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How pictures are changed: see ``augment``."""
+
+    kind: Literal["lecture", "camera", "none"] = "camera"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How often a picture is drawn.
+
+    Attributes:
+        class_shares: of each label among the draws; empty leaves the data's own.
+        set_weights: of each data set within a class; 1 for those not named.
+    """
+
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    set_weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides a training but the data.
+
+    Attributes:
+        labels: in the order of the outputs.
+        pictures: ``whole`` pictures, or ``faces`` found by the default detector and cut by the crop rule.
+        size_px: side of the network's input.
+        test_share: of the pictures that is kept out of training and reported on, stratified by label.
+        crop: the contract's crop rule.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    pictures: Literal["whole", "faces"]
+    size_px: int
+    seed: int
+    test_share: float
+    network: Network
+    schedule: Schedule
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    sampling: Sampling = field(default_factory=Sampling)
+    crop: CropRule = field(default_factory=CropRule)
+
+
+_T = TypeVar("_T")
+_PARTS: dict[str, type[Any]] = {
+    "network": Network,
+    "schedule": Schedule,
+    "augmentation": Augmentation,
+    "sampling": Sampling,
+    "crop": CropRule,
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "pictures": ("whole", "faces"),
+    "weights": ("imagenet", "none"),
+    "head": ("linear", "dense128"),
+    "optimizer": ("adam", "adamw"),
+    "shape": ("one_cycle", "keras_decay"),
+    "kind": ("lecture", "camera", "none"),
+    "border": ("replicate", "black"),
+}
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Return a shipped recipe by its name, or one from a TOML file.
+
+    Raises:
+        RequestError: there is no such recipe, or it is not well formed.
+    """
+    file = RECIPES_DIR / f"{name}.toml"
+    if not file.is_file():
+        file = Path(name)
+    if not file.is_file():
+        shipped = ", ".join(sorted(path.stem for path in RECIPES_DIR.glob("*.toml")))
+        raise RequestError(f"no recipe {str(name)!r}: choose {shipped}, or a TOML file")
+    try:
+        return from_dict(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} is not a recipe: {error}") from error
+
+
+def from_dict(data: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from plain data, as ``to_dict`` gives it.
+
+    Raises:
+        ValueError: a key is unknown or a value is not one of the choices. TypeError: a key is missing.
+    """
+    return _build(Recipe, data)
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as plain data that JSON and a checkpoint can hold."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
+
+
+def _build(cls: type[_T], data: Mapping[str, Any]) -> _T:
+    unknown = sorted(set(data) - {f.name for f in fields(cast(Any, cls))})
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}")
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}")
+        part = _build(_PARTS[key], value) if key in _PARTS else value
+        values[key] = tuple(part) if isinstance(part, list) else part
+    return cls(**values)
