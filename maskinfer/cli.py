@@ -125,9 +125,21 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     help="Folder of pictures; several may be given.",
 )
 @click.option("--out", type=PATH, required=True, help="Run folder: checkpoint, report, curves.")
+@click.option(
+    "--dev", type=PATH, multiple=True, help="Folder of pictures to report on and stop early by; several may be given."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
-def train(recipe: str, data: tuple[Path, ...], out: Path, epochs: int | None, seed: int | None) -> None:
+@click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
+def train(
+    recipe: str,
+    data: tuple[Path, ...],
+    out: Path,
+    dev: tuple[Path, ...],
+    epochs: int | None,
+    seed: int | None,
+    resume: bool,
+) -> None:
     """Train a classifier with PyTorch.
 
     \b
@@ -135,10 +147,29 @@ def train(recipe: str, data: tuple[Path, ...], out: Path, epochs: int | None, se
       maskinfer train --recipe lecture --data seed/ --out runs/lecture
       maskinfer train --recipe standard --data my-data/ --out runs/mine
     """
+    from maskinfer.console import progress_bar, show_epoch
+
     with train_extra():
         from maskinfer.training.train import train as run
 
-        summary = run(recipe, data, out, epochs=epochs, seed=seed)
+        with progress_bar("train", "steps") as bar:
+
+            def on_step(total: int) -> None:
+                bar.set_total(total)
+                bar.advance()
+
+            summary = run(
+                recipe,
+                data,
+                out,
+                dev=dev,
+                epochs=epochs,
+                seed=seed,
+                resume=resume,
+                on_stage=bar.restart,
+                on_step=on_step,
+                on_epoch=show_epoch,
+            )
     click.echo(summary)
 
 

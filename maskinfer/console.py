@@ -24,6 +24,7 @@ from maskinfer.engine.results import LABELS
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.training.loop import Epoch
     from maskinfer.training.scenes import SceneScore
 
 # Standard output may hold results, so everything else goes to standard error.
@@ -41,10 +42,11 @@ class _SpeedColumn(ProgressColumn):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A progress bar: set its total when that is known, advance it by one."""
+    """A progress bar: set its total when that is known, advance it by one, begin anew under another name."""
 
     set_total: Callable[[int | None], None]
     advance: Callable[..., None]
+    restart: Callable[[str], None]
 
 
 @contextmanager
@@ -63,6 +65,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Bar]:
         yield Bar(
             lambda total: progress.update(task, total=total),
             lambda *_: progress.advance(task),
+            lambda name: progress.reset(task, total=None, description=name),
         )
 
 
@@ -76,6 +79,15 @@ def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) 
             _stderr.print(f"{what}: {path}", markup=False)
     for problem in summary.problems:
         _stderr.print(f"Error: {problem}", markup=False)
+
+
+def show_epoch(epoch: Epoch) -> None:
+    """Print the figures of one epoch of training."""
+    tested = ""
+    if epoch.test_accuracy is not None:
+        tested = f", kept out: loss {epoch.test_loss:.4f} accuracy {epoch.test_accuracy:.4f}"
+    line = f"epoch {epoch.epoch}: loss {epoch.loss:.4f} accuracy {epoch.accuracy:.4f}{tested} ({epoch.seconds:.0f} s)"
+    _stderr.print(line, markup=False)
 
 
 def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:

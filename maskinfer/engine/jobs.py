@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -188,6 +188,12 @@ def _label(engine: Engine, batches: Iterator[list[VideoFrame]], source: str) -> 
         yield list(zip(batch, results, strict=True))
 
 
+def _open(source: str, stack: ExitStack) -> Camera | VideoReader:
+    if is_live(source):
+        return stack.enter_context(open_camera(source))
+    return stack.enter_context(open_video(source))
+
+
 def run_stream(
     engine: Engine,
     source: str,
@@ -217,9 +223,7 @@ def run_stream(
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_wish())
         window = stack.enter_context(open_window("maskinfer")) if show else None
-        opening: AbstractContextManager[Camera | VideoReader]
-        opening = open_camera(source) if is_live(source) else open_video(source)
-        video = stack.enter_context(opening)
+        video = _open(source, stack)
         writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
         write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.errors import ModelError
 from maskinfer.engine.prefetch import prefetch
 from maskinfer.training.network import to_network_input, train_mode
-from maskinfer.training.pictures import Indices, Pictures, as_deployed, draw_order, training_batches
+from maskinfer.training.pictures import Indices, Pictures, as_deployed, training_batches
 from maskinfer.training.recipe import Recipe, Schedule
 
 QUEUE_BATCHES = 4
@@ -44,51 +47,148 @@ class Epoch:
     seconds: float
 
 
-def fit(
-    model: nn.Module,
-    pictures: Pictures,
-    train: Indices,
-    test: Indices,
-    recipe: Recipe,
-    on_step: Callable[[int, int], None] = lambda step, steps: None,
-) -> Iterator[Epoch]:
-    """Train a network in place, yielding after each epoch; at the end it holds the weights to keep.
+@dataclass(slots=True)
+class Progress:
+    """A training under way; all that the next step follows from, besides the data and the recipe.
+
+    Attributes:
+        model: from ``network.build``; trained in place.
+        average: moving average of its weights; the weights to keep.
+        step: how many were taken.
+        history: figures of the epochs that ended.
+        best: the averaged weights of the epoch with the least loss on the pictures kept out; None without such.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
+    average: Weights
+    step: int = 0
+    history: list[Epoch] = field(default_factory=list)
+    best: Weights | None = None
+
+    def kept(self) -> Weights:
+        """Return the weights to keep."""
+        return self.best or self.average
+
+
+def begin(model: nn.Module, draws: int, schedule: Schedule) -> Progress:
+    """Prepare the training of a network.
 
     Args:
         model: from ``network.build``.
-        pictures: all of them.
-        train: indices to train on.
-        test: indices to report on.
-        recipe: how.
-        on_step: called after each step, with its number and the number of steps.
+        draws: how many pictures the whole training sees.
+        schedule: the recipe's.
     """
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
-    order = draw_order(pictures, train, recipe)
-    steps = -(-len(order) // recipe.schedule.batch)
-    optimizer, scheduler = _optimizer(model, recipe.schedule, steps)
+    optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
     average = {name: value.clone() for name, value in model.state_dict().items()}
-    ends = [round((epoch + 1) * steps / recipe.schedule.epochs) for epoch in range(recipe.schedule.epochs)]
-    losses: list[float] = []
-    hits: list[float] = []
+    return Progress(model, optimizer, scheduler, average)
+
+
+def steps_of(draws: int, schedule: Schedule) -> int:
+    """Return the number of steps of a training that sees so many pictures."""
+    return -(-draws // schedule.batch)
+
+
+def fit(
+    progress: Progress,
+    pictures: Pictures,
+    order: Indices,
+    test: Indices,
+    recipe: Recipe,
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Iterator[Epoch]:
+    """Train from where the progress stands, yielding after each epoch until the last, or until none gets better.
+
+    Args:
+        progress: from ``begin`` or ``load_progress``.
+        pictures: all of them.
+        order: indices of the pictures that the whole training sees; see ``pictures.draw_order``.
+        test: indices to report on.
+        recipe: how.
+        on_step: called after each step, with the number of steps.
+    """
+    schedule, steps = recipe.schedule, steps_of(len(order), recipe.schedule)
+    ends = [round((epoch + 1) * steps / schedule.epochs) for epoch in range(schedule.epochs)]
+    figures: list[tuple[float, float]] = []
     started = time.perf_counter()
-    train_mode(model, recipe.network)
-    with prefetch(training_batches(pictures, order, recipe), QUEUE_BATCHES) as batches:
-        for step, (images, labels) in enumerate(batches, 1):
-            loss, hit = _step(model, images, labels, recipe.schedule, optimizer, step / steps)
-            scheduler.step()
-            _update_average(average, model, recipe.schedule.average_decay, step)
-            losses.append(loss)
-            hits.append(hit)
-            on_step(step, steps)
-            if step in ends:
-                if step == steps:
-                    model.load_state_dict(average)
-                figures = evaluate(model, pictures, test, recipe) if len(test) else (None, None)
-                seconds = time.perf_counter() - started
-                yield Epoch(ends.index(step) + 1, float(np.mean(losses)), float(np.mean(hits)), *figures, seconds)
-                losses, hits, started = [], [], time.perf_counter()
-                train_mode(model, recipe.network)
+    train_mode(progress.model, recipe.network)
+    with prefetch(training_batches(pictures, order, recipe, progress.step), QUEUE_BATCHES) as batches:
+        for images, labels in batches:
+            figures.append(_step(progress, images, labels, schedule, steps))
+            on_step(steps)
+            if progress.step in ends:
+                _end_epoch(progress, pictures, test, recipe, figures, time.perf_counter() - started)
+                yield progress.history[-1]
+                if _stale(progress.history, schedule.patience):
+                    return
+                figures, started = [], time.perf_counter()
+                train_mode(progress.model, recipe.network)
+
+
+def _end_epoch(
+    progress: Progress,
+    pictures: Pictures,
+    test: Indices,
+    recipe: Recipe,
+    figures: list[tuple[float, float]],
+    seconds: float,
+) -> None:
+    """Add the epoch to the history; keep its averaged weights if they are the best yet."""
+    loss, accuracy = (float(value) for value in np.mean(figures, axis=0))
+    epoch = Epoch(len(progress.history) + 1, loss, accuracy, None, None, seconds)
+    if len(test):
+        current = {name: value.clone() for name, value in progress.model.state_dict().items()}
+        progress.model.load_state_dict(progress.average)
+        test_loss, test_accuracy = evaluate(progress.model, pictures, test, recipe)
+        progress.model.load_state_dict(current)
+        epoch = replace(epoch, test_loss=test_loss, test_accuracy=test_accuracy)
+        earlier = [e.test_loss for e in progress.history if e.test_loss is not None]
+        if recipe.schedule.patience and test_loss < min(earlier, default=float("inf")):
+            progress.best = {name: value.clone() for name, value in progress.average.items()}
+    progress.history.append(epoch)
+
+
+def _stale(history: list[Epoch], patience: int) -> bool:
+    losses = [epoch.test_loss for epoch in history if epoch.test_loss is not None]
+    return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def save_progress(progress: Progress, file: Path) -> None:
+    """Write all that ``load_progress`` needs to go on as if nothing had happened."""
+    content = {
+        "model": progress.model.state_dict(),
+        "optimizer": progress.optimizer.state_dict(),
+        "scheduler": progress.scheduler.state_dict(),
+        "average": progress.average,
+        "best": progress.best,
+        "step": progress.step,
+        "history": [asdict(epoch) for epoch in progress.history],
+        "generator": torch.get_rng_state(),
+    }
+    with whole_file(file) as partial:
+        torch.save(content, partial)
+
+
+def load_progress(progress: Progress, file: Path) -> None:
+    """Bring a progress from ``begin`` to where ``save_progress`` left it.
+
+    Raises:
+        ModelError: the file is not of this training.
+    """
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        progress.model.load_state_dict(content["model"])
+        progress.optimizer.load_state_dict(content["optimizer"])
+        progress.scheduler.load_state_dict(content["scheduler"])
+        progress.average, progress.best = content["average"], content["best"]
+        progress.step = content["step"]
+        progress.history = [Epoch(**epoch) for epoch in content["history"]]
+        torch.set_rng_state(content["generator"])
+    except Exception as error:  # torch raises whatever the broken file leads it to
+        raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error
 
 
 def bfloat16_pays() -> bool:
@@ -101,25 +201,23 @@ def _precision() -> AbstractContextManager[None]:
 
 
 def _step(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    schedule: Schedule,
-    optimizer: torch.optim.Optimizer,
-    progress: float,
+    progress: Progress, images: NDArray[np.uint8], labels: NDArray[np.int64], schedule: Schedule, steps: int
 ) -> tuple[float, float]:
     """Take one step; return its loss and accuracy."""
+    progress.step += 1
     inputs = to_network_input(torch.from_numpy(images))
-    if schedule.first_size_px and progress <= schedule.first_share:
+    if schedule.first_size_px and progress.step <= schedule.first_share * steps:
         size = (schedule.first_size_px, schedule.first_size_px)
         inputs = interpolate(inputs, size=size, mode="bilinear", antialias=True)
     targets = torch.from_numpy(labels)
     with _precision():
-        logits = model(inputs.contiguous(memory_format=torch.channels_last)).float()
+        logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
     loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
-    optimizer.zero_grad()
+    progress.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    progress.optimizer.step()
+    progress.scheduler.step()
+    _update_average(progress.average, progress.model, schedule.average_decay, progress.step)
     return float(loss.detach()), float((logits.argmax(1) == targets).float().mean())
 
 

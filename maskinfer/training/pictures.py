@@ -69,6 +69,13 @@ def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callabl
     return Pictures(images, labels, tuple(s.set for s in samples), tuple(str(s.path) for s in samples))
 
 
+def join(a: Pictures, b: Pictures) -> Pictures:
+    """Return the pictures of both, those of ``a`` first."""
+    images = np.concatenate([a.images, b.images])
+    labels = np.concatenate([a.labels, b.labels])
+    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources)
+
+
 def split(pictures: Pictures, recipe: Recipe) -> tuple[Indices, Indices]:
     """Return the indices to train and to test on.
 
@@ -109,13 +116,18 @@ def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
 
 
 def training_batches(
-    pictures: Pictures, order: Indices, recipe: Recipe
+    pictures: Pictures, order: Indices, recipe: Recipe, first: int = 0
 ) -> Iterator[tuple[BGRFrame, NDArray[np.int64]]]:
-    """Yield augmented batches: uint8 (batch, side, side, 3), BGR, and labels (batch,)."""
+    """Yield augmented batches from the one numbered ``first`` on.
+
+    A batch is uint8 (batch, side, side, 3), BGR, and labels (batch,).
+    """
     batch = recipe.schedule.batch
-    for start in range(0, len(order), batch):
+    for start in range(first * batch, len(order), batch):
         numbers = range(start, min(start + batch, len(order)))
-        images = [augmented(pictures.images[order[n]], recipe, np.random.default_rng((n, recipe.seed))) for n in numbers]
+        # A generator for each draw: a picture looks the same however the draws before it went.
+        rngs = [np.random.default_rng((recipe.seed, n)) for n in numbers]
+        images = [augmented(pictures.images[order[n]], recipe, rng) for n, rng in zip(numbers, rngs, strict=True)]
         yield np.stack(images), pictures.labels[order[start : numbers.stop]]
 
 

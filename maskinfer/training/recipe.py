@@ -44,6 +44,8 @@ class Schedule:
         epochs: passes over the data, or over ``draws_per_epoch`` random draws from it when that is not 0.
         shape: of the learning rate: ``one_cycle`` (Smith, 2018), ``keras_decay``: rate / (1 + rate / epochs * step).
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
+        patience: epochs without a lower loss on the pictures kept out, after which the training stops; the best
+            epoch's weights are kept. 0 goes to the end and keeps the last.
         first_size_px: side of the pictures in the ``first_share`` of the steps; 0 for the full size.
     """
 
@@ -57,6 +59,7 @@ class Schedule:
     warmup_share: float = 0.15
     label_smoothing: float = 0.0
     average_decay: float = 0.0
+    patience: int = 0
     first_size_px: int = 0
     first_share: float = 0.0
 

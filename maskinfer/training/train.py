@@ -1,0 +1,185 @@
+"""Training of a classifier: from folders of pictures to a run folder."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from maskinfer import __version__
+from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.training.loop import (
+    Epoch,
+    Progress,
+    begin,
+    bfloat16_pays,
+    fit,
+    load_progress,
+    predict,
+    save_progress,
+)
+from maskinfer.training.network import build, save_checkpoint
+from maskinfer.training.pictures import Indices, Pictures, draw_order, join, load_pictures, split
+from maskinfer.training.recipe import Recipe, load_recipe, to_dict
+from maskinfer.training.report import write_curves, write_report
+
+CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.jsonl"
+PROGRESS = "progress.pt"
+_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a training did.
+
+    Attributes:
+        out: the run folder.
+        trained: number of pictures trained on.
+        tested: number of pictures kept out.
+        test_accuracy: on those; None when there are none.
+        seconds: the training took, without the reading of the pictures.
+    """
+
+    out: Path
+    trained: int
+    tested: int
+    test_accuracy: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        tested = f"; accuracy {self.test_accuracy:.4f} on the {self.tested} kept out" if self.tested else ""
+        return f"trained on {self.trained} pictures in {self.seconds / 60:.1f} min{tested}; wrote {self.out}"
+
+
+def train(
+    recipe_name: str,
+    data: Sequence[Path],
+    out: Path,
+    *,
+    dev: Sequence[Path] = (),
+    epochs: int | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int], None] = lambda total: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> TrainSummary:
+    """Train a classifier and write its run folder.
+
+    The folder holds ``checkpoint.pt``; ``recipe.json``, ``environment.json`` and ``split.json``, which say how it came
+    about; ``metrics.jsonl`` with a line an epoch and ``curves.png``; and, when pictures were kept out to test on,
+    ``report.txt``, ``report.json`` and ``confusion.png``. While the training runs, ``progress.pt`` holds its state
+    after the last whole epoch.
+
+    Args:
+        recipe_name: a shipped recipe or a TOML file.
+        data: folders of pictures; see ``samples``.
+        out: the run folder; it is made, and must be empty if it exists.
+        dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
+        epochs: instead of the recipe's.
+        seed: instead of the recipe's.
+        resume: go on with the training that was stopped in ``out``; it ends as if it had not been stopped.
+        on_stage: called when reading and when training begins, with a name for it.
+        on_step: called after each picture that was read and each training step, with how many there are.
+        on_epoch: called after each epoch.
+
+    Raises:
+        RequestError, SourceError: the recipe or the data cannot be used. OutputError: the folder cannot.
+        ModelError: the state to go on from cannot be read.
+    """
+    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed)
+    if not resume:
+        _make_folder(out)
+    elif not (out / PROGRESS).is_file():
+        raise RequestError(f"{out} holds no training to go on with: {PROGRESS} is not there")
+    on_stage("reading")
+    pictures, train_indices, test_indices = _load(recipe, data, dev, on_step)
+    _write_origin(out, recipe, pictures, train_indices, test_indices, resume)
+    on_stage("training")
+    torch.manual_seed(recipe.seed)
+    order = draw_order(pictures, train_indices, recipe)
+    progress = begin(build(recipe.network, len(recipe.labels)), len(order), recipe.schedule)
+    if resume:
+        load_progress(progress, out / PROGRESS)
+    for epoch in fit(progress, pictures, order, test_indices, recipe, on_step):
+        save_progress(progress, out / PROGRESS)
+        on_epoch(epoch)
+    progress.model.load_state_dict(progress.kept())
+    return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
+
+
+def _load(
+    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], on_step: Callable[[int], None]
+) -> tuple[Pictures, Indices, Indices]:
+    """Return all pictures, and the indices to train and to test on."""
+    pictures = load_pictures(recipe, data, on_step)
+    if not dev:
+        return pictures, *split(pictures, recipe)
+    both = join(pictures, load_pictures(recipe, dev, on_step))
+    everything = np.arange(len(both.labels))
+    return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]
+
+
+def _write_results(
+    out: Path, recipe: Recipe, progress: Progress, pictures: Pictures, train: Indices, test: Indices
+) -> TrainSummary:
+    sets = tuple(sorted({pictures.sets[i] for i in train}))
+    save_checkpoint(out / CHECKPOINT, recipe, progress.model.state_dict(), sets)
+    lines = [json.dumps(asdict(epoch)) + "\n" for epoch in progress.history]
+    (out / METRICS).write_text("".join(lines), encoding="utf-8")
+    write_curves(progress.history, out)
+    accuracy = None
+    if len(test):
+        predicted = predict(progress.model, pictures, test, recipe).argmax(1).numpy()
+        write_report(pictures.labels[test], predicted, recipe.labels, out)
+        accuracy = float((predicted == pictures.labels[test]).mean())
+    (out / PROGRESS).unlink(missing_ok=True)
+    seconds = sum(epoch.seconds for epoch in progress.history)
+    return TrainSummary(out, len(train), len(test), accuracy, seconds)
+
+
+def _with_overrides(recipe: Recipe, epochs: int | None, seed: int | None) -> Recipe:
+    if epochs is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+    return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise OutputError(f"{out} is not empty: name a new folder for this run")
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
+
+
+def _write_origin(out: Path, recipe: Recipe, pictures: Pictures, train: Indices, test: Indices, resume: bool) -> None:
+    """Write what the training starts from: recipe, environment and split; check it when it goes on."""
+    environment = {
+        "maskinfer": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "bfloat16": bfloat16_pays(),
+        **{package: version(package) for package in _PACKAGES},
+    }
+    sides = {
+        "train": sorted({pictures.sources[i] for i in train}),
+        "test": sorted({pictures.sources[i] for i in test}),
+    }
+    for name, content in (("recipe", to_dict(recipe)), ("split", sides), ("environment", environment)):
+        text = json.dumps(content, indent=1) + "\n"
+        file = out / f"{name}.json"
+        if resume and name != "environment" and file.read_text(encoding="utf-8") != text:
+            raise RequestError(f"{file} is not what this training has: give the same {name} to go on, or a new folder")
+        file.write_text(text, encoding="utf-8")

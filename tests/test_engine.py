@@ -1,0 +1,61 @@
+"""The engine as a program uses it."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import maskinfer
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.results import BGRFrame
+from tests.clips import write_clip
+
+
+@pytest.fixture(scope="module")
+def engine(colour_classifier: Path) -> maskinfer.Engine:
+    return maskinfer.load(classifier=str(colour_classifier))
+
+
+def test_a_frame_gives_a_result(engine: maskinfer.Engine, portrait: BGRFrame) -> None:
+    result = engine(portrait)
+    assert result.size_wh == (512, 512)
+    assert len(result.faces) == 1
+    face = result.faces[0]
+    assert sum(face.scores.values()) == pytest.approx(1, abs=1e-4)
+    assert face.score == face.scores[face.label] == max(face.scores.values())
+    assert face.landmarks is not None
+    assert len(face.landmarks) == 5
+    with pytest.raises(FrozenInstanceError):
+        face.label = "other"  # type: ignore[misc]
+
+
+def test_frames_of_any_sizes_give_what_each_gives_alone(engine: maskinfer.Engine, portrait: BGRFrame) -> None:
+    frames = [portrait, np.zeros((90, 200, 3), np.uint8), np.ascontiguousarray(portrait[:300, 100:420])]
+    together = engine(frames)
+    assert [len(result.faces) for result in together] == [1, 0, 1]
+    for frame, result in zip(frames, together, strict=True):
+        for ours, alone in zip(result.faces, engine(frame).faces, strict=True):
+            assert ours.label == alone.label
+            assert ours.xyxy == pytest.approx(alone.xyxy, abs=0.1)
+            assert ours.score == pytest.approx(alone.score, abs=1e-3)
+
+
+def test_no_frames_give_no_results(engine: maskinfer.Engine) -> None:
+    assert engine([]) == []
+
+
+@pytest.mark.parametrize("frame", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
+def test_what_is_no_frame_is_refused(engine: maskinfer.Engine, frame: BGRFrame) -> None:
+    with pytest.raises(RequestError, match="uint8"):
+        engine(frame)
+
+
+def test_a_source_yields_a_result_a_frame(engine: maskinfer.Engine, portrait: BGRFrame, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [portrait] * 7, rate=10)
+    results = list(engine.iterate(clip))
+    assert [result.frame for result in results] == list(range(7))
+    assert [result.time_s for result in results] == pytest.approx([n / 10 for n in range(7)])
+    assert all(len(result.faces) == 1 for result in results)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.training.recipe import RECIPES_DIR, from_dict, load_recipe, to_dict
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_DIR.glob("*.toml") if path.stem != "detector"))
+def test_shipped_recipes_bear_their_files_names_and_survive_a_checkpoint(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert from_dict(to_dict(recipe)) == recipe
+
+
+def test_the_lectures_recipe_is_the_lectures() -> None:
+    recipe = load_recipe("lecture")
+    assert recipe.labels == ("with_mask", "without_mask")
+    assert (recipe.schedule.epochs, recipe.schedule.batch, recipe.schedule.learning_rate) == (20, 32, 1e-4)
+    assert (recipe.network.frozen_blocks, recipe.network.head, recipe.network.dropout) == (19, "dense128", 0.5)
+    assert (recipe.size_px, recipe.test_share) == (224, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = ", "is not a recipe"),
+        ('name = "x"\nlabels = []\ncolour = 1', "unknown key 'colour'"),
+        ('name = "x"\n[network]\nhead = "big"', "head is 'big', expected one of linear, dense128"),
+        ('name = "x"', "missing"),
+    ],
+)
+def test_a_broken_recipe_is_refused_with_its_reason(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(RequestError, match=said) as caught:
+        load_recipe(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_shipped_ones() -> None:
+    with pytest.raises(RequestError, match=r"lecture, .*standard"):
+        load_recipe("best")

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from maskinfer.engine.contract import CropRule
+from maskinfer.engine.detector import load_detector
+from maskinfer.engine.errors import SourceError, SourceNotFoundError
+from maskinfer.engine.geometry import cut_crops
+from maskinfer.engine.results import LABELS, BGRFrame
+from maskinfer.training.faces import WINDOW_PX, collect_faces, window_share
+from maskinfer.training.samples import read_samples
+
+
+def _lines(file: Path, *records: object) -> None:
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_a_folder_for_each_label(tmp_path: Path) -> None:
+    for name in ("with_mask/a.jpg", "without_mask/b.png", "with_mask/notes.txt", "other/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [(s.path.name, s.label, s.many) for s in read_samples([tmp_path], LABELS)]
+    assert found == [("a.jpg", "with_mask", False), ("b.png", "without_mask", False)]
+
+
+def test_lists_of_crops_and_of_bare_scenes(tmp_path: Path) -> None:
+    _lines(tmp_path / "crops.jsonl", {"image": "a.jpg", "set": "one", "label": "incorrect_mask"})
+    _lines(tmp_path / "scenes_bare.jsonl", {"image": "b.jpg", "set": "two", "every_face": "without_mask"})
+    found = [(s.path.name, s.label, s.set, s.many) for s in read_samples([tmp_path], LABELS)]
+    assert found == [("a.jpg", "incorrect_mask", "one", False), ("b.jpg", "without_mask", "two", True)]
+
+
+def test_what_is_no_training_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match="holds no pictures to train on"):
+        read_samples([tmp_path], LABELS)
+    with pytest.raises(SourceNotFoundError, match="is not a folder"):
+        read_samples([tmp_path / "none"], LABELS)
+    (tmp_path / "crops.jsonl").write_text('{"image": "a.jpg"}\n')
+    with pytest.raises(SourceError, match=r"crops.jsonl:1 is not a labelled picture"):
+        read_samples([tmp_path], LABELS)
+
+
+def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) -> None:
+    cv2.imwrite(str(tmp_path / "crop.png"), portrait[20:260, 130:350])
+    cv2.imwrite(str(tmp_path / "scene.png"), portrait)
+    box = (load_detector()([portrait])[0].xyxy[0] + 2).tolist()
+    _lines(tmp_path / "crops.jsonl", {"image": "crop.png", "set": "crops", "label": "with_mask"})
+    _lines(tmp_path / "scenes_bare.jsonl", {"image": "scene.png", "set": "bare", "every_face": "without_mask"})
+    scene = {"image": "scene.png", "set": "scenes", "faces": [{"bbox": box, "label": "without_mask"}]}
+    _lines(tmp_path / "scenes.jsonl", scene)
+    faces = collect_faces([tmp_path], LABELS)
+    # The annotated face is in it by the detector's box and by the annotator's.
+    assert faces.sets == ("crops", "bare", "scenes", "scenes")
+    assert faces.labels.tolist() == [0, 1, 1, 1]
+    assert faces.windows.shape == (4, WINDOW_PX, WINDOW_PX, 3)
+    by_hand = cut_crops(portrait, np.array([box], np.float32), CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
+    assert np.array_equal(faces.windows[3], by_hand)
+    # The other windows show the same face in nearly the same place.
+    for window in faces.windows[:3]:
+        assert np.corrcoef(window.ravel(), by_hand.ravel())[0, 1] > 0.8
+
+
+def test_the_middle_of_a_window_is_the_engines_crop(portrait: BGRFrame) -> None:
+    box = np.array([[175.0, 60.0, 275.0, 200.0]], np.float32)
+    rule = CropRule(margin=0.15)
+    window = cut_crops(portrait, box, CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
+    cut = round(WINDOW_PX * (1 - window_share(rule)) / 2)
+    middle = cv2.resize(window[cut:-cut, cut:-cut], (64, 64), interpolation=cv2.INTER_AREA).astype(int)
+    crop = cut_crops(portrait, box, rule, (64, 64))[0].astype(int)
+    assert np.abs(middle - crop).mean() < 6
