@@ -176,17 +176,23 @@ def train(
 @main.command(short_help="Turn a checkpoint into an ONNX file.")
 @click.argument("checkpoint", type=PATH)
 @click.argument("out", type=PATH)
-def export(checkpoint: Path, out: Path) -> None:
+@click.option("--name", help="Of the model, in its contract; by default the recipe's.")
+@click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
+def export(checkpoint: Path, out: Path, name: str | None, version: str) -> None:
     """Turn a trained checkpoint into an ONNX file that carries its contract.
 
+    The graph takes uint8 BGR crops and gives probabilities. It is compared with torch over several batches, and not
+    written if they differ by more than 1e-4.
+
     \b
-    Example:
+    Examples:
       maskinfer export runs/lecture/checkpoint.pt lecture.onnx
+      maskinfer export runs/mine/checkpoint.pt mine.onnx --name entrance --version 2
     """
     with train_extra():
         from maskinfer.export.classifier import export_classifier
 
-        summary = export_classifier(checkpoint, out)
+        summary = export_classifier(checkpoint, out, name=name, version=version)
     click.echo(summary)
 
 

@@ -91,7 +91,13 @@ SHIPPED: dict[str, ShippedModel] = {
     "retinaface": ShippedModel(
         "retinaface-mnet025.onnx",
         "detector",
-        "df2d69c8d1858974d88529d72513b86395b6080da78f8d15519496f218ac4f22",
+        "ac764611116031120f7dfe499a881747395d98b01aff3d58e2855aaa2e78aa84",
         "RetinaFace, MobileNetV1-0.25 backbone, five landmarks",
+    ),
+    "mobilenetv2-128": ShippedModel(
+        "mobilenetv2-128.onnx",
+        "classifier",
+        "2c8dcefa64c6e299cf519573ea334992d7808245a36d1bf304c9b52670adec33",
+        "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
     ),
 }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
-from maskinfer.engine.errors import ModelError
+from maskinfer.engine.errors import ModelError, ModelNotFoundError
 from maskinfer.training.recipe import Network, Recipe, from_dict, to_dict
 
 CHECKPOINT_FORMAT = "maskinfer-classifier-1"
@@ -44,9 +44,11 @@ def build(network: Network, classes: int) -> nn.Module:
 
     The ImageNet weights come from torch's hub folder, or are fetched into it. A machine without the internet takes
     the file ``mobilenet_v2-b0353104.pth`` in ``$TORCH_HOME/hub/checkpoints``.
+
+    Raises:
+        ModelNotFoundError: the ImageNet weights are neither there nor to be fetched.
     """
-    weights = MobileNet_V2_Weights.IMAGENET1K_V1 if network.weights == "imagenet" else None
-    model = mobilenet_v2(weights=weights)
+    model = _imagenet_network() if network.weights == "imagenet" else mobilenet_v2()
     if network.head == "dense128":
         layers = [nn.Linear(FEATURES, 128), nn.ReLU(), nn.Dropout(network.dropout), nn.Linear(128, classes)]
         model.classifier = nn.Sequential(*layers)
@@ -54,6 +56,15 @@ def build(network: Network, classes: int) -> nn.Module:
         model.classifier = nn.Sequential(nn.Dropout(network.dropout), nn.Linear(FEATURES, classes))
     model.features[: network.frozen_blocks].requires_grad_(False)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _imagenet_network() -> nn.Module:
+    weights = MobileNet_V2_Weights.IMAGENET1K_V1
+    try:
+        return mobilenet_v2(weights=weights)
+    except OSError as error:
+        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise ModelNotFoundError(f"cannot fetch {weights.url} ({error}): lay it into {file}") from error
 
 
 def train_mode(model: nn.Module, network: Network) -> None:

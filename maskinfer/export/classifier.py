@@ -1,0 +1,212 @@
+"""From a trained checkpoint to an ONNX file that carries its contract."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.errors import ParityError, RequestError
+from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.export.metadata import write_contract
+from maskinfer.training.network import MEAN_RGB, STD_RGB, Checkpoint, load_checkpoint, restore, to_network_input
+
+INPUT, OUTPUT = "bgr", "probabilities"
+# The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
+OPSET = 20
+MAX_DIFFERENCE = 1e-4
+PARITY_BATCHES = (1, 2, 7, 16)
+LICENCE = (
+    "MIT for the weights as far as they are ours to license; no training set has clean rights in its images: check "
+    "before you use them for more than research"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export wrote.
+
+    Attributes:
+        out: the ONNX file.
+        bytes: its size.
+        parity: largest difference of any probability from torch's.
+    """
+
+    out: Path
+    bytes: int
+    parity: float
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        batches = ", ".join(map(str, PARITY_BATCHES))
+        return (
+            f"wrote {self.out}, {self.bytes / 1e6:.1f} MB; "
+            f"largest difference from torch {self.parity:.1e} over batches of {batches}"
+        )
+
+
+class _Deployed(nn.Module):
+    """What is exported: uint8 (N, H, W, 3), BGR, in; probabilities (N, labels) out.
+
+    Only the mean is subtracted in the graph. The order of the colours and the division by the standard deviation are
+    in the first convolution; the mean cannot be, since that convolution pads with zeros, which stand for the mean.
+    """
+
+    mean_bgr: Tensor
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        _fold_batch_norms(network)
+        stem = network.features[0][0]
+        with torch.no_grad():
+            stem.weight.copy_((stem.weight / torch.tensor(STD_RGB).view(1, 3, 1, 1)).flip(1))
+        self.features, self.classifier = network.features, network.classifier
+        self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB).flip(0).view(1, 3, 1, 1))
+
+    def forward(self, bgr: Tensor) -> Tensor:
+        # Transposing the bytes before the cast moves a quarter of the memory.
+        centred = bgr.permute(0, 3, 1, 2).float() - self.mean_bgr
+        return torch.softmax(self.classifier(self.features(centred).mean((2, 3))), 1)
+
+
+def _fold_batch_norms(network: nn.Module) -> None:
+    """Fold each batch norm that follows a convolution into it, in place."""
+    for module in list(network.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i, (layer, following) in enumerate(pairwise(list(module))):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                module[i], module[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
+
+
+def export_classifier(checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1") -> ExportSummary:
+    """Write a checkpoint as an ONNX file: uint8 BGR crops (N, height, width, 3) in, probabilities (N, labels) out.
+
+    Batch normalisation is folded into the convolutions; resizing aside, all preprocessing lies in the graph.
+
+    Args:
+        checkpoint: that ``maskinfer train`` wrote.
+        out: the ONNX file; it appears when it is whole.
+        name: of the model in its contract; the recipe's by default.
+        version: of the model in its contract.
+
+    Raises:
+        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
+        ParityError: the graph's probabilities differ from torch's by more than 1e-4; nothing is written.
+    """
+    if out.resolve() == checkpoint.resolve():
+        raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
+    trained = load_checkpoint(checkpoint)
+    contract = _contract(trained, name or trained.recipe.name, version)
+    model = _to_onnx(trained)
+    write_contract(model, contract)
+    parity = largest_difference(model.SerializeToString(), trained)
+    if not parity <= MAX_DIFFERENCE:
+        raise ParityError(
+            f"the graph's probabilities differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; "
+            f"{out} is not written"
+        )
+    write_contract(model, replace(contract, parity=parity))
+    onnx.checker.check_model(model, full_check=True)
+    data = model.SerializeToString()
+    with whole_file(out) as partial:
+        partial.write_bytes(data)
+    return ExportSummary(out, len(data), parity)
+
+
+def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContract:
+    recipe = trained.recipe
+    return ClassifierContract(
+        name=name,
+        version=version,
+        licence=LICENCE,
+        labels=recipe.labels,
+        size_wh=(recipe.size_px, recipe.size_px),
+        crop=recipe.crop,
+        training_data=trained.training_data,
+        source_sha256=trained.sha256,
+    )
+
+
+def _to_onnx(trained: Checkpoint) -> onnx.ModelProto:
+    side = trained.recipe.size_px
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    deployed = _Deployed(restore(trained)).eval()
+    with _quiet():
+        program = torch.onnx.export(
+            deployed,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )
+    assert program is not None  # only the old exporter returns nothing
+    model: onnx.ModelProto = program.model_proto
+    _strip(model)
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's own messages from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of its own run, such as stack traces with paths."""
+    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del item.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+
+
+def largest_difference(model: bytes, trained: Checkpoint) -> float:
+    """Return the largest absolute difference of any probability from torch's, over several batches and pictures."""
+    session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
+    network = restore(trained)
+    worst = 0.0
+    for batch in PARITY_BATCHES:
+        pictures = _pictures(batch, trained.recipe.size_px)
+        with torch.inference_mode():
+            expected = torch.softmax(network(to_network_input(torch.from_numpy(pictures))), 1).numpy()
+        difference = float(np.abs(session.run([OUTPUT], {INPUT: pictures})[0] - expected).max())
+        worst = difference if np.isnan(difference) else max(worst, difference)
+    return worst
+
+
+def _pictures(count: int, side: int) -> NDArray[np.uint8]:
+    """Return noise, flat black, flat white, and colour gradients in turn."""
+    rng = np.random.default_rng(count)
+    ramp = np.linspace(0, 255, side)
+    gradient = np.stack([np.add.outer(ramp, ramp) / 2, np.tile(ramp, (side, 1)), np.tile(ramp[::-1], (side, 1)).T], 2)
+    kinds = [rng.integers(0, 256, (side, side, 3)), np.zeros_like(gradient), np.full_like(gradient, 255), gradient]
+    return np.stack([kinds[n % len(kinds)] for n in range(count)]).astype(np.uint8)
