@@ -41,20 +41,29 @@ class RiskCoverage:
 
     Attributes:
         thresholds: (M,), every best probability that occurs, falling.
-        coverage: (M,), share of the faces that are at or over it.
-        risk: (M,), share of wrong labels among these.
+        labelled: (M,), number of faces that are at or over it.
         errors: (M,), number of wrong labels among these.
+        total: number of all faces.
     """
 
     thresholds: Floats
-    coverage: Floats
-    risk: Floats
+    labelled: Ints
     errors: Ints
+    total: int
+
+    @property
+    def coverage(self) -> Floats:
+        """Share of the faces that get a label at each threshold."""
+        return np.asarray(self.labelled / self.total)
+
+    @property
+    def risk(self) -> Floats:
+        """Share of wrong labels among these."""
+        return np.asarray(self.errors / self.labelled)
 
     def area(self) -> float:
         """Return the area under the curve: the mean risk over all coverages, 0 to 1."""
-        widths = np.diff(self.coverage, prepend=0.0)
-        return float((self.risk * widths).sum())
+        return float((self.risk * np.diff(self.coverage, prepend=0.0)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +194,7 @@ def risk_coverage(probabilities: ArrayLike, truth: ArrayLike) -> RiskCoverage:
     errors = wrong[order].cumsum()
     # Equal probabilities pass a threshold together.
     last = np.flatnonzero(np.diff(confidence[order], append=-1.0))
-    labelled = last + 1
-    return RiskCoverage(confidence[order][last], labelled / len(p), errors[last] / labelled, errors[last])
+    return RiskCoverage(confidence[order][last], last + 1, errors[last], len(p))
 
 
 def threshold_for_error(
@@ -215,13 +223,11 @@ def threshold_for_error(
             raise RequestError(f"{name} is {value}, expected a number between 0 and 1")
     curve = risk_coverage(probabilities, truth)
     tries = max(1, math.ceil(math.log2(len(curve.thresholds) + 1)))
-    total = round(1 / curve.coverage[0] * np.count_nonzero(np.asarray(probabilities).max(1) >= curve.thresholds[0]))
     best: Threshold | None = None
     low, high = 0, len(curve.thresholds) - 1
     while low <= high:
         i = (low + high + 1) // 2
-        labelled = round(curve.coverage[i] * total)
-        bound = binomial_upper(int(curve.errors[i]), labelled, (1 - confidence) / tries)
+        bound = binomial_upper(int(curve.errors[i]), int(curve.labelled[i]), (1 - confidence) / tries)
         if bound <= max_error:
             best = Threshold(float(curve.thresholds[i]), float(curve.coverage[i]), float(curve.risk[i]), bound)
             low = i + 1

@@ -1,66 +1,229 @@
-"""End-to-end evaluation: detector and classifier together, on annotated scenes."""
+"""Evaluation of detector and classifier together, on annotated scenes or on pictures of single faces."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.detector import OnnxDetector
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.images import read_image
 from maskinfer.engine.jsonl import open_jsonl
-from maskinfer.engine.results import FrameResult
+from maskinfer.engine.results import BGRFrame, Detections, FrameResult
 from maskinfer.engine.sources import SourceFrame
-from maskinfer.training.scenes import Scene, SceneScore, read_scenes, score_scenes, to_dict
+from maskinfer.training.evaluate_confidence import MAX_ERROR, Confidence, measure_confidence
+from maskinfer.training.evaluate_crops import find_the_face, holds_scenes, judge_crop, read_crops
+from maskinfer.training.evaluate_detector import (
+    CURVE_THRESHOLD,
+    DetectorCurve,
+    DetectorFigures,
+    measure_detector,
+    trace_curve,
+)
+from maskinfer.training.evaluate_figures import Figures, Outcome, by_set, by_size, by_slice, of_all
+from maskinfer.training.scenes import Scene, SceneScore, TrueFace, judge, read_scenes, to_dict
 
-ALL = "all"
+OnResult = Callable[[FrameResult], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was evaluated, and how.
+
+    Attributes:
+        data: file or folder, as given.
+        of_scenes: scenes with every face annotated; otherwise pictures of one face each.
+        detector, classifier: names and versions by their contracts.
+        labels: the classifier's.
+        det_threshold: least score of a face; None for a detector that has none.
+        uncertain_below: least probability of a label; 0 for none.
+        iou: least overlap of a detection with the face it finds.
+        min_side_px: smaller faces are left out.
+    """
+
+    data: Path
+    of_scenes: bool
+    detector: str
+    classifier: str
+    labels: tuple[str, ...]
+    det_threshold: float | None
+    uncertain_below: float
+    iou: float
+    min_side_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All figures of an evaluation, and what they come from.
+
+    Attributes:
+        setup: what was evaluated.
+        outcome: every face.
+        all: figures of all faces.
+        sets, sizes, slices: figures of parts, by name.
+        detector: of finding faces.
+        confidence: of the probabilities; None when no face was found.
+    """
+
+    setup: Setup
+    outcome: Outcome
+    all: Figures
+    sets: Mapping[str, Figures]
+    sizes: Mapping[str, Figures]
+    slices: Mapping[str, Figures]
+    detector: DetectorFigures
+    confidence: Confidence | None
+
+
+def evaluate(
+    engine: Engine,
+    data: Path,
+    *,
+    iou: float = 0.4,
+    min_side_px: float = 16,
+    max_error: float = MAX_ERROR,
+    jsonl: str | None = None,
+    on_result: OnResult = lambda result: None,
+    on_total: Callable[[int], None] = lambda total: None,
+) -> Evaluation:
+    """Run the engine over annotated data and measure what it finds and says.
+
+    Args:
+        engine: the detector and the classifier to evaluate.
+        data: a scenes file or a folder with ``scenes.jsonl``; or pictures of one face each: a crops file, a folder
+            with ``crops.jsonl``, or a folder of pictures for each label. A folder with both lists means the scenes.
+        iou: least overlap of a detection with the face it finds.
+        min_side_px: faces whose shorter side is under this are left out.
+        max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
+        jsonl: file for the predictions, or ``-``.
+        on_result: called after each picture.
+        on_total: called once, with the number of pictures.
+
+    Raises:
+        SourceNotFoundError, SourceError: the annotations or a picture cannot be read.
+        RequestError: ``max_error`` is not between 0 and 1.
+        OutputError: the predictions cannot be written.
+    """
+    setup = _describe(engine, data, iou, min_side_px)
+    scenes = read_scenes(data) if setup.of_scenes else read_crops(data)
+    on_total(len(scenes))
+    with open_jsonl(jsonl) as write:
+
+        def done(result: FrameResult) -> None:
+            write(result)
+            on_result(result)
+
+        outcome, curve = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
+    return _measure(setup, outcome, curve, max_error)
+
+
+def _describe(engine: Engine, data: Path, iou: float, min_side_px: float) -> Setup:
+    classifier = engine.classifier.contract
+    detector = engine.detector.contract if isinstance(engine.detector, OnnxDetector) else None
+    return Setup(
+        data,
+        holds_scenes(data),
+        f"{detector.name} {detector.version}".strip() if detector else type(engine.detector).__name__,
+        f"{classifier.name} {classifier.version}".strip(),
+        classifier.labels,
+        detector.det_threshold if detector else None,
+        classifier.uncertain_below,
+        iou,
+        min_side_px,
+    )
+
+
+def _measure(setup: Setup, outcome: Outcome, curve: DetectorCurve | None, max_error: float) -> Evaluation:
+    return Evaluation(
+        setup,
+        outcome,
+        of_all(outcome),
+        by_set(outcome),
+        by_size(outcome),
+        by_slice(outcome),
+        measure_detector(outcome, curve),
+        measure_confidence(outcome.true, setup.labels, max_error),
+    )
+
+
+def _run_scenes(
+    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
+) -> tuple[Outcome, DetectorCurve | None]:
+    judged, low = [], []
+    for i, (scene, found, result) in enumerate(_results(engine, scenes)):
+        judged.append(judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px))
+        low.append(found)
+        done(result)
+    true = tuple(face for faces, _ in judged for face in faces)
+    false = tuple(face for _, faces in judged for face in faces)
+    has_curve = setup.det_threshold is not None and scenes
+    curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px) if has_curve else None
+    return Outcome(tuple(scenes), true, false, false_known=True), curve
+
+
+def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, Detections, FrameResult]]:
+    """Detect once at a low threshold, then go on with what is over the engine's own, as the engine would."""
+    threshold, detector = 0.0, engine.detector
+    if isinstance(detector, OnnxDetector):
+        threshold = detector.contract.det_threshold
+        low = min(threshold, CURVE_THRESHOLD)
+        detector = replace(detector, contract=replace(detector.contract, det_threshold=low))
+    for scene in scenes:
+        image = read_image(scene.path)
+        found = detector([image])[0]
+        yield scene, found, _label(engine, scene, image, _at_least(found, threshold))
+
+
+def _at_least(found: Detections, threshold: float) -> Detections:
+    """Return what a run at the threshold gives: a worse box never suppresses a better one."""
+    kept = found.scores >= threshold
+    points = None if found.landmarks is None else found.landmarks[kept]
+    return Detections(found.xyxy[kept], found.scores[kept], points)
+
+
+def _run_crops(engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult) -> tuple[Outcome, None]:
+    true: list[TrueFace] = []
+    for i, scene in enumerate(scenes):
+        image = read_image(scene.path)
+        result = _label(engine, scene, image, find_the_face(engine.detector, image))
+        true += judge_crop(i, scene, result, setup.min_side_px)
+        done(result)
+    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Stands for a detector whose work is done."""
+
+    found: Detections
+
+    def __call__(self, frames: Sequence[BGRFrame]) -> list[Detections]:
+        return [self.found for _ in frames]
+
+
+def _label(engine: Engine, scene: Scene, image: BGRFrame, found: Detections) -> FrameResult:
+    frame = SourceFrame(str(scene.path), 0, 0.0, image)
+    return replace(engine, detector=_Known(found)).infer([frame])[0]
 
 
 def evaluate_scenes(
     engine: Engine,
     data: Path,
     *,
-    iou: float = 0.4,
-    min_side_px: float = 16,
     jsonl: str | None = None,
-    on_result: Callable[[FrameResult], None] = lambda result: None,
+    on_result: OnResult = lambda result: None,
     on_total: Callable[[int], None] = lambda total: None,
 ) -> dict[str, SceneScore]:
-    """Run the engine over annotated scenes.
-
-    Args:
-        engine: the detector and the classifier to evaluate.
-        data: a scenes file, or a folder with ``scenes.jsonl``.
-        iou: least overlap of a detection with the face it finds.
-        min_side_px: faces whose shorter side is under this are left out.
-        jsonl: file for the predictions, or ``-``.
-        on_result: called after each scene.
-        on_total: called once, with the number of scenes.
-
-    Returns:
-        The figures over all scenes under ``all``, then those of each data set under its name.
-
-    Raises:
-        SourceNotFoundError, SourceError: the scenes or one of their images cannot be read.
-    """
-    scenes = read_scenes(data)
-    pairs: list[tuple[Scene, FrameResult]] = []
-    on_total(len(scenes))
-    with open_jsonl(jsonl) as write:
-        for scene in scenes:
-            result = engine.infer([SourceFrame(str(scene.path), 0, 0.0, read_image(scene.path))])[0]
-            pairs.append((scene, result))
-            write(result)
-            on_result(result)
-    groups = {ALL: pairs}
-    for name in sorted({scene.set for scene in scenes} - {""}):
-        groups[name] = [(scene, result) for scene, result in pairs if scene.set == name]
-    return {name: score_scenes(group, iou=iou, min_side_px=min_side_px) for name, group in groups.items()}
+    """Return the counts of ``evaluate`` alone, those of all scenes under ``all``, then those of each data set."""
+    found = evaluate(engine, data, jsonl=jsonl, on_result=on_result, on_total=on_total)
+    return {"all": found.all.score} | {name: figures.score for name, figures in found.sets.items()}
 
 
 def write_json(scores: Mapping[str, SceneScore], file: Path) -> None:
-    """Write the figures of every data set as JSON.
+    """Write the counts of every data set as JSON.
 
     Raises:
         OutputError: the file cannot be written.

@@ -5,7 +5,8 @@ A scenes file holds a JSON object a line::
     {"image": "set/x.jpg", "set": "set", "width": W, "height": H,
      "faces": [{"bbox": [left, top, right, bottom], "label": "with_mask"}, ...]}
 
-Image paths are relative to the file's folder.
+Image paths are relative to the file's folder. A scene or a face may carry a key ``slice``: a name, or a list of names,
+of what is special about it ("sunglasses", "night"); figures are then given for each such name too.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.geometry import FloatArray, iou_matrix
-from maskinfer.engine.results import LABELS, FrameResult
+from maskinfer.engine.results import LABELS, Face, FrameResult
 
 SCENES_FILE = "scenes.jsonl"
+# What ``assign`` says of a detection that finds no face of its own.
+NOTHING, REPEATED = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,62 @@ class Scene:
         set: name of the data set that it is from.
         xyxy: float32 (N, 4), in pixels of the stored image.
         labels: N.
+        slices: that the whole scene belongs to.
+        face_slices: that each of the N faces belongs to besides; empty when none does.
     """
 
     path: Path
     set: str
     xyxy: FloatArray
     labels: tuple[str, ...]
+    slices: tuple[str, ...] = ()
+    face_slices: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrueFace:
+    """An annotated face, and what was made of it.
+
+    Attributes:
+        scene: index of its scene.
+        label: the true one.
+        xyxy: left, top, right, bottom in pixels of the image.
+        set, slices: that it belongs to.
+        found: the detected face, with the label that it was given; None when the detector missed it.
+    """
+
+    scene: int
+    label: str
+    xyxy: tuple[float, float, float, float]
+    set: str
+    slices: tuple[str, ...]
+    found: Face | None
+
+    @property
+    def side_px(self) -> float:
+        """The shorter side of its box."""
+        return min(self.xyxy[2] - self.xyxy[0], self.xyxy[3] - self.xyxy[1])
+
+
+@dataclass(frozen=True, slots=True)
+class FalseFace:
+    """A detection where no face is annotated.
+
+    Attributes:
+        scene: index of its scene.
+        set, slices: that the scene belongs to.
+        face: what was detected.
+    """
+
+    scene: int
+    set: str
+    slices: tuple[str, ...]
+    face: Face
+
+    @property
+    def side_px(self) -> float:
+        """The shorter side of its box."""
+        return min(self.face.xyxy[2] - self.face.xyxy[0], self.face.xyxy[3] - self.face.xyxy[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +135,6 @@ class SceneScore:
         return float(np.mean(present)) if present else 0.0
 
 
-@dataclass(slots=True)
-class _Tally:
-    images: int = 0
-    faces: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
-    right: Counter[str] = field(default_factory=Counter)
-    confusion: dict[str, Counter[str]] = field(default_factory=dict)
-    false_positives: int = 0
-
-
 def read_scenes(data: Path) -> list[Scene]:
     """Return the scenes of a file, or of ``scenes.jsonl`` in a folder.
 
@@ -98,65 +143,125 @@ def read_scenes(data: Path) -> list[Scene]:
         SourceError: a line is not as described above.
     """
     file = data / SCENES_FILE if data.is_dir() else data
+    return [_scene(record, file, number) for number, record in read_records(file, "annotated scene")]
+
+
+def read_records(file: Path, what: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the number and the object of each line of a JSON Lines file.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        SourceError: it cannot be read, or a line holds no object.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
-        raise SourceNotFoundError(f"{file} does not exist: expected annotated scenes, a JSON object a line") from error
+        raise SourceNotFoundError(f"{file} does not exist: expected {what}s, a JSON object a line") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{file} cannot be read: {error}") from error
-    return [_scene(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
+    return [(number, _record(line, file, number, what)) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _scene(line: str, file: Path, number: int) -> Scene:
+def _record(line: str, file: Path, number: int, what: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
-        boxes = np.asarray([face["bbox"] for face in record["faces"]], np.float32).reshape(-1, 4)
-        labels = tuple(str(face["label"]) for face in record["faces"])
-        return Scene(file.parent / record["image"], str(record.get("set", "")), boxes, labels)
+        return dict(json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"{file}:{number} is not an {what}: {error!r}") from error
+
+
+def _scene(record: dict[str, Any], file: Path, number: int) -> Scene:
+    try:
+        faces = record["faces"]
+        boxes = np.asarray([face["bbox"] for face in faces], np.float32).reshape(-1, 4)
+        labels = tuple(str(face["label"]) for face in faces)
+        own = tuple(read_slices(face) for face in faces)
+        return Scene(file.parent / record["image"], str(record.get("set", "")), boxes, labels, read_slices(record), own)
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{file}:{number} is not an annotated scene: {error!r}") from error
+
+
+def read_slices(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names under a record's key ``slice``: one, a list, or none."""
+    value = record.get("slice") or ()
+    return (value,) if isinstance(value, str) else tuple(str(name) for name in value)
+
+
+def assign(found: FloatArray, annotated: FloatArray, iou: float) -> NDArray[np.int64]:
+    """Match detections to annotated faces: each in turn takes the free face that it overlaps most.
+
+    Args:
+        found: (N, 4), best score first.
+        annotated: (M, 4).
+        iou: least overlap.
+
+    Returns:
+        (N,), the index of the face that each finds; ``REPEATED`` where it overlaps taken ones only, ``NOTHING`` where
+        it overlaps none.
+    """
+    matches = np.full(len(found), NOTHING, np.int64)
+    taken = np.zeros(len(annotated), bool)
+    for i, row in enumerate(iou_matrix(found, annotated)):
+        free = np.flatnonzero((row >= iou) & ~taken)
+        if len(free):
+            matches[i] = free[row[free].argmax()]
+            taken[matches[i]] = True
+        elif (row >= iou).any():
+            matches[i] = REPEATED
+    return matches
+
+
+def judge(
+    index: int, scene: Scene, result: FrameResult, *, iou: float = 0.4, min_side_px: float = 16
+) -> tuple[list[TrueFace], list[FalseFace]]:
+    """Say of each annotated face of a scene whether it was found, and which detections are of no face.
+
+    Args:
+        index: of the scene, for the record.
+        scene: the truth.
+        result: what was predicted on it.
+        iou: least overlap of a detection with the face it finds.
+        min_side_px: faces whose shorter side is under this are neither missed nor, when detected, false.
+    """
+    predicted = sorted(result.faces, key=lambda face: -face.det_score)
+    boxes = np.asarray([face.xyxy for face in predicted], np.float32).reshape(-1, 4)
+    matches = assign(boxes, scene.xyxy, iou)
+    by_face = {int(match): face for match, face in zip(matches, predicted, strict=True)}
+    own = scene.face_slices or ((),) * len(scene.labels)
+    true = []
+    for i, (box, label) in enumerate(zip(scene.xyxy, scene.labels, strict=True)):
+        left, top, right, bottom = (float(v) for v in box)
+        slices = tuple(dict.fromkeys(scene.slices + own[i]))
+        true.append(TrueFace(index, label, (left, top, right, bottom), scene.set, slices, by_face.get(i)))
+    false = [
+        FalseFace(index, scene.set, scene.slices, face)
+        for face, match in zip(predicted, matches, strict=True)
+        if match == NOTHING
+    ]
+    return [f for f in true if f.side_px >= min_side_px], [f for f in false if f.side_px >= min_side_px]
 
 
 def score_scenes(
     pairs: Iterable[tuple[Scene, FrameResult]], *, iou: float = 0.4, min_side_px: float = 16
 ) -> SceneScore:
-    """Match predictions to annotated faces, best detector score first, and count.
-
-    Args:
-        pairs: each scene with what was predicted on it.
-        iou: least overlap of a detection with the face it finds.
-        min_side_px: faces whose shorter side is under this are neither missed nor, when detected, false.
-    """
-    tally = _Tally()
-    for scene, result in pairs:
-        _count(tally, scene, result, iou, min_side_px)
-    return SceneScore(tally.images, tally.faces, tally.found, tally.right, tally.confusion, tally.false_positives)
+    """Match predictions to annotated faces, best detector score first, and count; see ``judge``."""
+    judged = [judge(i, scene, result, iou=iou, min_side_px=min_side_px) for i, (scene, result) in enumerate(pairs)]
+    true = [face for faces, _ in judged for face in faces]
+    return count(true, len(judged), sum(len(false) for _, false in judged))
 
 
-def _count(tally: _Tally, scene: Scene, result: FrameResult, iou: float, min_side_px: float) -> None:
-    tally.images += 1
-    counted = (scene.xyxy[:, 2:] - scene.xyxy[:, :2]).min(1) >= min_side_px
-    tally.faces.update(label for label, counts in zip(scene.labels, counted, strict=True) if counts)
-    predicted = sorted(result.faces, key=lambda face: -face.det_score)
-    boxes = np.asarray([face.xyxy for face in predicted], np.float32).reshape(-1, 4)
-    overlaps = iou_matrix(boxes, scene.xyxy)
-    taken = np.zeros(len(scene.xyxy), bool)
-    for face, box, row in zip(predicted, boxes, overlaps, strict=True):
-        free = np.flatnonzero((row >= iou) & ~taken)
-        if not len(free):
-            small = (box[2:] - box[:2]).min() < min_side_px
-            tally.false_positives += int(not small and not (row >= iou).any())
-            continue
-        match = free[row[free].argmax()]
-        taken[match] = True
-        if counted[match]:
-            _count_found(tally, scene.labels[match], face.label)
-
-
-def _count_found(tally: _Tally, truth: str, predicted: str) -> None:
-    tally.found[truth] += 1
-    tally.right[truth] += int(truth == predicted)
-    tally.confusion.setdefault(truth, Counter())[predicted] += 1
+def count(true: Iterable[TrueFace], images: int, false_positives: int) -> SceneScore:
+    """Return the figures of annotated faces and of so many images and false positives."""
+    faces: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    confusion: dict[str, Counter[str]] = {}
+    for face in true:
+        faces[face.label] += 1
+        if face.found is not None:
+            found[face.label] += 1
+            right[face.label] += int(face.found.label == face.label)
+            confusion.setdefault(face.label, Counter())[face.found.label] += 1
+    return SceneScore(images, faces, found, right, confusion, false_positives)
 
 
 def to_dict(score: SceneScore) -> dict[str, object]:

@@ -1,0 +1,223 @@
+"""From a trained detector's checkpoint to an ONNX file that carries its contract."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.contract import DetectorContract
+from maskinfer.engine.errors import ParityError, RequestError
+from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.export.metadata import write_contract
+from maskinfer.training.detect.checkpoint import DetectorCheckpoint, load_checkpoint, restore
+from maskinfer.training.detect.model import (
+    MEAN_BGR,
+    SIZE_DIVISOR,
+    STRIDES,
+    VARIANCES,
+    RetinaFace,
+    to_detector_input,
+)
+
+INPUT, OUTPUTS = "bgr", ("boxes", "probabilities", "landmarks")
+# The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
+OPSET = 20
+MAX_DIFFERENCE = 1e-4
+# Batch, height, width.
+PARITY_SHAPES = ((1, 64, 96), (3, 160, 128), (2, 384, 640), (1, 640, 640))
+LICENCE = (
+    "MIT for the weights that training began with (biubug6) and for what is ours to license; no training set has clean "
+    "rights in its images: check before you use them for more than research"
+)
+_PER_ANCHOR = (4, 2, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorExport:
+    """What an export wrote.
+
+    Attributes:
+        out: the ONNX file.
+        bytes: its size.
+        parity: largest difference of any output from torch's.
+    """
+
+    out: Path
+    bytes: int
+    parity: float
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        shapes = ", ".join("x".join(map(str, shape)) for shape in PARITY_SHAPES)
+        return (
+            f"wrote {self.out}, {self.bytes / 1e6:.1f} MB; "
+            f"largest difference from torch {self.parity:.1e} over inputs of {shapes}"
+        )
+
+
+class _Deployed(nn.Module):
+    """What is exported: uint8 (N, H, W, 3), BGR, in; boxes, probabilities and landmarks as the engine decodes them.
+
+    The three heads of a level are one convolution, ordered by anchor: a third of the calls and of the transposes.
+    """
+
+    mean_bgr: Tensor
+
+    def __init__(self, model: RetinaFace) -> None:
+        super().__init__()
+        self.model = model
+        self.heads = nn.ModuleList(_joined(heads) for heads in _heads(model))
+        self.register_buffer("mean_bgr", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
+
+    def forward(self, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # Transposing the bytes before the cast moves a quarter of the memory.
+        features = self.model.features(bgr.permute(0, 3, 1, 2).float() - self.mean_bgr)
+        maps = [head(level).permute(0, 2, 3, 1).flatten(1) for head, level in zip(self.heads, features, strict=True)]
+        joined = torch.cat(maps, 1).unflatten(1, (-1, sum(_PER_ANCHOR)))
+        boxes, logits, landmarks = joined.split(_PER_ANCHOR, 2)
+        return boxes, torch.softmax(logits, 2), landmarks
+
+
+def _heads(model: RetinaFace) -> list[tuple[nn.Conv2d, ...]]:
+    rows = zip(model.box_head, model.class_head, model.landmark_head, strict=True)
+    return [tuple(head for head in row if isinstance(head, nn.Conv2d)) for row in rows]
+
+
+def _joined(heads: tuple[nn.Conv2d, ...]) -> nn.Conv2d:
+    channels = heads[0].in_channels
+    joined = nn.Conv2d(channels, sum(head.out_channels for head in heads), 1)
+    biases = [head.bias for head in heads if head.bias is not None]
+    with torch.no_grad():
+        weight = torch.cat([head.weight.view(2, -1, channels) for head in heads], 1)
+        joined.weight.copy_(weight.reshape(joined.weight.shape))
+        joined.bias.copy_(torch.cat([bias.view(2, -1) for bias in biases], 1).flatten())  # type: ignore[union-attr]
+    return joined
+
+
+def export_detector(checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1") -> DetectorExport:
+    """Write a checkpoint as an ONNX file that ``engine.detector.load_detector`` opens.
+
+    It takes uint8 frames (N, height, width, 3), BGR, both sides multiples of 32, and gives encoded boxes (N, A, 4),
+    probabilities of background and face (N, A, 2), and encoded landmarks (N, A, 10), of A anchors.
+
+    Args:
+        checkpoint: that a detector's training wrote.
+        out: the ONNX file; it appears when it is whole.
+        name: of the model in its contract; the recipe's by default.
+        version: of the model in its contract.
+
+    Raises:
+        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
+        ParityError: the graph's outputs differ from torch's by more than 1e-4; nothing is written.
+    """
+    if out.resolve() == checkpoint.resolve():
+        raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
+    trained = load_checkpoint(checkpoint)
+    model = _to_onnx(restore(trained))
+    write_contract(model, _contract(trained, name or trained.recipe.name, version))
+    onnx.checker.check_model(model, full_check=True)
+    data = model.SerializeToString()
+    parity = largest_difference(data, restore(trained))
+    if not parity <= MAX_DIFFERENCE:
+        raise ParityError(
+            f"the graph's outputs differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; {out} is not written"
+        )
+    with whole_file(out) as partial:
+        partial.write_bytes(data)
+    return DetectorExport(out, len(data), parity)
+
+
+def _contract(trained: DetectorCheckpoint, name: str, version: str) -> DetectorContract:
+    return DetectorContract(
+        name=name,
+        version=version,
+        licence=LICENCE,
+        kind="retinaface",
+        size_divisor=SIZE_DIVISOR,
+        strides=STRIDES,
+        anchors=trained.variant.anchors,
+        variances=VARIANCES,
+        training_data=("WIDER FACE", *trained.training_data),
+        source_sha256=trained.sha256,
+    )
+
+
+def _to_onnx(model: RetinaFace) -> onnx.ModelProto:
+    cells = {name: SIZE_DIVISOR * torch.export.Dim(f"{name}_cells", min=1) for name in ("height", "width")}
+    with _quiet():
+        program = torch.onnx.export(
+            _Deployed(model).eval(),
+            (torch.zeros(2, 96, 64, 3, dtype=torch.uint8),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: torch.export.Dim("batch"), 1: cells["height"], 2: cells["width"]},),
+        )
+    assert program is not None  # only the old exporter returns nothing
+    exported: onnx.ModelProto = program.model_proto
+    _strip(exported)
+    return exported
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's own messages from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of its own run, such as stack traces with paths."""
+    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del item.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+
+
+def largest_difference(graph: bytes, model: RetinaFace) -> float:
+    """Return the largest absolute difference of any output from torch's, over several batches and sizes."""
+    session = import_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for shape in PARITY_SHAPES:
+        frames = _pictures(*shape)
+        with torch.inference_mode():
+            boxes, logits, landmarks = model(to_detector_input(torch.from_numpy(frames)))
+        expected = boxes, torch.softmax(logits, 2), landmarks
+        found = session.run(list(OUTPUTS), {INPUT: frames})
+        for ours, theirs in zip(found, expected, strict=True):
+            difference = float(np.abs(ours - theirs.numpy()).max())
+            worst = difference if np.isnan(difference) else max(worst, difference)
+    return worst
+
+
+def _pictures(count: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Return noise, and colour gradients, in turn."""
+    rng = np.random.default_rng(count)
+    down, across = np.linspace(0, 255, height)[:, None], np.linspace(0, 255, width)[None]
+    gradient = np.stack(np.broadcast_arrays(down, across, 255 - down), 2)
+    kinds = [rng.integers(0, 256, (height, width, 3)), gradient]
+    return np.stack([kinds[n % len(kinds)] for n in range(count)]).astype(np.uint8)

@@ -1,0 +1,70 @@
+"""What an audit looks at: every labelled picture of a training folder, crops and scenes alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.results import LABELS
+from maskinfer.training.samples import read_samples
+from maskinfer.training.scenes import SCENES_FILE, read_scenes
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture and what is said about it.
+
+    Attributes:
+        path: of the picture.
+        name: its path below the audited folder, with forward slashes.
+        set: name of the data set that it is from.
+        labels: of its annotated faces; one for a crop, one for all faces of a scene without boxes.
+    """
+
+    path: Path
+    name: str
+    set: str
+    labels: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The labels that occur, as one word: two items contradict each other when theirs differ."""
+        return "+".join(sorted(set(self.labels))) or "no face"
+
+
+class _AnyLabel(tuple[str, ...]):
+    """Passes for a choice of labels but leaves nothing out: a misspelt label is what an audit should show."""
+
+    __slots__ = ()
+
+    def __contains__(self, label: object) -> bool:
+        return True
+
+
+def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
+    """Return the labelled pictures of a folder, each once, in a fixed order.
+
+    Args:
+        folder: as ``samples`` and ``scenes`` describe it.
+        sets: names of the data sets to keep; all when empty.
+
+    Raises:
+        SourceNotFoundError, SourceError: the folder does not exist, holds no pictures, or a list cannot be read.
+        RequestError: a set does not occur.
+    """
+    items = {item.name: item for item in _read_all(folder)}.values()
+    known = {item.set for item in items}
+    missing = sorted(set(sets) - known)
+    if missing:
+        raise RequestError(f"{folder} has no set {missing[0]!r}: choose from {', '.join(sorted(known))}")
+    return [item for item in items if not sets or item.set in sets]
+
+
+def _read_all(folder: Path) -> Iterator[Item]:
+    for sample in read_samples([folder], _AnyLabel(LABELS)):
+        yield Item(sample.path, sample.path.relative_to(folder).as_posix(), sample.set, (sample.label,))
+    if (folder / SCENES_FILE).is_file():
+        for scene in read_scenes(folder):
+            yield Item(scene.path, scene.path.relative_to(folder).as_posix(), scene.set, scene.labels)

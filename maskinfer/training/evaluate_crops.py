@@ -1,0 +1,102 @@
+"""Pictures of one labelled face each, for evaluation.
+
+The detector looks for the face as it does when training cuts its crops: in the picture with a third of its longer side
+around it, in which the largest, most central, best scored face is the one that is meant. Where it finds none, the face
+counts as missed. Other faces may be seen in such pictures, so false positives are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from maskinfer.engine.detector import Detector
+from maskinfer.engine.errors import SourceError
+from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
+from maskinfer.training.samples import CROPS_FILE, Sample, read_samples
+from maskinfer.training.scenes import SCENES_FILE, Scene, TrueFace, read_records, read_slices
+
+# The mean colour of the detector's training pictures, as in the training's crops.
+_PADDING_BGR = (104, 117, 123)
+_LEAST_AREA = 0.04
+
+
+def holds_scenes(data: Path) -> bool:
+    """Tell whether a file or folder holds annotated scenes; otherwise pictures of single faces are expected.
+
+    Raises:
+        SourceNotFoundError, SourceError: a file cannot be read.
+    """
+    if data.is_dir():
+        crops = (data / CROPS_FILE).is_file() or any((data / label).is_dir() for label in LABELS)
+        return (data / SCENES_FILE).is_file() or not crops
+    records = read_records(data, "annotated scene")
+    return not records or "label" not in records[0][1]
+
+
+def read_crops(data: Path) -> list[Scene]:
+    """Return the pictures of a ``crops.jsonl``, of a folder that holds one, or of a folder for each label.
+
+    The faces' boxes are not known and stand as empty.
+
+    Raises:
+        SourceNotFoundError: there are none.
+        SourceError: a line is no ``{"image", "label"}``.
+    """
+    file = data / CROPS_FILE if data.is_dir() else data
+    if data.is_dir() and not file.is_file():
+        return [_scene(sample) for sample in read_samples([data], LABELS) if not sample.many]
+    return [_crop(record, file, number) for number, record in read_records(file, "annotated picture")]
+
+
+def _scene(sample: Sample, slices: tuple[str, ...] = ()) -> Scene:
+    return Scene(sample.path, sample.set, np.zeros((1, 4), np.float32), (sample.label,), slices)
+
+
+def _crop(record: dict[str, object], file: Path, number: int) -> Scene:
+    try:
+        image, label = str(record["image"]), str(record["label"])
+        sample = Sample(file.parent / image, label, str(record.get("set", file.parent.name)))
+        return _scene(sample, read_slices(record))
+    except (KeyError, TypeError) as error:
+        raise SourceError(f"{file}:{number} is not an annotated picture: {error!r}") from error
+
+
+def find_the_face(detector: Detector, image: BGRFrame) -> Detections:
+    """Return the one face that a picture shows, or none, in pixels of the picture.
+
+    Args:
+        detector: at the threshold that is to be evaluated.
+        image: uint8 (height, width, 3), BGR.
+    """
+    height, width = image.shape[:2]
+    room = max(height, width) // 3
+    padded = cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_CONSTANT, value=_PADDING_BGR)
+    found = detector([np.asarray(padded, np.uint8)])[0]
+    boxes = found.xyxy - np.float32(room)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    off_centre = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - [width / 2, height / 2]).max(1) / max(width, height)
+    merit = np.where(areas > _LEAST_AREA * width * height, areas * (1 - off_centre) * found.scores, 0)
+    best = np.argsort(-merit)[: int((merit > 0).any())]
+    points = None if found.landmarks is None else found.landmarks[best] - np.float32(room)
+    return replace(found, xyxy=boxes[best], scores=found.scores[best], landmarks=points)
+
+
+def judge_crop(index: int, scene: Scene, result: FrameResult, min_side_px: float) -> Sequence[TrueFace]:
+    """Say whether the face of a picture was found; its size is the picture's.
+
+    Args:
+        index: of the picture, for the record.
+        scene: the picture, with its label.
+        result: what was predicted on it, one face or none.
+        min_side_px: smaller pictures are left out.
+    """
+    width, height = result.size_wh
+    found = result.faces[0] if result.faces else None
+    box = (0.0, 0.0, float(width), float(height))
+    face = TrueFace(index, scene.labels[0], box, scene.set, scene.slices, found)
+    return [face] if face.side_px >= min_side_px else []
