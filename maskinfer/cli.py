@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from maskinfer import __version__
-from maskinfer.cli_options import JSONL_OPTION, PATH, Commands, end, engine_options, open_engine, train_extra
+from maskinfer.cli_options import (
+    JSONL_OPTION,
+    PATH,
+    Commands,
+    end,
+    engine_options,
+    open_engine,
+    read_shares,
+    train_extra,
+)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -128,6 +137,9 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
 @click.option(
     "--dev", type=PATH, multiple=True, help="Folder of pictures to report on and stop early by; several may be given."
 )
+@click.option(
+    "--teacher", type=PATH, help="Checkpoint of a trained network, as wide or wider, to begin as and learn from."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
@@ -136,6 +148,7 @@ def train(
     data: tuple[Path, ...],
     out: Path,
     dev: tuple[Path, ...],
+    teacher: Path | None,
     epochs: int | None,
     seed: int | None,
     resume: bool,
@@ -163,6 +176,7 @@ def train(
                 data,
                 out,
                 dev=dev,
+                teacher=teacher,
                 epochs=epochs,
                 seed=seed,
                 resume=resume,
@@ -196,27 +210,119 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str) -> None:
     click.echo(summary)
 
 
-@main.command(short_help="Score the models on annotated scenes.")
-@click.option("--data", type=PATH, required=True, help="scenes.jsonl, or a folder that holds it.")
+@main.command(short_help="Score the models on annotated data.")
+@click.option("--data", type=PATH, required=True, help="Annotated scenes or pictures of single faces: file or folder.")
 @click.option("--json", "json_file", type=PATH, help="Write the figures there.")
 @click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
+@click.option("--report", type=PATH, help="Write a page there that shows everything; needs [train].")
+@click.option("--plots", type=PATH, help="Folder for the plots as PNG; needs [train].")
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.02,
+    show_default=True,
+    help="Share of wrong labels for which a threshold is sought.",
+)
 @engine_options
-def evaluate(data: Path, json_file: Path | None, jsonl: str | None, **options: Any) -> None:
-    """Score detector and classifier together on annotated scenes.
+def evaluate(
+    data: Path,
+    json_file: Path | None,
+    jsonl: str | None,
+    report: Path | None,
+    plots: Path | None,
+    max_error: float,
+    **options: Any,
+) -> None:
+    """Score detector and classifier together, every figure with its 95 % interval.
+
+    DATA is a scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that
+    holds one, or a folder of pictures for each label.
 
     \b
     Examples:
       maskinfer evaluate --data dev/
       maskinfer evaluate --data dev/ --classifier lecture.onnx --json lecture.json
+      maskinfer evaluate --data dev/ --report dev.html --plots plots/ --max-error 0.01
     """
-    from maskinfer.console import progress_bar, show_scores
-    from maskinfer.training.evaluate import evaluate_scenes, write_json
+    from maskinfer.console import progress_bar, show_evaluation
+    from maskinfer.training.evaluate import evaluate as run
+    from maskinfer.training.evaluate_json import check_outputs, write_figures
 
-    with progress_bar("scenes", "scenes") as bar:
-        scores = evaluate_scenes(open_engine(options), data, jsonl=jsonl, on_result=bar.advance, on_total=bar.set_total)
-    show_scores(scores)
+    check_outputs(json_file, report)
+    with train_extra():
+        if report or plots:  # before the long run, so that a missing package is told at once
+            from maskinfer.training.evaluate_plots import write_plots
+            from maskinfer.training.html_report import write_report
+    with progress_bar("evaluate", "images") as bar:
+        evaluation = run(
+            open_engine(options),
+            data,
+            max_error=max_error,
+            jsonl=jsonl,
+            on_result=bar.advance,
+            on_total=bar.set_total,
+        )
+    show_evaluation(evaluation)
     if json_file is not None:
-        write_json(scores, json_file)
+        write_figures(evaluation, json_file)
+    if plots is not None:
+        write_plots(evaluation, plots)
+    if report is not None:
+        write_report(evaluation, report)
+
+
+@main.group(short_help="Make and check training data.")
+def data() -> None:
+    """Make and check training data."""
+
+
+@data.command(short_help="Draw masks on bare faces.")
+@click.option("--data", "folders", type=PATH, required=True, multiple=True, help="Training folder; may be repeated.")
+@click.option("--out", type=PATH, required=True, help="New or empty folder: JPEGs and crops.jsonl.")
+@click.option("--per-face", type=click.IntRange(1), default=1, show_default=True, help="Masks for each face.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides on everything random.")
+@click.option("--limit", type=click.IntRange(1), help="End after so many masks.")
+@click.option("--wear", "wears", multiple=True, metavar="NAME=SHARE", help="Share of a wear; those not given get none.")
+@click.option("--sheet", type=PATH, help="Contact sheet of a random selection.")
+def synth(
+    folders: tuple[Path, ...],
+    out: Path,
+    per_face: int,
+    seed: int,
+    limit: int | None,
+    wears: tuple[str, ...],
+    sheet: Path | None,
+) -> None:
+    """Draw masks on the bare faces of training folders, worn well and badly.
+
+    Wears are correct, below_nose, below_mouth and chin; the first is labelled with_mask, the next two incorrect_mask,
+    the last without_mask.
+
+    \b
+    Examples:
+      maskinfer data synth --data my-data/ --out drawn/ --sheet drawn.png
+      maskinfer data synth --data my-data/ --out drawn/ --wear correct=0.3 --wear below_nose=0.7
+    """
+    from maskinfer.console import progress_bar
+    from maskinfer.training.synth import synthesize
+
+    with progress_bar("synth", "pictures") as bar:
+
+        def on_picture(total: int) -> None:
+            bar.set_total(total)
+            bar.advance()
+
+        summary = synthesize(
+            folders,
+            out,
+            per_face=per_face,
+            seed=seed,
+            limit=limit,
+            shares=read_shares(wears),
+            sheet=sheet,
+            on_picture=on_picture,
+        )
+    click.echo(summary)
 
 
 @main.command(short_help="Check this machine and this installation.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -86,6 +86,18 @@ def open_engine(options: dict[str, Any]) -> Engine:
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],
     )
+
+
+def read_shares(texts: Sequence[str]) -> dict[str, float] | None:
+    """Read ``NAME=SHARE`` options; None when there are none."""
+    shares: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: expected NAME=SHARE, as correct=0.3") from None
+    return shares or None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,10 +25,14 @@ from maskinfer.engine.results import LABELS
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.training.evaluate import Evaluation
+    from maskinfer.training.evaluate_confidence import Confidence
+    from maskinfer.training.evaluate_figures import Figures
+    from maskinfer.training.intervals import Estimate
     from maskinfer.training.loop import Epoch
-    from maskinfer.training.scenes import SceneScore
 
 # Standard output may hold results, so everything else goes to standard error.
+_TABLE_WIDTH = 120
 _stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -96,21 +101,59 @@ def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
-def show_scores(scores: Mapping[str, SceneScore]) -> None:
-    """Print the evaluation of every data set as a table on standard output."""
-    table = Table(title="found and labelled right, end to end")
-    table.add_column("data")
-    table.add_column("class")
-    for name in ("faces", "recall", "accuracy", "correct", "false positives/image"):
-        table.add_column(name, justify="right")
-    for name, score in scores.items():
-        for label in LABELS:
-            if score.faces.get(label):
-                figures = (score.recall(label), score.accuracy(label), score.correct(label))
-                table.add_row(name, label, str(score.faces[label]), *(f"{value:.4f}" for value in figures))
-        false_positives = f"{score.false_positives / max(1, score.images):.3f}"
-        for title, labels in (("correct2", LABELS[:2]), ("correct3", LABELS)):
-            table.add_row(name, title, "", "", "", f"{score.mean_correct(labels):.4f}", false_positives)
-            false_positives = ""
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Print the figures of an evaluation, with 95 % intervals, on standard output."""
+    out = Console(highlight=False)
+    # A table cut to 80 columns, as a pipe has them, says nothing.
+    out.width = max(out.width, _TABLE_WIDTH)
+    groups = {"all": evaluation.all, **(evaluation.sets if len(evaluation.sets) > 1 else {})}
+    out.print(_figures_table("found and labelled right, end to end: per cent (95 % interval)", groups))
+    if evaluation.slices:
+        out.print(_figures_table("slices", evaluation.slices))
+    out.print(_figures_table("by shorter side of the face", evaluation.sizes))
+    detector = evaluation.detector
+    out.print(f"faces found: masked {_percent(detector.masked)}, bare {_percent(detector.bare)}")
+    if detector.near_misses:
+        out.print(f"missed, though a box beside them overlaps too little to count: {detector.near_misses} faces")
+    if evaluation.confidence is not None:
+        _show_confidence(evaluation.confidence, out)
+
+
+def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("data", "class"):
+        table.add_column(name, no_wrap=True)
+    for name in ("faces", "recall", "accuracy", "correct", "FP/image"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, figures in groups.items():
+        for label, found in figures.classes.items():
+            shares = (_percent(share) for share in (found.recall, found.accuracy, found.correct))
+            table.add_row(Text(name), label, str(figures.score.faces[label]), *shares)
+        rate = figures.false_positives
+        per_image = "" if rate is None else f"{rate.value:.3f} ({rate.low:.3f}-{rate.high:.3f})"
+        table.add_row(Text(name), "correct2", "", "", "", _percent(figures.correct2), per_image)
+        table.add_row(Text(name), "correct3", "", "", "", _percent(figures.correct3))
         table.add_section()
-    Console().print(table)
+    return table
+
+
+def _percent(share: Estimate) -> str:
+    if not share.of:
+        return "-"
+    return f"{100 * share.value:.1f} ({100 * share.low:.1f}-{100 * share.high:.1f})"
+
+
+def _show_confidence(found: Confidence, out: Console) -> None:
+    out.print(
+        f"calibration error {found.calibration_error:.4f} (by chance {found.calibration_error_by_chance:.4f}), "
+        f"{found.calibration_error_scaled:.4f} at a temperature fitted on other images; on all: {found.temperature:.3f}"
+    )
+    chosen = found.threshold
+    if chosen is None:
+        out.print(f"no threshold can be vouched for that keeps {found.max_error:.1%} wrong labels")
+        return
+    out.print(
+        f"for at most {found.max_error:.1%} wrong labels: uncertain below {chosen.value:.4f}; "
+        f"{chosen.coverage:.1%} of the faces then get a label, {chosen.error:.2%} of these wrong here, "
+        f"at most {chosen.error_bound:.2%} with 95 % confidence"
+    )

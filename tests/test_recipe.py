@@ -30,6 +30,7 @@ def test_the_lectures_recipe_is_the_lectures() -> None:
         ('name = "x"\nlabels = []\ncolour = 1', "unknown key 'colour'"),
         ('name = "x"\n[network]\nhead = "big"', "head is 'big', expected one of linear, dense128"),
         ('name = "x"', "missing"),
+        ('name = "x"\n[network]\nwidth = 1.5', "expected a width"),
     ],
 )
 def test_a_broken_recipe_is_refused_with_its_reason(tmp_path: Path, text: str, said: str) -> None:

@@ -12,9 +12,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torchvision.models import mobilenet_v2  # noqa: E402
+
 from maskinfer.engine.errors import ModelError, OutputError, RequestError  # noqa: E402
 from maskinfer.training.loop import Epoch  # noqa: E402
 from maskinfer.training.network import load_checkpoint, restore, to_network_input  # noqa: E402
+from maskinfer.training.slim import slim  # noqa: E402
 from maskinfer.training.train import train  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -140,6 +143,46 @@ def test_it_stops_early_and_keeps_the_best_epoch(pictures: Path, tmp_path: Path)
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["accuracy"] == pytest.approx(metrics[losses.index(min(losses))]["test_accuracy"])
     assert report["with_mask"]["support"] == 32
+
+
+def test_a_narrower_network_learns_from_a_wider_one(run: Path, pictures: Path, recipe: Path, tmp_path: Path) -> None:
+    file = tmp_path / "narrow.toml"
+    file.write_text(RECIPE.replace("frozen_blocks = 0", "width = 0.5").replace("epochs = 3", "epochs = 1"))
+    train(str(file), [pictures], tmp_path / "run", teacher=run / "checkpoint.pt")
+    assert (tmp_path / "run/checkpoint.pt").stat().st_size < 0.4 * (run / "checkpoint.pt").stat().st_size
+    with pytest.raises(RequestError, match="cannot teach the recipe tiny"):
+        train(str(recipe), [pictures], tmp_path / "other", teacher=tmp_path / "run/checkpoint.pt")
+
+
+def test_slimming_to_the_same_width_changes_nothing() -> None:
+    torch.manual_seed(0)
+    one, other = mobilenet_v2().eval(), mobilenet_v2().eval()
+    slim(one, other)
+    pictures = torch.rand(2, 3, 64, 64)
+    assert torch.equal(one.features(pictures), other.features(pictures))
+
+
+def test_slimming_keeps_the_channels_that_matter() -> None:
+    """A network whose other channels are dead is its slimmed self."""
+    torch.manual_seed(0)
+    narrow = mobilenet_v2(width_mult=0.5).eval()
+    wide = mobilenet_v2().eval()
+    slimmed = mobilenet_v2(width_mult=0.5).eval()
+    for module in wide.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.zeros_(module.weight)
+    _embed(narrow, wide)
+    slim(wide, slimmed)
+    pictures = torch.rand(2, 3, 64, 64)
+    assert torch.allclose(narrow.features(pictures), slimmed.features(pictures), atol=1e-5)
+
+
+def _embed(narrow: torch.nn.Module, wide: torch.nn.Module) -> None:
+    """Lay a network into the first channels of a wider one."""
+    with torch.no_grad():
+        for name, value in narrow.features.state_dict().items():
+            target = wide.features.state_dict()[name]
+            target[tuple(slice(0, n) for n in value.shape)] = value
 
 
 def test_a_used_run_folder_is_left_alone(run: Path, pictures: Path, recipe: Path) -> None:

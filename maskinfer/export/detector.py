@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,11 +24,15 @@ from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
 from maskinfer.training.detect.checkpoint import DetectorCheckpoint, load_checkpoint, restore
 from maskinfer.training.detect.model import (
+    ANCHORS,
+    CHANNELS,
     MEAN_BGR,
     SIZE_DIVISOR,
     STRIDES,
+    VALUES,
     VARIANCES,
     RetinaFace,
+    flat,
     to_detector_input,
 )
 
@@ -41,7 +46,6 @@ LICENCE = (
     "MIT for the weights that training began with (biubug6) and for what is ours to license; no training set has clean "
     "rights in its images: check before you use them for more than research"
 )
-_PER_ANCHOR = (4, 2, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +82,25 @@ class _Deployed(nn.Module):
     def __init__(self, model: RetinaFace) -> None:
         super().__init__()
         self.model = model
-        self.heads = nn.ModuleList(_joined(heads) for heads in _heads(model))
+        self.heads = nn.ModuleList(_joined(model, level) for level in range(len(STRIDES)))
         self.register_buffer("mean_bgr", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
 
     def forward(self, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # Transposing the bytes before the cast moves a quarter of the memory.
         features = self.model.features(bgr.permute(0, 3, 1, 2).float() - self.mean_bgr)
-        maps = [head(level).permute(0, 2, 3, 1).flatten(1) for head, level in zip(self.heads, features, strict=True)]
-        joined = torch.cat(maps, 1).unflatten(1, (-1, sum(_PER_ANCHOR)))
-        boxes, logits, landmarks = joined.split(_PER_ANCHOR, 2)
+        joined = flat([h(f) for h, f in zip(self.heads, features, strict=True)], sum(VALUES.values()))
+        boxes, logits, landmarks = torch.split(joined, list(VALUES.values()), 2)
         return boxes, torch.softmax(logits, 2), landmarks
 
 
-def _heads(model: RetinaFace) -> list[tuple[nn.Conv2d, ...]]:
-    rows = zip(model.box_head, model.class_head, model.landmark_head, strict=True)
-    return [tuple(head for head in row if isinstance(head, nn.Conv2d)) for row in rows]
-
-
-def _joined(heads: tuple[nn.Conv2d, ...]) -> nn.Conv2d:
-    channels = heads[0].in_channels
-    joined = nn.Conv2d(channels, sum(head.out_channels for head in heads), 1)
-    biases = [head.bias for head in heads if head.bias is not None]
-    with torch.no_grad():
-        weight = torch.cat([head.weight.view(2, -1, channels) for head in heads], 1)
-        joined.weight.copy_(weight.reshape(joined.weight.shape))
-        joined.bias.copy_(torch.cat([bias.view(2, -1) for bias in biases], 1).flatten())  # type: ignore[union-attr]
+def _joined(model: RetinaFace, level: int) -> nn.Conv2d:
+    """Return one convolution for all heads of a level."""
+    heads: list[Any] = [getattr(model, name)[level] for name in VALUES]
+    joined = nn.Conv2d(CHANNELS, sum(head.out_channels for head in heads), 1)
+    # A row an output, its bias last; two anchors a cell.
+    rows = [torch.cat((head.weight.flatten(1), head.bias[:, None]), 1) for head in heads]
+    by_anchor = torch.cat([part.reshape(2, -1, CHANNELS + 1) for part in rows], 1).flatten(0, 1).detach()
+    joined.load_state_dict({"weight": by_anchor[:, :-1, None, None], "bias": by_anchor[:, -1]})
     return joined
 
 
@@ -147,7 +145,7 @@ def _contract(trained: DetectorCheckpoint, name: str, version: str) -> DetectorC
         kind="retinaface",
         size_divisor=SIZE_DIVISOR,
         strides=STRIDES,
-        anchors=trained.variant.anchors,
+        anchors=ANCHORS,
         variances=VARIANCES,
         training_data=("WIDER FACE", *trained.training_data),
         source_sha256=trained.sha256,

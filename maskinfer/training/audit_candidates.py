@@ -15,7 +15,7 @@ from maskinfer.training.audit_prints import MIRROR_SIGNS, Print, mirrored_featur
 # Of the hash's 255 signs; unrelated portraits agree in 150 or so.
 _MIN_EQUAL_SIGNS = 204
 # Cosine of two pictures' features as a whole: 0.1 is passed by 1 in 200 unrelated pairs and by all but a few related.
-_MIN_COSINE = 0.1
+_MIN_COSINE = 0.12
 # A picture with more copies than this hangs together with the rest by way of them.
 _MOST_PER_PICTURE = 24
 _WORDS, _WORD_LENGTH = 64, 32
@@ -71,12 +71,12 @@ def _alike_in_features(prints: Sequence[Print]) -> Iterator[tuple[int, int, bool
     vocabulary = _learn([p.features for p in prints])
     if vocabulary is None:
         return
-    vectors = np.stack([_describe(p.features, vocabulary) for p in prints])
-    for start in range(0, len(prints), _BLOCK):
-        block = prints[start : start + _BLOCK]
-        mirrored = np.stack([_describe(mirrored_features(p.features), vocabulary) for p in block])
-        yield from _best(vectors[start : start + _BLOCK] @ vectors.T, start, _MIN_COSINE, False)
-        yield from _best(mirrored @ vectors.T, start, _MIN_COSINE, True)
+    blocks = [prints[start : start + _BLOCK] for start in range(0, len(prints), _BLOCK)]
+    vectors = np.concatenate([_describe([p.features for p in block], vocabulary) for block in blocks])
+    for i, block in enumerate(blocks):
+        mirrored = _describe([mirrored_features(p.features) for p in block], vocabulary)
+        yield from _best(vectors[i * _BLOCK : (i + 1) * _BLOCK] @ vectors.T, i * _BLOCK, _MIN_COSINE, False)
+        yield from _best(mirrored @ vectors.T, i * _BLOCK, _MIN_COSINE, True)
 
 
 def _best(likeness: FloatArray, start: int, least: float, mirrored: bool) -> Iterator[tuple[int, int, bool]]:
@@ -106,16 +106,17 @@ def _learn(features: Sequence[NDArray[np.uint8]]) -> _Vocabulary | None:
     return _Vocabulary(mean, axes, np.asarray(words, np.float32))
 
 
-def _describe(features: NDArray[np.uint8], vocabulary: _Vocabulary) -> FloatArray:
-    """Return a picture's features as one unit vector, float32 (2048,): VLAD (Jegou et al., CVPR 2010).
+def _describe(features: Sequence[NDArray[np.uint8]], vocabulary: _Vocabulary) -> FloatArray:
+    """Return each picture's features as one unit vector, float32 (N, 2048): VLAD (Jegou et al., CVPR 2010).
 
     Each word's part has length 1 before all are joined, so that a repeated pattern does not outweigh the rest
     (Arandjelovic and Zisserman, CVPR 2013).
     """
-    vector = np.zeros((_WORDS, _WORD_LENGTH), np.float32)
-    if len(features):
-        short = (features - vocabulary.mean) @ vocabulary.axes
-        nearest = ((vocabulary.words**2).sum(1) - 2 * short @ vocabulary.words.T).argmin(1)
-        np.add.at(vector, nearest, short - vocabulary.words[nearest])
-    vector /= np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-6)
-    return np.asarray(vector.ravel() / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
+    short = (np.concatenate(features) - vocabulary.mean) @ vocabulary.axes
+    nearest = ((vocabulary.words**2).sum(1) - 2 * short @ vocabulary.words.T).argmin(1)
+    owner = np.repeat(np.arange(len(features)), [len(f) for f in features])
+    vectors = np.zeros((len(features), _WORDS, _WORD_LENGTH), np.float32)
+    np.add.at(vectors, (owner, nearest), short - vocabulary.words[nearest])
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-6)
+    flat = vectors.reshape(len(features), -1)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)

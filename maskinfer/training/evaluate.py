@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.contract import Contract
 from maskinfer.engine.detector import OnnxDetector
 from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.jsonl import open_jsonl
-from maskinfer.engine.results import BGRFrame, Detections, FrameResult
+from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.engine.sources import SourceFrame
 from maskinfer.training.evaluate_confidence import MAX_ERROR, Confidence, measure_confidence
 from maskinfer.training.evaluate_crops import find_the_face, holds_scenes, judge_crop, read_crops
@@ -24,7 +24,7 @@ from maskinfer.training.evaluate_detector import (
     trace_curve,
 )
 from maskinfer.training.evaluate_figures import Figures, Outcome, by_set, by_size, by_slice, of_all
-from maskinfer.training.scenes import Scene, SceneScore, TrueFace, judge, read_scenes, to_dict
+from maskinfer.training.scenes import Scene, TrueFace, judge, read_scenes
 
 OnResult = Callable[[FrameResult], None]
 
@@ -102,13 +102,21 @@ def evaluate(
         on_result: called after each picture.
         on_total: called once, with the number of pictures.
 
+    Faces with a label that is none of ``results.LABELS`` are left out.
+
     Raises:
         SourceNotFoundError, SourceError: the annotations or a picture cannot be read.
         RequestError: ``max_error`` is not between 0 and 1.
         OutputError: the predictions cannot be written.
     """
+    if not 0 < max_error < 1:
+        raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
     setup = _describe(engine, data, iou, min_side_px)
-    scenes = read_scenes(data) if setup.of_scenes else read_crops(data)
+    scenes = (
+        read_scenes(data) if setup.of_scenes else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
+    )
+    if not scenes:
+        raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
     on_total(len(scenes))
     with open_jsonl(jsonl) as write:
 
@@ -126,14 +134,18 @@ def _describe(engine: Engine, data: Path, iou: float, min_side_px: float) -> Set
     return Setup(
         data,
         holds_scenes(data),
-        f"{detector.name} {detector.version}".strip() if detector else type(engine.detector).__name__,
-        f"{classifier.name} {classifier.version}".strip(),
+        _name(detector) if detector else type(engine.detector).__name__,
+        _name(classifier),
         classifier.labels,
         detector.det_threshold if detector else None,
         classifier.uncertain_below,
         iou,
         min_side_px,
     )
+
+
+def _name(contract: Contract) -> str:
+    return f"{contract.name} (version {contract.version})"
 
 
 def _measure(setup: Setup, outcome: Outcome, curve: DetectorCurve | None, max_error: float) -> Evaluation:
@@ -157,10 +169,11 @@ def _run_scenes(
         judged.append(judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px))
         low.append(found)
         done(result)
-    true = tuple(face for faces, _ in judged for face in faces)
+    true = tuple(face for faces, _ in judged for face in faces if face.label in LABELS)
     false = tuple(face for _, faces in judged for face in faces)
-    has_curve = setup.det_threshold is not None and scenes
-    curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px) if has_curve else None
+    curve = None
+    if setup.det_threshold is not None:
+        curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px)
     return Outcome(tuple(scenes), true, false, false_known=True), curve
 
 
@@ -207,27 +220,3 @@ class _Known:
 def _label(engine: Engine, scene: Scene, image: BGRFrame, found: Detections) -> FrameResult:
     frame = SourceFrame(str(scene.path), 0, 0.0, image)
     return replace(engine, detector=_Known(found)).infer([frame])[0]
-
-
-def evaluate_scenes(
-    engine: Engine,
-    data: Path,
-    *,
-    jsonl: str | None = None,
-    on_result: OnResult = lambda result: None,
-    on_total: Callable[[int], None] = lambda total: None,
-) -> dict[str, SceneScore]:
-    """Return the counts of ``evaluate`` alone, those of all scenes under ``all``, then those of each data set."""
-    found = evaluate(engine, data, jsonl=jsonl, on_result=on_result, on_total=on_total)
-    return {"all": found.all.score} | {name: figures.score for name, figures in found.sets.items()}
-
-
-def write_json(scores: Mapping[str, SceneScore], file: Path) -> None:
-    """Write the counts of every data set as JSON.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    text = json.dumps({name: to_dict(score) for name, score in scores.items()}, indent=2)
-    with whole_file(file) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.results import WITHOUT_MASK, Detections
+from maskinfer.engine.geometry import iou_matrix
+from maskinfer.engine.results import LABELS, WITHOUT_MASK, Detections
 from maskinfer.training.evaluate_figures import Outcome, by_size, per_image
 from maskinfer.training.intervals import Estimate, Floats, bootstrap, share
 from maskinfer.training.scenes import NOTHING, Scene, TrueFace, assign
 
+NEAR_IOU = 0.15
+"""What overlaps a missed face so much may well be meant for it."""
 CURVE_THRESHOLD = 0.05
 """Least score that detectors are run at for the curve; more lies below it, hardly any of it a face."""
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class DetectorFigures:
         bare: share found of those that wear none.
         difference: masked minus bare, -1 to 1.
         by_size: masked and bare for each range of sizes.
+        near_misses: missed faces that a false positive overlaps, though too little: boxed otherwise than annotated.
         curve: None where false positives cannot be told, or the detector has no threshold to lower.
     """
 
@@ -54,6 +60,7 @@ class DetectorFigures:
     bare: Estimate
     difference: Estimate
     by_size: dict[str, tuple[Estimate, Estimate]]
+    near_misses: int
     curve: DetectorCurve | None
 
 
@@ -67,7 +74,19 @@ def measure_detector(outcome: Outcome, curve: DetectorCurve | None) -> DetectorF
         others = [label for label in faces if label != WITHOUT_MASK]
         of_masked = share(sum(found.get(label, 0) for label in others), sum(faces[label] for label in others))
         sizes[name] = of_masked, share(found.get(WITHOUT_MASK, 0), faces.get(WITHOUT_MASK, 0))
-    return DetectorFigures(_found(outcome.true), _found(masked), _found(bare), _difference(masked, bare), sizes, curve)
+    missed = [face for face in outcome.true if face.found is None]
+    near = sum(nearest_false(outcome, face)[0] is not None for face in missed)
+    recall, difference = _found(outcome.true), _difference(masked, bare)
+    return DetectorFigures(recall, _found(masked), _found(bare), difference, sizes, near, curve)
+
+
+def nearest_false(outcome: Outcome, face: TrueFace) -> tuple[Box | None, float]:
+    """Return the false positive that overlaps a missed face most, and how much; None under ``NEAR_IOU``."""
+    boxes = [one.face.xyxy for one in outcome.false if one.scene == face.scene]
+    overlaps = iou_matrix(np.asarray([face.xyxy], np.float32), np.asarray(boxes, np.float32).reshape(-1, 4))[0]
+    if not len(overlaps) or overlaps.max() < NEAR_IOU:
+        return None, 0.0
+    return boxes[int(overlaps.argmax())], float(overlaps.max())
 
 
 def _found(faces: Sequence[TrueFace]) -> Estimate:
@@ -108,7 +127,7 @@ def trace_curve(
         matches = assign(detections.xyxy, scene.xyxy, iou)
         scores = np.full(len(scene.xyxy), -1.0)
         scores[matches[matches >= 0]] = detections.scores[matches >= 0]
-        counted = _sides(scene.xyxy) >= min_side_px
+        counted = (_sides(scene.xyxy) >= min_side_px) & np.isin(scene.labels, LABELS)
         faces += [
             (float(s), label == WITHOUT_MASK) for s, label, c in zip(scores, scene.labels, counted, strict=True) if c
         ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.errors import OutputError
 from maskinfer.training.calibration import Bin, Threshold
 from maskinfer.training.evaluate import Evaluation, Setup
 from maskinfer.training.evaluate_confidence import Confidence
@@ -19,6 +20,17 @@ from maskinfer.training.scenes import to_dict
 
 ALL = "all"
 CURVE_POINTS = 200
+
+
+def check_outputs(*files: Path | None) -> None:
+    """Refuse, before a long run, files whose folder is not there.
+
+    Raises:
+        OutputError: for the first such file.
+    """
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise OutputError(f"cannot write {file}: there is no folder {file.parent}; create it first")
 
 
 def write_figures(evaluation: Evaluation, file: Path) -> None:
@@ -89,6 +101,7 @@ def _detector(detector: DetectorFigures) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for name in ("recall", "masked", "bare", "difference"):
         record |= _estimate(name, getattr(detector, name))
+    record["near_misses"] = detector.near_misses
     record["sizes"] = {
         size: _estimate("masked", masked) | _estimate("bare", bare) for size, (masked, bare) in detector.by_size.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from maskinfer.training.intervals import Estimate, share
 
 # Those of the annotated pictures, the yellow darkened to be seen on white too.
 COLOURS = {WITH_MASK: "#009E73", WITHOUT_MASK: "#D55E00", INCORRECT_MASK: "#BF9B00"}
-_PLAIN, _SCALED, _MARK = "#D55E00", "#0072B2", "#CC79A7"
+_PLAIN, _SCALED, _MARK = "#D55E00", "#2E8BC9", "#CC79A7"
 _INK = "#1a1a1a"
 # A colour that no plot uses otherwise; it becomes the page's own text colour.
 _PAGE_INK = "#010203"
@@ -58,7 +59,7 @@ def to_svgs(evaluation: Evaluation) -> dict[str, str]:
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :].replace(_PAGE_INK, "currentColor")
 
 
@@ -68,8 +69,9 @@ def _draw_all(evaluation: Evaluation, ink: str) -> dict[str, Figure]:
     style |= {"axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "font.size": 9}
     style |= {"axes.titlelocation": "left", "grid.color": ink, "grid.alpha": 0.15}
     with mpl.rc_context(style):
-        plots: dict[str, tuple[Draw, float, float]] = {"confusion": (_draw_confusion, 5.4, 3.6)}
-        plots["sizes"] = (_draw_sizes, 9, 3.5)
+        plots: dict[str, tuple[Draw, float, float]] = {}
+        if evaluation.sizes:
+            plots |= {"confusion": (_draw_confusion, 5.4, 3.6), "sizes": (_draw_sizes, 9, 3.5)}
         if evaluation.detector.curve is not None:
             plots["detector"] = (_draw_curve, 6.4, 4)
         if evaluation.confidence is not None:
@@ -87,9 +89,9 @@ def _drawn(draw: Draw, size: tuple[float, float], evaluation: Evaluation) -> Fig
 def _draw_confusion(figure: Figure, evaluation: Evaluation) -> None:
     axes = figure.subplots()
     confusion = evaluation.all.score.confusion
-    rows = [label for label in LABELS if label in confusion]
-    columns = list(LABELS) + sorted({name for label in rows for name in confusion[label]} - set(LABELS))
-    counts = np.array([[confusion[row].get(name, 0) for name in columns] for row in rows]).reshape(-1, len(columns))
+    rows = [label for label in LABELS if label in evaluation.all.classes]
+    columns = list(LABELS) + sorted({name for row in confusion.values() for name in row} - set(LABELS))
+    counts = np.array([[confusion.get(row, {}).get(name, 0) for name in columns] for row in rows])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), number in np.ndenumerate(counts):
@@ -205,6 +207,8 @@ def _draw_risk(figure: Figure, evaluation: Evaluation) -> None:
     curve = found.curve
     step = max(1, len(curve.thresholds) // 400)
     counts = list(zip(curve.errors.tolist(), curve.labelled.tolist(), strict=True))[::-step][::-1]
+    # Of a handful of faces a share says nothing.
+    counts = [(errors, labelled) for errors, labelled in counts if labelled >= min(50, curve.total)]
     shown = [share(errors, labelled) for errors, labelled in counts]
     x = [labelled / curve.total for _, labelled in counts]
     axes.plot(x, [e.value for e in shown], color=_SCALED, lw=2, label="measured")

@@ -49,7 +49,7 @@ def report_html(evaluation: Evaluation) -> str:
     shown = [(anchor, title, html) for anchor, title, html in sections if html]
     page = Template((files("maskinfer.training") / "templates/evaluation.html").read_text(encoding="utf-8"))
     return page.substitute(
-        title=f"{escape(evaluation.setup.classifier)} with {escape(evaluation.setup.detector)}: how often it is right",
+        title=f"How often {escape(evaluation.setup.classifier)} is right",
         subtitle=_subtitle(evaluation),
         navigation="".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in shown),
         body=_headline(evaluation) + "".join(f'<h2 id="{a}">{title}</h2>{html}' for a, title, html in shown),
@@ -63,6 +63,7 @@ def _subtitle(evaluation: Evaluation) -> str:
     facts = [
         f"{len(evaluation.outcome.scenes)} {kind}, {faces} faces",
         f"data: {escape(setup.data.resolve().name)}",
+        f"faces found by {escape(setup.detector)}",
         f"maskinfer {__version__}",
     ]
     return " &middot; ".join(facts)
@@ -81,8 +82,8 @@ def _headline(evaluation: Evaluation) -> str:
         f'<div class="tile"><span>{what}</span><b>{value}</b><small>{note}</small></div>' for what, value, note in tiles
     )
     intro = (
-        "<p>Each figure is followed by its 95 % interval: were other pictures of the same kind taken, the true figure "
-        "would lie in such an interval 95 times in 100.</p>"
+        "<p>Beside each figure stands its 95 % interval. Had other pictures of the same kind been taken, the figure "
+        "would differ; intervals made in this way hold the true one 95 times in 100.</p>"
     )
     return f'<div class="tiles">{shown}</div>{intro}<h3>What becomes of each face</h3>{fate_bars(figures.score)}'
 
@@ -119,7 +120,12 @@ def _finding(detector: DetectorFigures, svgs: Svgs) -> str:
         sure = "" if low > 0 or high < 0 else "; the interval holds 0, so there may be no difference"
         text += (
             f"<p>In a hundred, {100 * abs(detector.difference.value):.1f} {which} masked faces are found than bare "
-            f"ones (difference {low:+.1f} to {high:+.1f}{sure}).</p>"
+            f"ones (95 % interval {low:+.1f} to {high:+.1f}{sure}).</p>"
+        )
+    if detector.near_misses:
+        text += (
+            f"<p>{detector.near_misses} of the missed faces are overlapped by a false positive, though too little to "
+            "count: seen, it seems, but boxed otherwise than annotated. See the pictures below.</p>"
         )
     if detector.curve is not None:
         text += (
@@ -144,10 +150,10 @@ def _calibration_text(found: Confidence) -> str:
     text = (
         "<p>Of the labels given with 90 % probability, 90 % should be right. The mean gap (expected calibration error, "
         f"15 bins of equal numbers) is <b>{100 * gap:.1f} points</b>; with true probabilities it would be about "
-        f"{100 * found.calibration_error_by_chance:.1f} by chance on these {found.faces} faces: {verdict}. A temperature "
-        f"of <b>{found.temperature:.2f}</b> fits best; fitted on one half of the images and judged on the other, the gap "
-        f"becomes {100 * found.calibration_error_scaled:.1f} points, and the mean negative log-likelihood goes from "
-        f"{found.likelihood:.3f} to {found.likelihood_scaled:.3f}.</p>"
+        f"{100 * found.calibration_error_by_chance:.1f} by chance on these {found.faces} faces: {verdict}. A "
+        f"temperature of <b>{found.temperature:.2f}</b> fits best; fitted on one half of the images and judged on the "
+        f"other, the gap becomes {100 * found.calibration_error_scaled:.1f} points, and the mean negative "
+        f"log-likelihood goes from {found.likelihood:.3f} to {found.likelihood_scaled:.3f}.</p>"
     )
     if found.foreign:
         text += (

@@ -14,20 +14,22 @@ import numpy as np
 
 from maskinfer.engine.classifier import UNCERTAIN
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.draw import colour_of
-from maskinfer.engine.geometry import crop_windows, cut_crops
+from maskinfer.engine.draw import BGR, colour_of
+from maskinfer.engine.geometry import FloatArray, crop_windows, cut_crops
 from maskinfer.engine.images import read_image
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.evaluate import Evaluation
+from maskinfer.training.evaluate_detector import nearest_false
 from maskinfer.training.html_report_tables import chip
 from maskinfer.training.scenes import FalseFace, TrueFace
 
-SHOWN = 24
+SHOWN = 25
 _SIDE_PX = 224
 _JPEG_QUALITY = 80
 # On each side, as a share of the face's longer side: enough to see where in the scene it is.
 _CONTEXT = CropRule(square=True, margin=0.75, border="black")
-_TRUTH_BGR, _MISSED_BGR = (255, 255, 255), (255, 255, 255)
+_WHOLE = CropRule(square=True, margin=0.02, border="black")
+_MISSED_BGR, _BESIDE_BGR = (255, 255, 255), (167, 121, 204)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class _Mistake:
     xyxy: tuple[float, float, float, float]
     colour: tuple[int, int, int]
     lines: tuple[str, ...]
+    beside: tuple[float, float, float, float] | None = None
+    context: CropRule = _CONTEXT
 
 
 def galleries(evaluation: Evaluation) -> str:
@@ -47,14 +51,25 @@ def galleries(evaluation: Evaluation) -> str:
     wrong, missed, false = _wrong(evaluation), _missed(evaluation), _false(evaluation)
     parts = [
         _gallery("Most confident wrong labels", wrong, "The surest first. Some may be mistakes of the annotation."),
-        _gallery(
-            "Missed faces", missed, "The largest first: the ones hardest to excuse. The box is the annotated one."
-        ),
+        _gallery("Missed faces", missed, _missed_note(evaluation)),
     ]
     if evaluation.outcome.false_known:
         note = "The detector's surest first. A face that nobody annotated counts as a false positive too: look."
         parts.append(_gallery("False positives", false, note))
     return "".join(parts)
+
+
+def _missed_note(evaluation: Evaluation) -> str:
+    if not evaluation.setup.of_scenes:
+        return "The largest pictures first."
+    note = "The largest first: the ones hardest to excuse. The white box is the annotated one."
+    near = evaluation.detector.near_misses
+    if near:
+        note += (
+            f" Of all, {near} are overlapped by a false positive (drawn in pink), though by less than "
+            f"{evaluation.setup.iou:g}: seen perhaps, but boxed otherwise than annotated."
+        )
+    return note
 
 
 def _wrong(evaluation: Evaluation) -> list[_Mistake]:
@@ -69,7 +84,7 @@ def _wrong(evaluation: Evaluation) -> list[_Mistake]:
             colour_of(given.label),
             (
                 f"{chip(given.label)} {100 * given.score:.1f} %",
-                f"<small>in truth</small> {chip(true.label)}",
+                f"<small>true:</small> {chip(true.label)}",
                 f"<small>found with {given.det_score:.2f}, {_size(given.xyxy)}</small>",
             ),
         )
@@ -78,15 +93,20 @@ def _wrong(evaluation: Evaluation) -> list[_Mistake]:
 
 
 def _missed(evaluation: Evaluation) -> list[_Mistake]:
-    scenes = evaluation.outcome.scenes
     missed: list[TrueFace] = [face for face in evaluation.outcome.true if face.found is None]
     missed.sort(key=lambda face: -face.side_px)
-    return [
-        _Mistake(
-            scenes[face.scene].path, face.xyxy, _MISSED_BGR, (chip(face.label), f"<small>{_size(face.xyxy)}</small>")
-        )
-        for face in missed
-    ]
+    return [_missed_one(evaluation, face) for face in missed]
+
+
+def _missed_one(evaluation: Evaluation, face: TrueFace) -> _Mistake:
+    lines = [chip(face.label), f"<small>{_size(face.xyxy)}</small>"]
+    near, overlap = nearest_false(evaluation.outcome, face)
+    if near:
+        lines.append(f"<small>box beside it overlaps {overlap:.2f}</small>")
+    path = evaluation.outcome.scenes[face.scene].path
+    # Of a picture of one face the box is not known: all of it is shown.
+    context = _CONTEXT if evaluation.setup.of_scenes else _WHOLE
+    return _Mistake(path, face.xyxy, _MISSED_BGR, tuple(lines), near, context)
 
 
 def _false(evaluation: Evaluation) -> list[_Mistake]:
@@ -99,7 +119,7 @@ def _false(evaluation: Evaluation) -> list[_Mistake]:
             colour_of(one.face.label),
             (
                 f"found with {one.face.det_score:.2f}",
-                f"<small>called</small> {chip(one.face.label)} {100 * one.face.score:.0f} %",
+                f"{chip(one.face.label)} {100 * one.face.score:.0f} %",
                 f"<small>{_size(one.face.xyxy)}</small>",
             ),
         )
@@ -122,19 +142,27 @@ def _card(mistake: _Mistake) -> str:
     name = escape("/".join(mistake.path.parts[-2:]))
     lines = "".join(f"<div>{line}</div>" for line in mistake.lines)
     picture = f'<img alt="face in {name}" src="{_data_uri(_view(mistake))}">'
-    return f"<figure>{picture}<figcaption>{lines}<small>{name}</small></figcaption></figure>"
+    file = f'<small class="file" title="{name}">{name}</small>'
+    return f"<figure>{picture}<figcaption>{lines}{file}</figcaption></figure>"
 
 
 def _view(mistake: _Mistake) -> BGRFrame:
     """Return the face amid its surroundings, with its box."""
     box = np.asarray([mistake.xyxy], np.float32)
-    view = cut_crops(_read(mistake.path), box, _CONTEXT, (_SIDE_PX, _SIDE_PX))[0]
-    window = crop_windows(box, _CONTEXT)[0]
-    corners = (box[0].reshape(2, 2) - window[:2]) * _SIDE_PX / (window[2:] - window[:2])
-    left, top, right, bottom = (int(v) for v in corners.round().reshape(-1))
-    for width, colour in ((4, (0, 0, 0)), (2, mistake.colour)):
-        cv2.rectangle(view, (left, top), (right, bottom), colour, width)
+    view = cut_crops(_read(mistake.path), box, mistake.context, (_SIDE_PX, _SIDE_PX))[0]
+    window = crop_windows(box, mistake.context)[0]
+    if mistake.beside is not None:
+        _draw(view, mistake.beside, window, _BESIDE_BGR)
+    _draw(view, mistake.xyxy, window, mistake.colour)
     return view
+
+
+def _draw(view: BGRFrame, xyxy: tuple[float, float, float, float], window: FloatArray, colour: BGR) -> None:
+    """Draw a box onto the view of a window of the picture, in place."""
+    corners = (np.asarray(xyxy).reshape(2, 2) - window[:2]) * _SIDE_PX / (window[2:] - window[:2])
+    left, top, right, bottom = (int(v) for v in corners.round().reshape(-1))
+    for width, line in ((4, (0, 0, 0)), (2, colour)):
+        cv2.rectangle(view, (left, top), (right, bottom), line, width)
 
 
 # A scene often holds several mistakes.

@@ -29,7 +29,7 @@ def _definitions(setup: Setup) -> list[tuple[str, str]]:
         ("Found", _found(setup)),
         (
             "Left out",
-            f"{'faces' if setup.of_scenes else 'pictures'} whose shorter side is under {setup.min_side_px:g} px: "
+            f"{'Faces' if setup.of_scenes else 'Pictures'} whose shorter side is under {setup.min_side_px:g} px: "
             "neither missed nor, when detected, false. Annotations with other labels likewise.",
         ),
         (
@@ -56,11 +56,11 @@ def _found(setup: Setup) -> str:
     if setup.of_scenes:
         return (
             "The detections of an image take, best score first, the free annotated face that they overlap most, with "
-            f"an intersection over union of at least {setup.iou:g}. What overlaps no face is a false positive; a second "
-            "box on a face is neither."
+            f"an intersection over union of at least {setup.iou:g}. What overlaps no face is a false positive; a "
+            "second box on a face is neither."
         )
     return (
         "Each picture shows one face, whose box is not known. It is looked for as in training: in the picture with a "
-        "third of its longer side around it, in which the largest, most central, best scored detection is taken. None there "
-        "counts as missed. False positives cannot be told. Sizes are those of the pictures."
+        "third of its longer side around it, in which the largest, most central, best scored detection is taken. None "
+        "there counts as missed. False positives cannot be told. Sizes are those of the pictures."
     )

@@ -47,9 +47,9 @@ def share_cell(estimate: Estimate) -> str:
 def figures_table(groups: Mapping[str, Figures]) -> str:
     """Return a table of each group's classes: how many, found, labelled right of those, found and labelled right."""
     head = (
-        '<tr><th>true label</th><th class="n">faces</th><th>found<small>by the detector</small></th>'
-        "<th>labelled right<small>of those found</small></th>"
-        "<th>found and right<small>of all: what counts in the end</small></th></tr>"
+        '<tr><th>true label</th><th class="n">faces</th><th class="head">found<small>by the detector</small></th>'
+        '<th class="head">labelled right<small>of those found</small></th>'
+        '<th class="head">found and right<small>of all</small></th></tr>'
     )
     return f'<div class="card"><table>{head}{"".join(_group(name, f) for name, f in groups.items())}</table></div>'
 
@@ -57,7 +57,7 @@ def figures_table(groups: Mapping[str, Figures]) -> str:
 def _group(name: str, figures: Figures) -> str:
     heading = ""
     if name:
-        facts = [f"{figures.score.images} images"]
+        facts = [f"{sum(figures.score.faces.values())} faces"]
         if figures.correct2.of:
             facts.append(f"found and right, mean of the two main labels {percent(figures.correct2)}")
         if figures.false_positives is not None:

@@ -54,6 +54,7 @@ class Progress:
     Attributes:
         model: from ``network.build``; trained in place.
         average: moving average of its weights; the weights to keep.
+        teacher: a trained network whose probabilities are part of what is learnt; None for none.
         step: how many were taken.
         history: figures of the epochs that ended.
         best: the averaged weights of the epoch with the least loss on the pictures kept out; None without such.
@@ -63,6 +64,7 @@ class Progress:
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
     average: Weights
+    teacher: nn.Module | None = None
     step: int = 0
     history: list[Epoch] = field(default_factory=list)
     best: Weights | None = None
@@ -72,19 +74,20 @@ class Progress:
         return self.best or self.average
 
 
-def begin(model: nn.Module, draws: int, schedule: Schedule) -> Progress:
+def begin(model: nn.Module, draws: int, schedule: Schedule, teacher: nn.Module | None = None) -> Progress:
     """Prepare the training of a network.
 
     Args:
         model: from ``network.build``.
         draws: how many pictures the whole training sees.
         schedule: the recipe's.
+        teacher: from ``network.restore``, with the same labels.
     """
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
     average = {name: value.clone() for name, value in model.state_dict().items()}
-    return Progress(model, optimizer, scheduler, average)
+    return Progress(model, optimizer, scheduler, average, teacher)
 
 
 def steps_of(draws: int, schedule: Schedule) -> int:
@@ -213,12 +216,21 @@ def _step(
     with _precision():
         logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
     loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+    if progress.teacher is not None:
+        taught = nn.functional.cross_entropy(logits, _taught(progress.teacher, inputs))
+        loss = schedule.teacher_share * taught + (1 - schedule.teacher_share) * loss
     progress.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     progress.optimizer.step()
     progress.scheduler.step()
     _update_average(progress.average, progress.model, schedule.average_decay, progress.step)
     return float(loss.detach()), float((logits.argmax(1) == targets).float().mean())
+
+
+def _taught(teacher: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the teacher's probabilities (N, labels): Hinton et al., "Distilling the Knowledge in a Neural Network"."""
+    with torch.no_grad(), _precision():
+        return torch.softmax(teacher(inputs).float(), 1)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:

@@ -17,7 +17,7 @@ _Draw = Callable[[FloatImage, FloatImage, np.random.Generator], FloatImage]
 
 _WIDTH, _HEIGHT = 448, 320
 # How deep creases go: a respirator is a shell, a surgeon's mask is paper.
-_CREASING = {"surgical": 0.9, "n95": 0.4, "cloth": 1.0, "dark": 1.0}
+_CREASING = {"surgical": 0.9, "n95": 0.4, "cloth": 1.0, "patterned": 1.0, "dark": 1.0}
 _DARKS = ((0.11, 0.11, 0.11), (0.20, 0.14, 0.11), (0.17, 0.16, 0.16), (0.10, 0.09, 0.15))
 _PLAINS = (
     (0.78, 0.72, 0.70),
@@ -45,7 +45,7 @@ class Fabric:
 
 
 def make_fabric(style: str, rng: np.random.Generator) -> Fabric:
-    """Return a fabric of one of the styles "surgical", "n95", "cloth" and "dark"; no two seeds give the same."""
+    """Return a fabric of one of the styles of ``masks``; no two seeds give the same."""
     across, down = np.meshgrid(
         np.linspace(-1, 1, _WIDTH, dtype=np.float32), np.linspace(0, 1, _HEIGHT, dtype=np.float32)
     )
@@ -96,11 +96,22 @@ def _valve(bgr: FloatImage, across: FloatImage, down: FloatImage, rng: np.random
 
 
 def _cloth(across: FloatImage, down: FloatImage, rng: np.random.Generator) -> FloatImage:
-    base = _PLAINS[int(rng.integers(len(_PLAINS)))]
+    return _sewn(_plain(_a_plain_colour(rng), rng, spread=0.04), across, down)
+
+
+def _patterned(across: FloatImage, down: FloatImage, rng: np.random.Generator) -> FloatImage:
+    base = _a_plain_colour(rng)
+    ink = np.float32(np.asarray(base) * 0.45 if sum(base) > 1.6 else np.asarray(base) * 0.4 + 0.55)
     bgr = _plain(base, rng, spread=0.04)
     figure = _pattern(across, down, rng)
-    ink = np.float32(np.asarray(base) * 0.45 if sum(base) > 1.6 else np.asarray(base) * 0.4 + 0.55)
-    bgr = _mix(bgr, np.broadcast_to(ink, bgr.shape), figure[..., None])
+    return _sewn(_mix(bgr, np.broadcast_to(ink, bgr.shape), figure[..., None]), across, down)
+
+
+def _a_plain_colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    return _PLAINS[int(rng.integers(len(_PLAINS)))]
+
+
+def _sewn(bgr: FloatImage, across: FloatImage, down: FloatImage) -> FloatImage:
     weave = 1 + 0.025 * np.sin(across * 500) * np.sin(down * 400)
     return (bgr * (weave * _hemmed_seam(across, down))[..., None]).astype(np.float32)
 
@@ -111,12 +122,12 @@ def _dark(across: FloatImage, down: FloatImage, rng: np.random.Generator) -> Flo
     return (bgr * (sheen * _hemmed_seam(across, down))[..., None]).astype(np.float32)
 
 
-_DRAW: dict[str, _Draw] = {"surgical": _surgical, "n95": _n95, "cloth": _cloth, "dark": _dark}
+_DRAW: dict[str, _Draw] = {"surgical": _surgical, "n95": _n95, "cloth": _cloth, "patterned": _patterned, "dark": _dark}
 
 
 def _pattern(across: FloatImage, down: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Return how much ink is where, 0 to 1: none, stripes, checks, dots or blots."""
-    kind, pitch = rng.integers(6), rng.uniform(26, 46)
+    """Return how much ink is where, 0 to 1: stripes, checks, dots or blots."""
+    kind, pitch = rng.integers(4), rng.uniform(26, 46)
     x, y = across * np.float32(pitch), down * np.float32(pitch * 1.4)
     if kind == 0:
         return _soft(np.sin(y) - 0.3)
@@ -124,9 +135,7 @@ def _pattern(across: FloatImage, down: FloatImage, rng: np.random.Generator) -> 
         return (_soft(np.sin(x)) + _soft(np.sin(y))) * np.float32(0.5)
     if kind == 2:
         return _soft(np.sin(x) * np.sin(y) - 0.55)
-    if kind == 3:
-        return np.float32(0.8) * _soft(_noise(rng, 14, 20) - 0.5)
-    return np.zeros_like(across)
+    return np.float32(0.8) * _soft(_noise(rng, 14, 20) - 0.5)
 
 
 def _hemmed_seam(across: FloatImage, down: FloatImage) -> FloatImage:

@@ -49,6 +49,10 @@ _SHAPES = {
 }
 
 
+# How much nearer the edges of a style come to each other at the sides.
+_NARROWER = {"n95": 0.17, "cloth": 0.04, "patterned": 0.04, "dark": 0.06}
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """Takes head space to pixels, ``xyz @ axes + origin``, without perspective."""
@@ -108,7 +112,9 @@ def fitted_shape(style: str, wear: str, rng: np.random.Generator) -> MaskShape:
     """Return the outline of a mask of that style, worn so; a little different each time."""
     shape = _SHAPES[wear]
     jitter = rng.normal(0, 0.02, 4).clip(-0.04, 0.04)
-    narrow = {"n95": 0.17, "cloth": 0.04, "dark": 0.06}.get(style, 0.0) * (1 if wear == "correct" else 0.5)
+    narrow = {"n95": 0.17, "cloth": 0.04, "patterned": 0.04, "dark": 0.06}.get(style, 0.0) * (
+        1 if wear == "correct" else 0.5
+    )
     width = {"n95": -0.05, "dark": 0.02}.get(style, 0.0)
     return MaskShape(
         # Lower than asked would bare the nose of a mask worn well, higher would cover one that is to show.

@@ -16,7 +16,7 @@ from maskinfer.training.mask_fabric import make_fabric
 from maskinfer.training.mask_head import LIPS, NOSE, bend, fit_camera, fitted_shape, straps_of
 from maskinfer.training.mask_render import canvas_for, composite, render_balls, render_mesh, render_straps
 
-STYLES = ("surgical", "n95", "cloth", "dark")
+STYLES = ("surgical", "n95", "cloth", "patterned", "dark")
 WEARS = ("correct", "below_nose", "below_mouth", "chin")
 
 _LABELS = {
@@ -59,7 +59,7 @@ def draw_mask(
             the left and the right corner of the mouth. The face may be turned and may reach past the borders.
         xyxy: (4,), the face box in pixels: left, top, right, bottom. Its lower end says where the chin is.
         style: one of ``STYLES``: the light blue pleated mask of surgeons, the white respirator (N95, FFP2), a
-            coloured or patterned cloth, a dark one.
+            cloth of one colour, a patterned one, a dark one.
         wear: one of ``WEARS``; ``label_of_wear`` says which label that is.
         rng: decides on colour, pattern, folds and exact fit; equal states draw equal masks.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from maskinfer.engine.errors import ModelError, ModelNotFoundError
 from maskinfer.training.recipe import Network, Recipe, from_dict, to_dict
+from maskinfer.training.slim import slim
 
 CHECKPOINT_FORMAT = "maskinfer-classifier-1"
 FEATURES = 1280
@@ -48,7 +49,9 @@ def build(network: Network, classes: int) -> nn.Module:
     Raises:
         ModelNotFoundError: the ImageNet weights are neither there nor to be fetched.
     """
-    model = _imagenet_network() if network.weights == "imagenet" else mobilenet_v2()
+    model = mobilenet_v2(width_mult=network.width)
+    if network.weights == "imagenet":
+        slim(_imagenet_network(), model)
     if network.head == "dense128":
         layers = [nn.Linear(FEATURES, 128), nn.ReLU(), nn.Dropout(network.dropout), nn.Linear(128, classes)]
         model.classifier = nn.Sequential(*layers)
@@ -118,7 +121,7 @@ def restore(checkpoint: Checkpoint) -> nn.Module:
     Raises:
         ModelError: the weights do not fit the recipe.
     """
-    network = Network(head=checkpoint.recipe.network.head, weights="none", dropout=checkpoint.recipe.network.dropout)
+    network = replace(checkpoint.recipe.network, weights="none")
     model = build(network, len(checkpoint.recipe.labels))
     try:
         model.load_state_dict(dict(checkpoint.weights))

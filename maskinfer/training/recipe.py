@@ -25,15 +25,22 @@ class Network:
 
     Attributes:
         weights: ``imagenet`` as torchvision has them, or ``none``.
+        width: multiplies the channels; under 1 it begins with those of the full network that matter most.
         frozen_blocks: how many of the 19 blocks keep their weights and their batch statistics.
         head: ``linear``, or the lecture's ``dense128``.
         dropout: in the head.
     """
 
     weights: Literal["imagenet", "none"] = "imagenet"
+    width: float = 1.0
     frozen_blocks: int = 0
     head: Literal["linear", "dense128"] = "linear"
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check what would only fail deep inside."""
+        if not 0 < self.width <= 1 or not 0 <= self.frozen_blocks <= 19:
+            raise ValueError("expected a width over 0 and up to 1, and 0 to 19 frozen blocks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Schedule:
         epochs: passes over the data, or over ``draws_per_epoch`` random draws from it when that is not 0.
         shape: of the learning rate: ``one_cycle`` (Smith, 2018), ``keras_decay``: rate / (1 + rate / epochs * step).
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
+        teacher_share: weight of a teacher's probabilities in the loss, when there is a teacher.
         patience: epochs without a lower loss on the pictures kept out, after which the training stops; the best
             epoch's weights are kept. 0 goes to the end and keeps the last.
         first_size_px: side of the pictures in the ``first_share`` of the steps; 0 for the full size.
@@ -59,6 +67,7 @@ class Schedule:
     warmup_share: float = 0.15
     label_smoothing: float = 0.0
     average_decay: float = 0.0
+    teacher_share: float = 0.7
     patience: int = 0
     first_size_px: int = 0
     first_share: float = 0.0

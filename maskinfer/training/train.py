@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from maskinfer import __version__
 from maskinfer.engine.errors import OutputError, RequestError
@@ -24,10 +25,11 @@ from maskinfer.training.loop import (
     predict,
     save_progress,
 )
-from maskinfer.training.network import build, save_checkpoint
+from maskinfer.training.network import build, load_checkpoint, restore, save_checkpoint
 from maskinfer.training.pictures import Indices, Pictures, draw_order, join, load_pictures, split
 from maskinfer.training.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.report import write_curves, write_report
+from maskinfer.training.slim import slim
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
@@ -65,6 +67,7 @@ def train(
     out: Path,
     *,
     dev: Sequence[Path] = (),
+    teacher: Path | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     resume: bool = False,
@@ -84,6 +87,8 @@ def train(
         data: folders of pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
         dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
+        teacher: checkpoint of a network with the same labels, wide enough to begin with its channels; its
+            probabilities are learnt along with the labels.
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         resume: go on with the training that was stopped in ``out``; it ends as if it had not been stopped.
@@ -106,7 +111,9 @@ def train(
     on_stage("training")
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
-    progress = begin(build(recipe.network, len(recipe.labels)), len(order), recipe.schedule)
+    model = build(recipe.network, len(recipe.labels))
+    taught_by = _begin_as(model, recipe, teacher) if teacher is not None else None
+    progress = begin(model, len(order), recipe.schedule, taught_by)
     if resume:
         load_progress(progress, out / PROGRESS)
     for epoch in fit(progress, pictures, order, test_indices, recipe, on_step):
@@ -114,6 +121,19 @@ def train(
         on_epoch(epoch)
     progress.model.load_state_dict(progress.kept())
     return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
+
+
+def _begin_as(model: nn.Module, recipe: Recipe, teacher: Path) -> nn.Module:
+    """Give a network the channels of its teacher that matter most; return the teacher."""
+    checkpoint = load_checkpoint(teacher)
+    if checkpoint.recipe.labels != recipe.labels or checkpoint.recipe.network.width < recipe.network.width:
+        raise RequestError(
+            f"{teacher} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
+            f"and a width from {recipe.network.width:g}"
+        )
+    network = restore(checkpoint)
+    slim(network, model)
+    return network
 
 
 def _load(

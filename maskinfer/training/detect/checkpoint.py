@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.models import sha256_of
-from maskinfer.training.detect.model import RetinaFace, Variant
+from maskinfer.training.detect.model import RetinaFace
 from maskinfer.training.detect.recipe import DetectorRecipe, from_dict, to_dict
 
 CHECKPOINT_FORMAT = "maskinfer-detector-1"
@@ -23,14 +23,12 @@ class DetectorCheckpoint:
 
     Attributes:
         recipe: it was trained with.
-        variant: anchors and activation.
         weights: the network's state.
         training_data: names of the data sets.
         sha256: of the file.
     """
 
     recipe: DetectorRecipe
-    variant: Variant
     weights: Mapping[str, Tensor]
     training_data: tuple[str, ...]
     sha256: str
@@ -41,8 +39,6 @@ def save_checkpoint(file: Path, recipe: DetectorRecipe, model: RetinaFace, train
     content = {
         "format": CHECKPOINT_FORMAT,
         "recipe": to_dict(recipe),
-        "anchors": [list(sides) for sides in model.variant.anchors],
-        "slope": model.variant.slope,
         "training_data": list(training_data),
         "weights": model.state_dict(),
     }
@@ -59,9 +55,8 @@ def load_checkpoint(file: Path) -> DetectorCheckpoint:
         content = torch.load(file, map_location="cpu", weights_only=True)
         if content["format"] != CHECKPOINT_FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {CHECKPOINT_FORMAT!r}")
-        variant = Variant(tuple((a, b) for a, b in content["anchors"]), content["slope"])
         data = tuple(content["training_data"])
-        return DetectorCheckpoint(from_dict(content["recipe"]), variant, content["weights"], data, sha256_of(file))
+        return DetectorCheckpoint(from_dict(content["recipe"]), content["weights"], data, sha256_of(file))
     except FileNotFoundError as error:
         raise ModelError(f"{file} does not exist: expected a checkpoint of a detector's training") from error
     except Exception as error:  # torch raises whatever the broken file leads it to
@@ -75,7 +70,7 @@ def restore(checkpoint: DetectorCheckpoint) -> RetinaFace:
     Raises:
         ModelError: the weights do not fit.
     """
-    model = RetinaFace(checkpoint.variant)
+    model = RetinaFace()
     try:
         model.load_state_dict(dict(checkpoint.weights))
     except RuntimeError as error:

@@ -17,6 +17,8 @@ else:
     import tomli as tomllib
 
 TASK = "detector"
+KINDS = ("scenes", "bare", "drawn", "crops")
+"""Of training pictures; see ``DetectorRecipe.shares``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,11 @@ class DetectorRecipe:
         learning_rate: the highest; it rises over ``warmup_share`` of the steps and falls along a cosine.
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
         frozen_blocks: how many of the first blocks keep their weights.
+        shares: of the samples' pictures by kind: annotated ``scenes``, ``bare`` scenes, bare scenes with masks
+            ``drawn`` onto faces, ``crops`` of single faces.
+        crop_sets: names of the data sets whose crops of masked faces are used.
         mosaic_share: of the samples that are mosaics; the others are windows around a face.
-        drawn_mask_share: of the faces of bare scenes that get a mask drawn on in a second copy of the scene.
+        drawn_share: of the faces of a ``drawn`` scene that get a mask.
         min_face_px: smaller faces of a sample are neither faces nor background.
         match_iou: least overlap of an anchor with the face that it learns.
         box_weight: of the boxes' loss, the faces' being 1.
@@ -44,12 +49,14 @@ class DetectorRecipe:
     steps: int
     batch: int
     learning_rate: float
+    shares: Mapping[str, float]
+    crop_sets: tuple[str, ...] = ()
     warmup_share: float = 0.05
     weight_decay: float = 5e-4
     average_decay: float = 0.998
     frozen_blocks: int = 3
     mosaic_share: float = 1 / 3
-    drawn_mask_share: float = 0.5
+    drawn_share: float = 0.6
     min_face_px: float = 7.0
     match_iou: float = 0.35
     box_weight: float = 2.0
@@ -85,15 +92,17 @@ def from_dict(data: Mapping[str, Any]) -> DetectorRecipe:
     unknown = sorted(set(data) - {f.name for f in fields(DetectorRecipe)})
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r}")
-    recipe = DetectorRecipe(**data)
+    recipe = DetectorRecipe(**{**data, "crop_sets": tuple(data.get("crop_sets", ()))})
     if recipe.size_px <= 0 or recipe.size_px % 32:
         raise ValueError(f"size_px is {recipe.size_px}, expected a multiple of 32")
     for key in ("steps", "batch", "learning_rate"):
         if getattr(recipe, key) <= 0:
             raise ValueError(f"{key} is {getattr(recipe, key)}, expected more than 0")
+    if set(recipe.shares) - set(KINDS) or sum(recipe.shares.values()) <= 0:
+        raise ValueError(f"shares names {', '.join(recipe.shares)}, expected some of {', '.join(KINDS)}")
     return recipe
 
 
 def to_dict(recipe: DetectorRecipe) -> dict[str, Any]:
     """Return the recipe as plain data that JSON and a checkpoint can hold."""
-    return asdict(recipe)
+    return {**asdict(recipe), "crop_sets": list(recipe.crop_sets)}

@@ -1,0 +1,320 @@
+"""Training of the detector for real: a few steps on pictures of discs that are said to be faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from maskinfer.engine import retinaface  # noqa: E402
+from maskinfer.engine.contract import DetectorContract  # noqa: E402
+from maskinfer.engine.detector import load_detector  # noqa: E402
+from maskinfer.engine.errors import (  # noqa: E402
+    ModelError,
+    OutputError,
+    ParityError,
+    RequestError,
+    SourceError,
+    SourceNotFoundError,
+)
+from maskinfer.engine.geometry import iou_matrix  # noqa: E402
+from maskinfer.engine.models import find_model  # noqa: E402
+from maskinfer.engine.results import BGRFrame, Detections  # noqa: E402
+from maskinfer.export.detector import export_detector  # noqa: E402
+from maskinfer.training.detect import labels, samples, teacher  # noqa: E402
+from maskinfer.training.detect.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
+from maskinfer.training.detect.labels import Labelled, read_labels  # noqa: E402
+from maskinfer.training.detect.loss import measure_losses  # noqa: E402
+from maskinfer.training.detect.model import ANCHORS, RetinaFace, to_detector_input  # noqa: E402
+from maskinfer.training.detect.pictures import Picture, load_pictures  # noqa: E402
+from maskinfer.training.detect.recipe import DetectorRecipe, from_dict, load_detector_recipe  # noqa: E402
+from maskinfer.training.detect.samples import Sample  # noqa: E402
+from maskinfer.training.detect.targets import FACE, IGNORED, Targets, make_targets  # noqa: E402
+from maskinfer.training.detect.train import train_detector  # noqa: E402
+from maskinfer.training.detect.weights import load_weights  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+FACE_XYXY = (178, 57, 273, 177)
+"""Of the portrait."""
+RECIPE = DetectorRecipe(
+    "tiny",
+    seed=3,
+    size_px=128,
+    steps=16,
+    batch=4,
+    learning_rate=2e-3,
+    shares={"scenes": 0.7, "bare": 0.1, "drawn": 0.1, "crops": 0.1},
+    crop_sets=("crops",),
+    average_decay=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, portrait: BGRFrame) -> Path:
+    """Two annotated scenes of discs, the portrait as a bare scene, its face as a crop, and a crop without a face."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    scenes = []
+    for n in range(2):
+        image = rng.integers(0, 60, (160, 160, 3), np.uint8)
+        faces = []
+        for x, y, r in ((45, 50, 24), (115, 105, 30 - 8 * n)):
+            cv2.circle(image, (x, y), r, (40, 200, 250), -1)
+            faces.append({"bbox": [x - r, y - r, x + r, y + r], "label": "with_mask"})
+        cv2.imwrite(str(folder / f"discs{n}.png"), image)
+        scenes.append({"image": f"discs{n}.png", "set": "discs", "width": 160, "height": 160, "faces": faces})
+    cv2.imwrite(str(folder / "bare.png"), portrait)
+    left, top, right, bottom = FACE_XYXY
+    cv2.imwrite(str(folder / "crop.png"), portrait[top - 40 : bottom + 40, left - 40 : right + 40])
+    cv2.imwrite(str(folder / "empty.png"), np.full((90, 90, 3), 90, np.uint8))
+    crops = [{"image": name, "set": "crops", "label": "with_mask"} for name in ("crop.png", "empty.png")]
+    crops += [{"image": "crop.png", "set": "other", "label": "with_mask"}]
+    bare = [{"image": "bare.png", "set": "bare", "every_face": "without_mask"}]
+    for name, records in (("scenes", scenes), ("crops", crops), ("scenes_bare", bare)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "one"
+    summary = train_detector(RECIPE, [data], None, out)
+    assert summary.samples == 64
+    assert str(out) in str(summary)
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    summary = export_detector(run / "checkpoint.pt", run.parent / "one.onnx", name="discs")
+    assert summary.parity <= 1e-4
+    return summary.out
+
+
+def test_the_training_learns_and_says_so(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 17))
+    assert np.mean([line["loss"] for line in lines[-4:]]) < 0.7 * np.mean([line["loss"] for line in lines[:4]])
+    assert json.loads((run / "recipe.json").read_text())["name"] == "tiny"
+    assert json.loads((run / "environment.json").read_text())["weights"] == "retinaface-mnet025.onnx"
+    assert load_checkpoint(run / "checkpoint.pt").training_data == ("bare", "crops", "discs")
+
+
+def test_equal_seeds_train_equal_detectors_and_labels_can_be_used_again(run: Path, tmp_path: Path) -> None:
+    train_detector(RECIPE, [], None, tmp_path / "again", labels=run / "labels.jsonl")
+    one, again = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "again"))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
+def test_the_exported_file_is_the_network_that_was_trained(run: Path, exported: Path, data: Path) -> None:
+    detector = load_detector(str(exported), det_size_wh=(160, 160))
+    contract = detector.contract
+    assert (contract.name, contract.kind, contract.batch, contract.fixed_size) == ("discs", "retinaface", True, False)
+    assert contract.source_sha256 == load_checkpoint(run / "checkpoint.pt").sha256
+    model = restore(load_checkpoint(run / "checkpoint.pt"))
+    frames = np.random.default_rng(1).integers(0, 256, (3, 96, 160, 3), np.uint8)
+    with torch.inference_mode():
+        boxes, logits, points = model(to_detector_input(torch.from_numpy(frames)))
+    expected = boxes, torch.softmax(logits, 2), points
+    for ours, theirs in zip(detector.session.run(None, {"bgr": frames}), expected, strict=True):
+        assert np.abs(ours - theirs.numpy()).max() < 1e-4
+    found = detector([cv2.imread(str(data / "bare.png"))])[0]
+    assert found.landmarks is not None
+    assert found.landmarks.shape == (len(found), 5, 2)
+
+
+def test_before_any_training_the_export_is_the_shipped_detector(portrait: BGRFrame, tmp_path: Path) -> None:
+    shipped = find_model("retinaface", "detector")
+    save_checkpoint(tmp_path / "start.pt", RECIPE, load_weights(shipped), ())
+    export_detector(tmp_path / "start.pt", tmp_path / "start.onnx")
+    frames = portrait[None, :480, :512]
+    ours, theirs = (
+        ort.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"bgr": frames})
+        for file in (tmp_path / "start.onnx", shipped)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.abs(a - b).max() < 1e-4
+
+
+def test_a_broken_network_is_not_exported(tmp_path: Path) -> None:
+    model = RetinaFace()
+    torch.nn.init.constant_(model.logits[0].bias, torch.nan)
+    save_checkpoint(tmp_path / "broken.pt", RECIPE, model, ())
+    with pytest.raises(ParityError):
+        export_detector(tmp_path / "broken.pt", tmp_path / "broken.onnx")
+    assert not (tmp_path / "broken.onnx").exists()
+    with pytest.raises(RequestError):
+        export_detector(tmp_path / "broken.pt", tmp_path / "broken.pt")
+
+
+def test_the_teacher_labels_what_nobody_annotated(run: Path) -> None:
+    known = read_labels(run / "labels.jsonl")
+    assert [picture.kind for picture in known] == ["scenes", "scenes", "bare", "crops"]
+    face = np.array([FACE_XYXY], np.float32)
+    bare, crop = known[2], known[3]
+    assert iou_matrix(bare.xyxy, face).tolist()[0][0] > 0.8
+    assert (bare.masked, crop.masked) == ((False,), (True,))
+    left_eye, right_eye, nose, left_mouth, right_mouth = bare.landmarks[0]
+    assert left_eye[0] < nose[0] < right_eye[0]
+    assert left_mouth[0] < nose[0] < right_mouth[0]
+    assert left_eye[1] < nose[1] < left_mouth[1]
+    shift = np.array([FACE_XYXY[0] - 40, FACE_XYXY[1] - 40], np.float32)
+    assert np.abs(crop.landmarks[0] + shift - bare.landmarks[0]).max() < 6
+    assert np.isnan(known[0].landmarks).all()
+
+
+def _found(score: float, left: float) -> Detections:
+    box = np.array([[left, 10, left + 40, 60]], np.float32)
+    return Detections(box, np.array([score], np.float32), np.full((1, 5, 2), left, np.float32))
+
+
+def test_views_that_miss_a_face_make_it_less_sure() -> None:
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+    agreed = teacher.agree([_found(0.9, 10), _found(0.7, 12), nothing], [1, 1, 1])
+    assert agreed.scores == pytest.approx([1.6 / 3])
+    assert agreed.xyxy[0].tolist() == pytest.approx([10.875, 10, 50.875, 60])
+    # In the last view the face would have 8 pixels: it need not be seen there.
+    assert teacher.agree([_found(0.9, 10), _found(0.7, 12), nothing], [1, 1, 0.2]).scores == pytest.approx([0.8])
+    apart = teacher.agree([_found(0.7, 100), _found(0.9, 10)], [1, 1])
+    assert apart.scores == pytest.approx([0.45, 0.35])
+    assert len(teacher.agree([nothing], [1]).xyxy) == 0
+
+
+def test_what_the_teacher_sees_beside_the_annotated_faces_is_ignored() -> None:
+    agreed = teacher.agree([_found(0.9, 10), _found(0.9, 100), _found(0.3, 200)], [0.1, 0.1, 0.1])
+    annotated = np.array([[11, 10, 51, 60], [300, 10, 340, 60]], np.float32)
+    scene = labels.Scene(Path("x"), "set", annotated, ("with_mask", "without_mask"))
+    known = labels.label_scenes([scene], [agreed])[0]
+    assert known.xyxy.tolist() == annotated.tolist()
+    assert known.masked == (True, False)
+    assert known.landmarks[0].tolist() == np.full((5, 2), 10).tolist()
+    assert np.isnan(known.landmarks[1]).all()
+    assert known.ignored[:, 0].tolist() == [100]
+    nobody = labels.Scene(Path("x"), "set", np.zeros((0, 4), np.float32), ())
+    assert len(labels.label_scenes([nobody], [agreed])[0].ignored) == 2
+
+
+def test_boxes_of_a_set_are_brought_to_the_teachers_habit() -> None:
+    agreed = teacher.agree([_found(0.9, 10)], [1])
+    # From the brows down, and a tenth wider on the right.
+    box = np.array([[10, 20, 54, 60]], np.float32)
+    scenes = [labels.Scene(Path("x"), name, box, ("with_mask",)) for name in ["many"] * labels.LEAST_PAIRS + ["few"]]
+    *many, few = labels.label_scenes(scenes, [agreed] * len(scenes))
+    assert few.xyxy.tolist() == box.tolist()
+    for known in many:
+        assert np.abs(known.xyxy - agreed.xyxy).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["scenes", "crops"])
+def test_labels_move_with_the_pixels(kind: str) -> None:
+    image = np.zeros((200, 300, 3), np.uint8)
+    cv2.ellipse(image, (180, 90), (24, 32), 0, 0, 360, (255, 255, 255), -1)
+    box = np.array([[156, 58, 204, 122]], np.float32)
+    points = np.array([[[170, 80], [190, 80], [180, 90], [172, 104], [188, 104]]], np.float32)
+    picture = Picture(image, Labelled(Path("x"), "set", kind, box, (True,), points))
+    seen = 0
+    for n in range(40):
+        rng = np.random.default_rng(n)
+        sample = samples.window(picture, (128, 96), (20, 40), rng)
+        assert sample.image.shape == (96, 128, 3)
+        if not len(sample.xyxy):
+            continue
+        white = sample.image.min(2) > 150
+        if white[[0, 0, -1, -1], [0, -1, 0, -1]].any():  # an outside as bright as the disc
+            continue
+        ys, xs = np.nonzero(white)
+        left, top, right, bottom = sample.xyxy[0]
+        assert np.abs([left - xs.min(), top - ys.min(), right - 1 - xs.max(), bottom - 1 - ys.max()]).max() < 3
+        left_eye, right_eye, _, left_mouth, right_mouth = sample.landmarks[0]
+        down = (left_mouth + right_mouth - left_eye - right_eye) / 2
+        across = right_eye - left_eye
+        assert across[0] * down[1] - across[1] * down[0] > 0
+        seen += 1
+    assert seen > 15
+
+
+def test_samples_are_of_the_right_size_and_whole(data: Path, run: Path) -> None:
+    pictures = load_pictures(read_labels(run / "labels.jsonl"), RECIPE)
+    assert {kind: len(group) for kind, group in pictures.items()} == {"scenes": 2, "bare": 1, "drawn": 1, "crops": 1}
+    for n in range(30):
+        sample = samples.draw_sample(pictures, RECIPE, np.random.default_rng(n))
+        assert sample.image.shape == (128, 128, 3)
+        assert len(sample.xyxy) == len(sample.landmarks)
+        assert (sample.xyxy >= 0).all()
+        assert (sample.xyxy <= 128).all()
+        assert ((sample.xyxy[:, 2:] - sample.xyxy[:, :2]).min(1) >= RECIPE.min_face_px).all()
+
+
+def _sample(faces: list[list[float]], ignored: list[list[float]]) -> Sample:
+    xyxy = np.array(faces, np.float32).reshape(-1, 4)
+    points = np.repeat((xyxy[:, None, :2] + xyxy[:, None, 2:]) / 2, 5, axis=1)
+    image = np.zeros((128, 128, 3), np.uint8)
+    return Sample(image, xyxy, points, np.array(ignored, np.float32).reshape(-1, 4))
+
+
+def test_targets_decode_to_the_faces() -> None:
+    sample = _sample([[10, 12, 40, 50], [70, 60, 78, 69]], [[90, 90, 120, 120]])
+    targets = make_targets([sample, _sample([], [])], 0.35)
+    assert targets.kinds.shape == (2, 2 * (16**2 + 8**2 + 4**2))
+    assert (targets.kinds[0] == IGNORED).any()
+    assert (targets.kinds[1] == 0).all()
+    faces = np.flatnonzero(targets.kinds[0] == FACE)
+    boxes, points = (np.zeros((1, targets.kinds.shape[1], n), np.float32) for n in (4, 10))
+    boxes[0, faces], points[0, faces] = targets.boxes, targets.landmarks
+    probabilities = np.stack([targets.kinds[:1] != FACE, targets.kinds[:1] == FACE], 2).astype(np.float32)
+    contract = DetectorContract("x", "1", "MIT", "retinaface", anchors=ANCHORS)
+    xyxy, _, landmarks = retinaface.decode([boxes, probabilities, points], (128, 128), contract)[0]
+    overlaps = iou_matrix(xyxy, sample.xyxy)
+    assert overlaps.max(1).min() > 0.99
+    assert (overlaps.argmax(1) == 1).any(), "the small face has an anchor too"
+    assert landmarks is not None
+    assert np.abs(landmarks[:, 0] - (xyxy[:, :2] + xyxy[:, 2:]) / 2).max() < 1e-3
+
+
+def test_ignored_anchors_and_unknown_landmarks_cost_nothing() -> None:
+    targets = make_targets([_sample([[10, 12, 40, 50]], [[90, 90, 120, 120]])], 0.35)
+    targets.landmarks[:] = np.nan
+    torch.manual_seed(0)
+    predicted = [torch.randn(1, targets.kinds.shape[1], n) for n in (4, 2, 10)]
+    before = measure_losses(tuple(predicted), targets)
+    predicted[1][torch.from_numpy(targets.kinds == IGNORED)] += torch.tensor([-9.0, 9.0])
+    predicted[2] += 5
+    after = measure_losses(tuple(predicted), targets)
+    assert float(after.faces) == pytest.approx(float(before.faces))
+    assert float(after.landmarks) == float(before.landmarks) == 0
+    predicted[1][torch.from_numpy(targets.kinds == FACE)] += torch.tensor([9.0, -9.0])
+    assert float(measure_losses(tuple(predicted), targets).faces) > float(before.faces)
+    assert isinstance(targets, Targets)
+
+
+def test_a_recipe_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    assert load_detector_recipe("detector").size_px % 32 == 0
+    for wrong in ("nothing", "standard"):
+        with pytest.raises(RequestError):
+            load_detector_recipe(wrong)
+    plain = {"name": "x", "seed": 0, "size_px": 64, "steps": 1, "batch": 1, "learning_rate": 1.0, "shares": {"bare": 1}}
+    assert from_dict(plain).crop_sets == ()
+    for change in ({"size_px": 100}, {"steps": 0}, {"shares": {"faces": 1}}, {"colour": 1}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            from_dict({**plain, **change})
+
+
+def test_what_cannot_be_used_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text('{"image": "x"}\n')
+    with pytest.raises(SourceError, match=r"labels\.jsonl:1"):
+        read_labels(tmp_path / "labels.jsonl")
+    with pytest.raises(OutputError):
+        train_detector(RECIPE, [data], None, tmp_path)
+    with pytest.raises(SourceNotFoundError):
+        train_detector(RECIPE, [tmp_path], None, tmp_path / "run")
+    (tmp_path / "weights.onnx").write_bytes(b"no graph")
+    for weights in ("weights.onnx", "labels.jsonl", "nothing.onnx"):
+        with pytest.raises(ModelError):
+            load_weights(tmp_path / weights)
