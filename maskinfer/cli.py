@@ -6,7 +6,7 @@ Imports of anything heavy lie inside the commands, so that ``--help`` answers at
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -142,6 +142,11 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
 )
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option(
+    "--split",
+    type=click.Choice(["group", "random"]),
+    help="Instead of the recipe's: by group, copies and twins stay on one side; at random they leak.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
 def train(
     recipe: str,
@@ -151,6 +156,7 @@ def train(
     teacher: Path | None,
     epochs: int | None,
     seed: int | None,
+    split: Literal["group", "random"] | None,
     resume: bool,
 ) -> None:
     """Train a classifier with PyTorch.
@@ -179,6 +185,7 @@ def train(
                 teacher=teacher,
                 epochs=epochs,
                 seed=seed,
+                split_by=split,
                 resume=resume,
                 on_stage=bar.restart,
                 on_step=on_step,
@@ -192,7 +199,14 @@ def train(
 @click.argument("out", type=PATH)
 @click.option("--name", help="Of the model, in its contract; by default the recipe's.")
 @click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
-def export(checkpoint: Path, out: Path, name: str | None, version: str) -> None:
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="The logits are divided by it; `maskinfer evaluate` says which makes the probabilities true.",
+)
+def export(checkpoint: Path, out: Path, name: str | None, version: str, temperature: float) -> None:
     """Turn a trained checkpoint into an ONNX file that carries its contract.
 
     The graph takes uint8 BGR crops and gives probabilities. It is compared with torch over several batches, and not
@@ -206,7 +220,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str) -> None:
     with train_extra():
         from maskinfer.export.classifier import export_classifier
 
-        summary = export_classifier(checkpoint, out, name=name, version=version)
+        summary = export_classifier(checkpoint, out, name=name, version=version, temperature=temperature)
     click.echo(summary)
 
 

@@ -62,6 +62,8 @@ _ENGINE_OPTIONS = (
                  help="Least score of a face; by default the detector's own."),
     click.option("--det-size", callback=_det_size, metavar="PIXELS",
                  help="Frames are scaled to fit into this, as 640 or 640x384; by default the detector's own."),
+    click.option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
+                 help="Faces whose label scores less get the label uncertain; by default the classifier's own."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads of each model; by default all there are."),
 )  # fmt: skip
 
@@ -85,6 +87,7 @@ def open_engine(options: dict[str, Any]) -> Engine:
         detector_kind=options["detector_kind"],
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],
+        uncertain_below=options["uncertain_below"],
     )
 
 

@@ -43,6 +43,14 @@ def test_frames_of_any_sizes_give_what_each_gives_alone(engine: maskinfer.Engine
             assert ours.score == pytest.approx(alone.score, abs=1e-3)
 
 
+def test_faces_below_the_asked_score_are_uncertain(colour_classifier: Path, portrait: BGRFrame) -> None:
+    sure = maskinfer.load(classifier=str(colour_classifier))(portrait).faces[0]
+    strict = maskinfer.load(classifier=str(colour_classifier), uncertain_below=sure.score + 1e-3)(portrait).faces[0]
+    lax = maskinfer.load(classifier=str(colour_classifier), uncertain_below=sure.score - 1e-3)(portrait).faces[0]
+    assert (strict.label, strict.score, strict.scores) == ("uncertain", sure.score, sure.scores)
+    assert lax == sure
+
+
 def test_no_frames_give_no_results(engine: maskinfer.Engine) -> None:
     assert engine([]) == []
 

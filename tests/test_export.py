@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
 
 from maskinfer.engine.classifier import load_classifier  # noqa: E402
 from maskinfer.engine.contract import InputSpec  # noqa: E402
-from maskinfer.engine.errors import ParityError, RequestError  # noqa: E402
-from maskinfer.export.classifier import OPSET, export_classifier  # noqa: E402
+from maskinfer.engine.errors import ContractError, ModelError, ParityError, RequestError  # noqa: E402
+from maskinfer.export.classifier import MAX_DIFFERENCE, OPSET, export_classifier, largest_difference  # noqa: E402
 from maskinfer.training.network import build, load_checkpoint, restore, save_checkpoint, to_network_input  # noqa: E402
 from maskinfer.training.recipe import Recipe, from_dict  # noqa: E402
 
 pytestmark = pytest.mark.train
+
+SIDE = 48
+# The newest that onnxruntime 1.20 reads.
+MAX_IR_VERSION = 10
 
 
 def _recipe(head: str, labels: list[str], crop: dict[str, Any]) -> Recipe:
@@ -30,7 +36,7 @@ def _recipe(head: str, labels: list[str], crop: dict[str, Any]) -> Recipe:
             "name": "tiny",
             "labels": labels,
             "pictures": "faces",
-            "size_px": 48,
+            "size_px": SIDE,
             "seed": 0,
             "test_share": 0.0,
             "network": {"weights": "none", "head": head},
@@ -40,18 +46,28 @@ def _recipe(head: str, labels: list[str], crop: dict[str, Any]) -> Recipe:
     )
 
 
+def _crops(count: int) -> np.ndarray:
+    """Return crops of various colours and textures, uint8 (N, SIDE, SIDE, 3)."""
+    rng = np.random.default_rng(count)
+    return (rng.uniform(0, 255, (count, 1, 1, 3)) * rng.uniform(0, 1, (count, SIDE, SIDE, 3))).astype(np.uint8)
+
+
 def _save(file: Path, recipe: Recipe, spoil: float = 0.0) -> Path:
-    """Write a checkpoint with statistics and weights at random, as training would leave them."""
+    """Write a checkpoint whose answers depend on the picture, with batch norms that are not the identity.
+
+    The statistics are those of what flows through: with others the signal dies out on its way, every picture gets
+    the same answer, and any graph agrees with any other.
+    """
     torch.manual_seed(1)
     model = build(recipe.network, len(recipe.labels))
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.3)
-            module.running_var.uniform_(0.5, 2)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, 0, 0.2)
+            module.momentum = 1.0
     with torch.no_grad():
-        model.classifier[-1].weight.mul_(20)
+        model.train()(to_network_input(torch.from_numpy(_crops(64))))
+        model.classifier[-1].weight.mul_(10)
         model.classifier[-1].bias.add_(spoil)
     save_checkpoint(file, recipe, model.state_dict(), ("one", "two"))
     return file
@@ -74,11 +90,11 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("count", [1, 5, 33])
 def test_the_engine_gives_torchs_probabilities(pair: tuple[Path, Path], count: int) -> None:
     checkpoint, file = pair
-    crops = np.random.default_rng(count).integers(0, 256, (count, 48, 48, 3), np.uint8)
+    crops = _crops(count)
     with torch.inference_mode():
         logits = restore(load_checkpoint(checkpoint))(to_network_input(torch.from_numpy(crops)))
     expected = torch.softmax(logits, 1).numpy()
-    assert expected.std() > 0.01
+    assert count == 1 or expected.std(0).min() > 0.02, "the answer has to depend on the picture"
     got = load_classifier(str(file))(crops)
     assert np.abs(got - expected).max() < 1e-4
     assert got.sum(1) == pytest.approx(1, abs=1e-5)
@@ -89,7 +105,7 @@ def test_the_contract_says_what_the_checkpoint_is(pair: tuple[Path, Path]) -> No
     trained = load_checkpoint(checkpoint)
     contract = load_classifier(str(file)).contract
     assert (contract.name, contract.version, contract.labels) == ("tiny", "7", trained.recipe.labels)
-    assert (contract.size_wh, contract.crop, contract.input) == ((48, 48), trained.recipe.crop, InputSpec())
+    assert (contract.size_wh, contract.crop, contract.input) == ((SIDE, SIDE), trained.recipe.crop, InputSpec())
     assert contract.training_data == ("one", "two")
     assert contract.source_sha256 == trained.sha256
     assert contract.parity is not None
@@ -97,14 +113,53 @@ def test_the_contract_says_what_the_checkpoint_is(pair: tuple[Path, Path]) -> No
 
 
 def test_the_graph_is_one_lean_file(pair: tuple[Path, Path]) -> None:
-    _, file = pair
+    checkpoint, file = pair
     model = onnx.load(str(file), load_external_data=False)
     assert [opset.version for opset in model.opset_import] == [OPSET]
+    assert model.ir_version <= MAX_IR_VERSION
     assert {tensor.data_location for tensor in model.graph.initializer} == {onnx.TensorProto.DEFAULT}
     kinds = {node.op_type for node in model.graph.node}
     assert kinds <= {"Transpose", "Cast", "Sub", "Conv", "Clip", "Add", "ReduceMean", "Gemm", "Relu", "Softmax"}
-    assert file.stat().st_size < 1.02 * sum(tensor.ByteSize() for tensor in model.graph.initializer) + 30_000
+    held = sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    assert 0 <= held - _folded_weights(checkpoint) <= 16, "weights twice, or not folded"
+    assert file.stat().st_size < 4 * held + 60_000
     assert b"site-packages" not in file.read_bytes()
+
+
+def test_a_temperature_sharpens_the_probabilities(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    checkpoint, file = pair
+    sharp = tmp_path / "sharp.onnx"
+    export_classifier(checkpoint, sharp, temperature=0.5)
+    crops = np.random.default_rng(1).integers(0, 256, (4, 48, 48, 3), np.uint8)
+    squared = load_classifier(str(file))(crops) ** 2
+    classifier = load_classifier(str(sharp))
+    assert np.abs(classifier(crops) - squared / squared.sum(1, keepdims=True)).max() < 1e-4
+    assert classifier.contract.temperature == 0.5
+
+
+def _folded_weights(checkpoint: Path) -> int:
+    """Return how many numbers the convolutions and the head have once every batch norm is a bias."""
+    layers = restore(load_checkpoint(checkpoint)).modules()
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    return sum(layer.weight.numel() + len(layer.weight) for layer in layers if isinstance(layer, kinds))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "change"),
+    [
+        ("features.0.0.weight", lambda weight: weight[:, ::-1]),
+        ("features.0.0.weight", lambda weight: weight * 1.01),
+        ("mean_bgr", lambda mean: mean[:, ::-1]),
+        ("features.5.conv.0.0.bias", lambda bias: bias * 0),
+    ],
+    ids=["colours swapped", "std 1 % off", "mean swapped", "batch norm lost"],
+)
+def test_parity_tells_a_wrong_graph(pair: tuple[Path, Path], tensor: str, change: Callable[..., np.ndarray]) -> None:
+    checkpoint, file = pair
+    model = onnx.load(str(file))
+    weights = next(held for held in model.graph.initializer if held.name == tensor)
+    weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(weights))), tensor))
+    assert largest_difference(model.SerializeToString(), load_checkpoint(checkpoint), 1.0) > 10 * MAX_DIFFERENCE
 
 
 def test_weights_that_do_not_survive_the_export_are_not_written(tmp_path: Path) -> None:
@@ -112,6 +167,20 @@ def test_weights_that_do_not_survive_the_export_are_not_written(tmp_path: Path) 
     with pytest.raises(ParityError, match="is not written"):
         export_classifier(checkpoint, tmp_path / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_contract_that_the_engine_would_refuse_is_not_written(tmp_path: Path) -> None:
+    checkpoint = _save(tmp_path / "checkpoint.pt", _recipe("linear", ["with_mask", "with_mask"], {}))
+    with pytest.raises(ContractError, match=r"checkpoint\.pt cannot be used: labels are .*at least two different ones"):
+        export_classifier(checkpoint, tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_weights_of_another_recipe_are_named(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    save_checkpoint(checkpoint, THREE, build(TWO.network, 2).state_dict(), ())
+    with pytest.raises(ModelError, match="weights do not fit its recipe"):
+        export_classifier(checkpoint, tmp_path / "model.onnx")
 
 
 def test_the_checkpoint_is_not_overwritten(tmp_path: Path) -> None:

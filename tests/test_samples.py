@@ -13,6 +13,7 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.geometry import cut_crops
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.faces import WINDOW_PX, collect_faces, window_share
+from maskinfer.training.related import related_groups
 from maskinfer.training.samples import read_samples
 
 
@@ -73,3 +74,22 @@ def test_the_middle_of_a_window_is_the_engines_crop(portrait: BGRFrame) -> None:
     middle = cv2.resize(window[cut:-cut, cut:-cut], (64, 64), interpolation=cv2.INTER_AREA).astype(int)
     crop = cut_crops(portrait, box, rule, (64, 64))[0].astype(int)
     assert np.abs(middle - crop).mean() < 6
+
+
+def test_relatives_form_groups(tmp_path: Path, portrait: BGRFrame) -> None:
+    """A copy of a picture, and one that was drawn from it, go with it; another picture does not."""
+    mine, drawn = tmp_path / "mine", tmp_path / "drawn"
+    other = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    for folder, name, picture in (
+        (mine, "a", portrait),
+        (mine, "b", portrait),
+        (mine, "c", other),
+        (drawn, "d", other),
+    ):
+        folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"{name}.png"), picture)
+    _lines(mine / "crops.jsonl", *({"image": f"{name}.png", "set": "mine", "label": "without_mask"} for name in "abc"))
+    record = {"image": "d.png", "set": "synth", "label": "with_mask", "source": str(mine / "a.png")}
+    _lines(drawn / "crops.jsonl", record)
+    sources = [str(mine / "a.png"), str(mine / "c.png"), str(mine / "b.png"), str(drawn / "d.png"), str(mine / "c.png")]
+    assert related_groups([mine, drawn], LABELS, sources).tolist() == [0, 1, 0, 0, 1]

@@ -29,6 +29,7 @@ pictures = "whole"
 size_px = 32
 seed = 3
 test_share = 0.25
+split = "random"
 [network]
 weights = "none"
 frozen_blocks = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -61,7 +61,11 @@ def _softmax(logits: FloatArray) -> FloatArray:
 
 
 def load_classifier(
-    name: str = DEFAULT_CLASSIFIER, *, provider: str = AUTO, threads: int | None = None
+    name: str = DEFAULT_CLASSIFIER,
+    *,
+    provider: str = AUTO,
+    threads: int | None = None,
+    uncertain_below: float | None = None,
 ) -> OnnxClassifier:
     """Open a mask classifier.
 
@@ -69,6 +73,7 @@ def load_classifier(
         name: a shipped model's name or the path of an ONNX file that carries a contract.
         provider: see ``providers.resolve_provider``.
         threads: of the CPU; None for all that this process may use.
+        uncertain_below: instead of the contract's.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
@@ -79,6 +84,8 @@ def load_classifier(
     if not isinstance(contract, ClassifierContract):
         raise ModelError(f"{file} is a face detector, expected a mask classifier")
     _check_graph(session, contract, str(file))
+    if uncertain_below is not None:
+        contract = replace(contract, uncertain_below=uncertain_below)
     return OnnxClassifier(session, contract)
 
 

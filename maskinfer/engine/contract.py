@@ -64,6 +64,8 @@ class ClassifierContract:
         size_wh: width and height of a crop in pixels.
         output: ``probabilities`` (rows sum to 1) or ``logits`` (the engine applies softmax).
         uncertain_below: a face whose best probability lies under this gets the label ``uncertain``; 0 is off.
+        temperature: the logits were divided by it, in the graph, so that the probabilities mean what they say
+            (Guo et al., ICML 2017); for the reader.
         training_data: names of the data sets, for the reader.
         parity: largest absolute difference from the source model, as measured at export; None if not measured.
         source_sha256: checksum of the weights that the graph was made of; empty if unknown.
@@ -79,6 +81,7 @@ class ClassifierContract:
     crop: CropRule = field(default_factory=CropRule)
     output: Literal["probabilities", "logits"] = "probabilities"
     uncertain_below: float = 0.0
+    temperature: float = 1.0
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""

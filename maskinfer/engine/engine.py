@@ -101,6 +101,7 @@ def load(
     detector_kind: str | None = None,
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
+    uncertain_below: float | None = None,
 ) -> Engine:
     """Open an engine.
 
@@ -112,6 +113,7 @@ def load(
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
         det_threshold: least score of a face, 0 to 1; None for the detector's own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
+        uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError, MissingExtraError.
@@ -125,5 +127,5 @@ def load(
             det_threshold=det_threshold,
             det_size_wh=det_size_wh,
         ),
-        load_classifier(classifier, provider=provider, threads=threads),
+        load_classifier(classifier, provider=provider, threads=threads, uncertain_below=uncertain_below),
     )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, from_metadata, to_json
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
@@ -69,12 +69,14 @@ class _Deployed(nn.Module):
 
     mean_bgr: Tensor
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, temperature: float) -> None:
         super().__init__()
         _fold_batch_norms(network)
         stem = network.features[0][0]
         with torch.no_grad():
             stem.weight.copy_((stem.weight / torch.tensor(STD_RGB).view(1, 3, 1, 1)).flip(1))
+            for parameter in network.classifier[-1].parameters():
+                parameter.div_(temperature)
         self.features, self.classifier = network.features, network.classifier
         self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB).flip(0).view(1, 3, 1, 1))
 
@@ -94,7 +96,9 @@ def _fold_batch_norms(network: nn.Module) -> None:
                 module[i], module[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
 
 
-def export_classifier(checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1") -> ExportSummary:
+def export_classifier(
+    checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1", temperature: float = 1.0
+) -> ExportSummary:
     """Write a checkpoint as an ONNX file: uint8 BGR crops (N, height, width, 3) in, probabilities (N, labels) out.
 
     Batch normalisation is folded into the convolutions; resizing aside, all preprocessing lies in the graph.
@@ -104,18 +108,24 @@ def export_classifier(checkpoint: Path, out: Path, *, name: str | None = None, v
         out: the ONNX file; it appears when it is whole.
         name: of the model in its contract; the recipe's by default.
         version: of the model in its contract.
+        temperature: the logits are divided by it; ``maskinfer evaluate`` fits it.
 
     Raises:
-        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
+        ModelError: the checkpoint cannot be read. ContractError: its recipe makes no valid contract.
+        RequestError: ``out`` is the checkpoint. OutputError.
         ParityError: the graph's probabilities differ from torch's by more than 1e-4; nothing is written.
     """
+    if not temperature > 0:
+        raise RequestError(f"the temperature is {temperature}, expected a number over 0")
     if out.resolve() == checkpoint.resolve():
         raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
     trained = load_checkpoint(checkpoint)
-    contract = _contract(trained, name or trained.recipe.name, version)
-    model = _to_onnx(trained)
+    contract = replace(_contract(trained, name or trained.recipe.name, version), temperature=temperature)
+    # A recipe is checked less than a contract; what the engine would refuse to open is not worth exporting.
+    from_metadata({METADATA_KEY: to_json(contract)}, str(checkpoint))
+    model = _to_onnx(trained, temperature)
     write_contract(model, contract)
-    parity = largest_difference(model.SerializeToString(), trained)
+    parity = largest_difference(model.SerializeToString(), trained, temperature)
     if not parity <= MAX_DIFFERENCE:
         raise ParityError(
             f"the graph's probabilities differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; "
@@ -143,10 +153,10 @@ def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContrac
     )
 
 
-def _to_onnx(trained: Checkpoint) -> onnx.ModelProto:
+def _to_onnx(trained: Checkpoint, temperature: float) -> onnx.ModelProto:
     side = trained.recipe.size_px
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    deployed = _Deployed(restore(trained)).eval()
+    deployed = _Deployed(restore(trained), temperature).eval()
     with _quiet():
         program = torch.onnx.export(
             deployed,
@@ -189,7 +199,7 @@ def _strip(model: onnx.ModelProto) -> None:
     del model.metadata_props[:]
 
 
-def largest_difference(model: bytes, trained: Checkpoint) -> float:
+def largest_difference(model: bytes, trained: Checkpoint, temperature: float) -> float:
     """Return the largest absolute difference of any probability from torch's, over several batches and pictures."""
     session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
     network = restore(trained)
@@ -197,7 +207,8 @@ def largest_difference(model: bytes, trained: Checkpoint) -> float:
     for batch in PARITY_BATCHES:
         pictures = _pictures(batch, trained.recipe.size_px)
         with torch.inference_mode():
-            expected = torch.softmax(network(to_network_input(torch.from_numpy(pictures))), 1).numpy()
+            logits = network(to_network_input(torch.from_numpy(pictures)))
+            expected = torch.softmax(logits / temperature, 1).numpy()
         difference = float(np.abs(session.run([OUTPUT], {INPUT: pictures})[0] - expected).max())
         worst = difference if np.isnan(difference) else max(worst, difference)
     return worst

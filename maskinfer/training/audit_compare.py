@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.geometry import FloatArray
+from maskinfer.training.audit_candidates import Candidate
 from maskinfer.training.audit_overlay import Overlay, lay_over
 from maskinfer.training.audit_prints import SIDE_PX, Print, mirrored_features
 
@@ -49,38 +50,33 @@ class Match:
         kind: ``near``: the same picture, saved, scaled, blurred or mirrored; ``augmented``: turned, shifted, zoomed
             or cut as well; ``twin``: the same photo under different labels but for one patch. (``identical`` is told
             from the files' bytes.)
-        mirrored: one of them is the mirror image.
         alike: share of the structure that is in both alike, 0 to 1.
     """
 
     kind: Kind
-    mirrored: bool
     alike: float
 
 
-def compare(a: Print, b: Print, *, mirrored: bool, same_layout: bool, labels_differ: bool) -> Match | None:
+def compare(a: Print, b: Print, candidate: Candidate, *, labels_differ: bool) -> Match | None:
     """Tell what two pictures are to each other; None when they do not show the same photo.
 
     Args:
         a: the one.
         b: the other.
-        mirrored: mirror the other first.
-        same_layout: try as well whether one is the other stretched to another format.
+        candidate: says whether the other is to be mirrored first, and whether one may be the other stretched to
+            another format.
         labels_differ: twins are such only then.
     """
-    placements = [_place(a, b, mirrored), _stretch(a, b) if same_layout else None]
+    placements = [_place(a, b, candidate.mirrored), _stretch(a, b) if candidate.same_layout else None]
+    grey_b = np.ascontiguousarray(b.grey[:, ::-1]) if candidate.mirrored else b.grey
     found: list[Match] = []
     for placed in placements:
         if placed is None:
             continue
-        overlay = lay_over(a.grey, _flip(b.grey) if mirrored else b.grey, placed.matrix)
+        overlay = lay_over(a.grey, grey_b, placed.matrix)
         if (kind := _judge(overlay, placed, labels_differ)) is not None:
-            found.append(Match(kind, mirrored, overlay.alike))
+            found.append(Match(kind, overlay.alike))
     return max(found, key=lambda match: match.alike, default=None)
-
-
-def _flip(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(grey[:, ::-1])
 
 
 def _place(a: Print, b: Print, mirrored: bool) -> _Placed | None:
@@ -89,7 +85,8 @@ def _place(a: Print, b: Print, mirrored: bool) -> _Placed | None:
     if min(len(a.features), len(features)) < _MIN_MATCHES:
         return None
     # OpenCV's product: for matrices this small a BLAS spends its time on waking threads.
-    cosines = cv2.gemm(np.float32(a.features), np.float32(features), 1 / 255**2, None, 0, flags=cv2.GEMM_2_T)
+    unit_a, unit_b = a.features.astype(np.float32) / 255, features.astype(np.float32) / 255
+    cosines = np.asarray(cv2.gemm(unit_a, unit_b, 1, None, 0, flags=cv2.GEMM_2_T))  # type: ignore[call-overload]
     nearest = cosines.argmax(1)
     own = np.arange(len(nearest))
     matched = (cosines.argmax(0)[nearest] == own) & (cosines[own, nearest] > _MIN_FEATURE_COSINE)

@@ -30,8 +30,12 @@ class Item:
 
     @property
     def label(self) -> str:
-        """The labels that occur, as one word: two items contradict each other when theirs differ."""
+        """The labels that occur, as one word."""
         return "+".join(sorted(set(self.labels))) or "no face"
+
+    def contradicts(self, other: Item) -> bool:
+        """Tell whether the two have no label in common; a scene agrees with each of its faces."""
+        return bool(self.labels and other.labels) and set(self.labels).isdisjoint(other.labels)
 
 
 class _AnyLabel(tuple[str, ...]):

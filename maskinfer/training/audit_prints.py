@@ -23,7 +23,8 @@ from maskinfer.engine.images import read_image
 SIDE_PX = 160
 _MAX_FEATURES = 120
 _HASH_SIDE = 16
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ MIRROR_SIGNS: NDArray[np.int8] = np.tile(np.array([1, -1], np.int8), _HASH_SIDE 
 
 def _features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Find SIFT features (Lowe, IJCV 2004); their roots compare better (Arandjelovic and Zisserman, CVPR 2012)."""
-    keypoints, found = cv2.SIFT_create(_MAX_FEATURES).detectAndCompute(grey, None)
-    if found is None:
+    keypoints, found = cv2.SIFT.create(_MAX_FEATURES).detectAndCompute(grey, None)
+    if not keypoints:  # then there are no descriptors either
         return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
     roots = np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6))
     points = np.array([keypoint.pt for keypoint in keypoints], np.float32)

@@ -9,14 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.model_selection import train_test_split
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training import augment
 from maskinfer.training.faces import collect_faces, window_share
+from maskinfer.training.groups import split_by_group
 from maskinfer.training.recipe import Recipe
+from maskinfer.training.related import related_groups
 from maskinfer.training.samples import read_samples
 
 Indices = NDArray[np.int64]
@@ -76,22 +78,29 @@ def join(a: Pictures, b: Pictures) -> Pictures:
     return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources)
 
 
-def split(pictures: Pictures, recipe: Recipe) -> tuple[Indices, Indices]:
-    """Return the indices to train and to test on.
+def split(
+    pictures: Pictures,
+    recipe: Recipe,
+    folders: Sequence[Path],
+    on_picture: Callable[[int], None] = lambda total: None,
+) -> tuple[Indices, Indices]:
+    """Return the indices to train and to test on; see ``Recipe.split``.
 
-    Faces of one picture stay on one side. Whole pictures are split at random, stratified by label, as the lecture
-    does, copies and twins or not.
+    Args:
+        pictures: all of them.
+        recipe: the share to test on, how to split, and the seed.
+        folders: that the pictures are from.
+        on_picture: called after each picture that is looked at for relatives, with how many there are.
     """
     everything = np.arange(len(pictures.labels))
     if not recipe.test_share:
         return everything, everything[:0]
-    if recipe.pictures == "faces":
-        splitter = GroupShuffleSplit(1, test_size=recipe.test_share, random_state=recipe.seed)
-        train, test = next(splitter.split(everything, groups=pictures.sources))
-    else:
-        train, test = train_test_split(
-            everything, test_size=recipe.test_share, stratify=pictures.labels, random_state=recipe.seed
-        )
+    if recipe.split == "group":
+        groups = related_groups(folders, recipe.labels, pictures.sources, on_picture)
+        return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
+    train, test = train_test_split(
+        everything, test_size=recipe.test_share, stratify=pictures.labels, random_state=recipe.seed
+    )
     return np.asarray(train, np.int64), np.asarray(test, np.int64)
 
 

@@ -102,6 +102,8 @@ class Recipe:
         pictures: ``whole`` pictures, or ``faces`` found by the default detector and cut by the crop rule.
         size_px: side of the network's input.
         test_share: of the pictures that is kept out of training and reported on, stratified by label.
+        split: by ``group``: copies, near-duplicates, twins and the faces of one picture stay on one side; or at
+            ``random``, whatever leaks.
         crop: the contract's crop rule.
     """
 
@@ -115,6 +117,7 @@ class Recipe:
     schedule: Schedule
     augmentation: Augmentation = field(default_factory=Augmentation)
     sampling: Sampling = field(default_factory=Sampling)
+    split: Literal["group", "random"] = "group"
     crop: CropRule = field(default_factory=CropRule)
 
 
@@ -128,6 +131,7 @@ _PARTS: dict[str, type[Any]] = {
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "pictures": ("whole", "faces"),
+    "split": ("group", "random"),
     "weights": ("imagenet", "none"),
     "head": ("linear", "dense128"),
     "optimizer": ("adam", "adamw"),

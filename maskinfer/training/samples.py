@@ -1,6 +1,7 @@
 """Labelled pictures of a training folder.
 
-A folder holds any of: ``crops.jsonl`` (a face a picture: ``{"image", "set", "label"}``), ``scenes.jsonl`` (see
+A folder holds any of: ``crops.jsonl`` (a face a picture: ``{"image", "set", "label"}``, and ``"source"`` if it was
+made from another picture), ``scenes.jsonl`` (see
 ``scenes``), ``scenes_bare.jsonl`` (``{"image", "set", "every_face"}``: all faces carry one label, boxes unknown), or
 a folder of pictures for each label.
 """
@@ -27,6 +28,7 @@ class Sample:
         path: of the picture.
         label: one of the recipe's.
         set: name of the data set that it is from.
+        made_from: the picture that it was made from, when it was drawn on.
         many: it is a scene whose every face carries the label; otherwise it shows one face.
     """
 
@@ -34,6 +36,7 @@ class Sample:
     label: str
     set: str
     many: bool = False
+    made_from: Path | None = None
 
 
 def read_samples(folders: Sequence[Path], labels: Sequence[str]) -> list[Sample]:
@@ -73,6 +76,7 @@ def _read_list(file: Path) -> Iterator[Sample]:
             record = json.loads(line)
             many = "every_face" in record
             label = record["every_face"] if many else record["label"]
-            yield Sample(file.parent / record["image"], label, record.get("set", file.parent.name), many)
+            made_from = Path(record["source"]) if "source" in record else None
+            yield Sample(file.parent / record["image"], label, record.get("set", file.parent.name), many, made_from)
         except (ValueError, KeyError, TypeError) as error:
             raise SourceError(f"{file}:{number} is not a labelled picture: {error!r}") from error

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -70,6 +71,7 @@ def train(
     teacher: Path | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    split_by: Literal["group", "random"] | None = None,
     resume: bool = False,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_step: Callable[[int], None] = lambda total: None,
@@ -91,6 +93,7 @@ def train(
             probabilities are learnt along with the labels.
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
+        split_by: instead of the recipe's.
         resume: go on with the training that was stopped in ``out``; it ends as if it had not been stopped.
         on_stage: called when reading and when training begins, with a name for it.
         on_step: called after each picture that was read and each training step, with how many there are.
@@ -100,7 +103,7 @@ def train(
         RequestError, SourceError: the recipe or the data cannot be used. OutputError: the folder cannot.
         ModelError: the state to go on from cannot be read.
     """
-    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed)
+    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by)
     if not resume:
         _make_folder(out)
     elif not (out / PROGRESS).is_file():
@@ -142,7 +145,7 @@ def _load(
     """Return all pictures, and the indices to train and to test on."""
     pictures = load_pictures(recipe, data, on_step)
     if not dev:
-        return pictures, *split(pictures, recipe)
+        return pictures, *split(pictures, recipe, data, on_step)
     both = join(pictures, load_pictures(recipe, dev, on_step))
     everything = np.arange(len(both.labels))
     return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]
@@ -166,9 +169,13 @@ def _write_results(
     return TrainSummary(out, len(train), len(test), accuracy, seconds)
 
 
-def _with_overrides(recipe: Recipe, epochs: int | None, seed: int | None) -> Recipe:
+def _with_overrides(
+    recipe: Recipe, epochs: int | None, seed: int | None, split_by: Literal["group", "random"] | None
+) -> Recipe:
     if epochs is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+    if split_by is not None:
+        recipe = replace(recipe, split=split_by)
     return recipe if seed is None else replace(recipe, seed=seed)
 
 

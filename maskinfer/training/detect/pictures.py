@@ -5,10 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from maskinfer.engine.errors import RequestError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.detect.labels import BARE, DRAWN, Labelled
@@ -77,6 +79,7 @@ def draw_masks(picture: Picture, share: float, rng: np.random.Generator) -> Pict
         if small or masked[i] or np.isnan(points).any() or rng.random() >= share:
             continue
         wear, style = str(rng.choice(list(_WEARS), p=list(_WEARS.values()))), str(rng.choice(STYLES))
-        image = draw_mask(image, points, box, style=style, wear=wear, rng=rng)
-        masked[i] = True
+        with suppress(RequestError):  # a face seen edge-on
+            image = draw_mask(image, points, box, style=style, wear=wear, rng=rng)
+            masked[i] = True
     return Picture(image, replace(known, masked=tuple(masked)))
