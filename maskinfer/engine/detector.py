@@ -21,7 +21,7 @@ from maskinfer.engine.results import BGRFrame, Detections
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-DEFAULT_DETECTOR = "retinaface"
+DEFAULT_DETECTOR = "retinaface-mask"
 # Larger batches of detector inputs were not faster on a CPU and cost memory.
 MAX_BATCH = 8
 
@@ -117,7 +117,7 @@ def load_detector(
     """Open a face detector.
 
     Args:
-        name: ``retinaface``, ``insightface:PACK``, or the path of an ONNX file.
+        name: ``retinaface-mask``, ``retinaface``, ``insightface:PACK``, or the path of an ONNX file.
         kind: of a file without a contract: ``scrfd`` for one of insightface's own.
         provider: see ``providers.resolve_provider``.
         threads: of the CPU; None for all that this process may use.

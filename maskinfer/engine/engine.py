@@ -106,7 +106,8 @@ def load(
     """Open an engine.
 
     Args:
-        detector: ``retinaface``, ``insightface:PACK`` (for non-commercial research), or an ONNX file's path.
+        detector: ``retinaface-mask``, ``retinaface``, ``insightface:PACK`` (for non-commercial research), or an ONNX
+            file's path.
         classifier: a shipped model's name, or the path of an ONNX file that carries a contract.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error.
         threads: of the CPU for each model; None for all that this process may use.

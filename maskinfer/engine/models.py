@@ -88,11 +88,17 @@ def _download_pack(pack: str) -> None:
 
 
 SHIPPED: dict[str, ShippedModel] = {
+    "retinaface-mask": ShippedModel(
+        "retinaface-mask-mnet025.onnx",
+        "detector",
+        "cbc6abfc4560cd2948c5362c70891a900825a497836847c72ac8515bfe4bb890",
+        "RetinaFace fine-tuned on masked faces, five landmarks",
+    ),
     "retinaface": ShippedModel(
         "retinaface-mnet025.onnx",
         "detector",
         "ac764611116031120f7dfe499a881747395d98b01aff3d58e2855aaa2e78aa84",
-        "RetinaFace, MobileNetV1-0.25 backbone, five landmarks",
+        "RetinaFace as published, MobileNetV1-0.25 backbone, five landmarks",
     ),
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",

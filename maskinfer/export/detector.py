@@ -147,6 +147,7 @@ def _contract(trained: DetectorCheckpoint, name: str, version: str) -> DetectorC
         strides=STRIDES,
         anchors=ANCHORS,
         variances=VARIANCES,
+        det_threshold=trained.recipe.det_threshold,
         training_data=("WIDER FACE", *trained.training_data),
         source_sha256=trained.sha256,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.results import LABELS
 from maskinfer.training.audit import TINY_PX, Audit, Finding
 from maskinfer.training.audit_compare import KINDS, Kind
+from maskinfer.training.audit_split import Leaks, Split
 
 MEANINGS: Mapping[Kind, str] = {
     "identical": "byte-identical files",
@@ -28,8 +29,8 @@ def show_audit(audit: Audit) -> None:
     """Print the tables of an audit, and the pictures that cannot be read, on standard output."""
     console = Console()
     console.print(_balance_table(audit), _findings_table(audit))
-    if audit.split is not None:
-        console.print(_leaks_table(audit))
+    if audit.split is not None and audit.leaks is not None:
+        console.print(_leaks_table(audit.split, audit.leaks))
     for reason in audit.unreadable.values():
         console.print(f"unreadable: {reason}", markup=False, soft_wrap=True)
 
@@ -80,10 +81,8 @@ def _findings_table(audit: Audit) -> Table:
     return table
 
 
-def _leaks_table(audit: Audit) -> Table:
-    assert audit.split is not None and audit.leaks is not None
-    leaks = audit.leaks
-    table = Table(title=f"{audit.split.name}: of {leaks.test} pictures to test on, training has")
+def _leaks_table(split: Split, leaks: Leaks) -> Table:
+    table = Table(title=f"{split.name}: of {leaks.test} pictures to test on, training has")
     for name in ("what", "pictures", "share"):
         table.add_column(name, justify="left" if name == "what" else "right")
     for kind in KINDS:
@@ -113,13 +112,11 @@ def to_dict(audit: Audit) -> dict[str, object]:
         "groups": [group for group in members.values() if len(group) > 1],
     }
     if audit.split is not None and audit.leaks is not None:
-        leaks = audit.leaks
         record["leaks"] = {
             "split": audit.split.name,
-            "test": leaks.test,
-            **leaks.by_kind,
-            "related": leaks.related,
-            "related_share": round(leaks.related / max(1, leaks.test), 4),
+            "test": audit.leaks.test,
+            "related": audit.leaks.related,
+            "by_kind": dict(audit.leaks.by_kind),
         }
     return record
 

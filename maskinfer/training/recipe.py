@@ -159,7 +159,8 @@ def load_recipe(name: str | Path) -> Recipe:
     if not file.is_file():
         file = Path(name)
     if not file.is_file():
-        shipped = ", ".join(sorted(path.stem for path in RECIPES_DIR.glob("*.toml")))
+        names = {path.stem for path in RECIPES_DIR.glob("*.toml")} - {"detector"}
+        shipped = ", ".join(sorted(names))
         raise RequestError(f"no recipe {str(name)!r}: choose {shipped}, or a TOML file")
     try:
         return from_dict(tomllib.loads(file.read_text(encoding="utf-8")))

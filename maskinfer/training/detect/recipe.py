@@ -31,6 +31,8 @@ class DetectorRecipe:
         batch: samples a step.
         learning_rate: the highest; it rises over ``warmup_share`` of the steps and falls along a cosine.
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
+        start_share: of the weights that training began with in the mean of them and the trained ones that is kept
+            (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). What was known before suffers less.
         frozen_blocks: how many of the first blocks keep their weights.
         shares: of the samples' pictures by kind: annotated ``scenes``, ``bare`` scenes, bare scenes with masks
             ``drawn`` onto faces, ``crops`` of single faces.
@@ -41,6 +43,7 @@ class DetectorRecipe:
         match_iou: least overlap of an anchor with the face that it learns.
         box_weight: of the boxes' loss, the faces' being 1.
         landmark_weight: of the landmarks' loss.
+        det_threshold: least score of a face, for the exported file's contract.
     """
 
     name: str
@@ -54,6 +57,7 @@ class DetectorRecipe:
     warmup_share: float = 0.05
     weight_decay: float = 5e-4
     average_decay: float = 0.998
+    start_share: float = 0.0
     frozen_blocks: int = 3
     mosaic_share: float = 1 / 3
     drawn_share: float = 0.6
@@ -61,6 +65,7 @@ class DetectorRecipe:
     match_iou: float = 0.35
     box_weight: float = 2.0
     landmark_weight: float = 1.0
+    det_threshold: float = 0.5
 
 
 def load_detector_recipe(name: str | Path) -> DetectorRecipe:

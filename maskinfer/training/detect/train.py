@@ -149,14 +149,15 @@ def fit(
     recipe: DetectorRecipe,
     on_step: Callable[[int], None] = lambda total: None,
 ) -> Iterator[Figures]:
-    """Train a network in place, yielding its figures now and then; in the end it has the averaged weights."""
+    """Train a network in place, yielding its figures now and then; in the end it has the mean weights."""
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
     model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze(model, recipe.frozen_blocks)
     optimizer, scheduler = _optimizer(model, recipe)
-    average = {name: value.clone() for name, value in model.state_dict().items()}
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    average = {name: value.clone() for name, value in start.items()}
     parts: list[list[float]] = []
     started = time.perf_counter()
     with prefetch(_batches(pictures, recipe), QUEUE_BATCHES) as batches:
@@ -169,7 +170,7 @@ def fit(
             if step % max(1, recipe.steps // LINES) == 0 or step == recipe.steps:
                 yield _figures(step, parts, recipe, time.perf_counter() - started)
                 parts = []
-    model.load_state_dict(average)
+    model.load_state_dict({name: value.lerp(start[name], recipe.start_share) for name, value in average.items()})
 
 
 def _batches(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecipe) -> Iterator[Batch]:
