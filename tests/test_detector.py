@@ -95,7 +95,7 @@ def test_the_threshold_is_an_argument(portrait: BGRFrame) -> None:
 
 
 def test_the_size_is_an_argument(portrait: BGRFrame) -> None:
-    check_portrait(load_detector(det_size_wh=(320, 320))([portrait])[0])
+    check_portrait(load_detector("retinaface", det_size_wh=(320, 320))([portrait])[0])
 
 
 @pytest.mark.parametrize("frame_wh", [(640, 640), (320, 256), (512, 512)])
@@ -204,7 +204,7 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
 
 
 def test_an_unknown_detector() -> None:
-    with pytest.raises(ModelNotFoundError, match="choose retinaface, insightface:PACK, or an ONNX file"):
+    with pytest.raises(ModelNotFoundError, match="choose retinaface, retinaface-mask, insightface:PACK, or an ONNX file"):
         load_detector("nobody")
 
 
