@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,21 +15,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, from_metadata, to_json
+from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, RIGHTS, to_graph
 from maskinfer.training.network import MEAN_RGB, STD_RGB, Checkpoint, load_checkpoint, restore, to_network_input
 
-INPUT, OUTPUT = "bgr", "probabilities"
-# The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
-OPSET = 20
-MAX_DIFFERENCE = 1e-4
+OUTPUT = "probabilities"
 PARITY_BATCHES = (1, 2, 7, 16)
-LICENCE = (
-    "MIT for the weights as far as they are ours to license; no training set has clean rights in its images: check "
-    "before you use them for more than research"
-)
+LICENCE = f"MIT for the weights as far as they are ours to license; {RIGHTS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +101,7 @@ def export_classifier(
         temperature: the logits are divided by it; ``maskinfer evaluate`` fits it.
 
     Raises:
-        ModelError: the checkpoint cannot be read. ContractError: its recipe makes no valid contract.
-        RequestError: ``out`` is the checkpoint. OutputError.
+        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
         ParityError: the graph's probabilities differ from torch's by more than 1e-4; nothing is written.
     """
     if not temperature > 0:
@@ -121,8 +110,6 @@ def export_classifier(
         raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
     trained = load_checkpoint(checkpoint)
     contract = replace(_contract(trained, name or trained.recipe.name, version), temperature=temperature)
-    # A recipe is checked less than a contract; what the engine would refuse to open is not worth exporting.
-    from_metadata({METADATA_KEY: to_json(contract)}, str(checkpoint))
     model = _to_onnx(trained, temperature)
     write_contract(model, contract)
     parity = largest_difference(model.SerializeToString(), trained, temperature)
@@ -156,47 +143,7 @@ def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContrac
 def _to_onnx(trained: Checkpoint, temperature: float) -> onnx.ModelProto:
     side = trained.recipe.size_px
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    deployed = _Deployed(restore(trained), temperature).eval()
-    with _quiet():
-        program = torch.onnx.export(
-            deployed,
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-        )
-    assert program is not None  # only the old exporter returns nothing
-    model: onnx.ModelProto = program.model_proto
-    _strip(model)
-    return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's own messages from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of its own run, such as stack traces with paths."""
-    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
-        del item.metadata_props[:]
-    for tensor in model.graph.initializer:
-        del tensor.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.metadata_props[:]
+    return to_graph(_Deployed(restore(trained), temperature), example, {0: torch.export.Dim("batch")}, [OUTPUT])
 
 
 def largest_difference(model: bytes, trained: Checkpoint, temperature: float) -> float:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +17,7 @@ from maskinfer.engine.contract import DetectorContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, RIGHTS, to_graph
 from maskinfer.training.detect.checkpoint import DetectorCheckpoint, load_checkpoint, restore
 from maskinfer.training.detect.model import (
     ANCHORS,
@@ -36,16 +32,10 @@ from maskinfer.training.detect.model import (
     to_detector_input,
 )
 
-INPUT, OUTPUTS = "bgr", ("boxes", "probabilities", "landmarks")
-# The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
-OPSET = 20
-MAX_DIFFERENCE = 1e-4
+OUTPUTS = ("boxes", "probabilities", "landmarks")
 # Batch, height, width.
 PARITY_SHAPES = ((1, 64, 96), (3, 160, 128), (2, 384, 640), (1, 640, 640))
-LICENCE = (
-    "MIT for the weights that training began with (biubug6) and for what is ours to license; no training set has clean "
-    "rights in its images: check before you use them for more than research"
-)
+LICENCE = f"MIT for the weights that training began with (biubug6) and for what is ours to license; {RIGHTS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,47 +144,9 @@ def _contract(trained: DetectorCheckpoint, name: str, version: str) -> DetectorC
 
 
 def _to_onnx(model: RetinaFace) -> onnx.ModelProto:
-    cells = {name: SIZE_DIVISOR * torch.export.Dim(f"{name}_cells", min=1) for name in ("height", "width")}
-    with _quiet():
-        program = torch.onnx.export(
-            _Deployed(model).eval(),
-            (torch.zeros(2, 96, 64, 3, dtype=torch.uint8),),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: torch.export.Dim("batch"), 1: cells["height"], 2: cells["width"]},),
-        )
-    assert program is not None  # only the old exporter returns nothing
-    exported: onnx.ModelProto = program.model_proto
-    _strip(exported)
-    return exported
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's own messages from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of its own run, such as stack traces with paths."""
-    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
-        del item.metadata_props[:]
-    for tensor in model.graph.initializer:
-        del tensor.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.metadata_props[:]
+    height, width = (SIZE_DIVISOR * torch.export.Dim(f"{name}_cells", min=1) for name in ("height", "width"))
+    example = torch.zeros(2, 96, 64, 3, dtype=torch.uint8)
+    return to_graph(_Deployed(model), example, {0: torch.export.Dim("batch"), 1: height, 2: width}, OUTPUTS)
 
 
 def largest_difference(graph: bytes, model: RetinaFace) -> float:

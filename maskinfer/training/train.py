@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from maskinfer import __version__
-from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.errors import RequestError
 from maskinfer.training.loop import (
     Epoch,
     Progress,
     begin,
-    bfloat16_pays,
     fit,
     load_progress,
     predict,
@@ -30,12 +26,12 @@ from maskinfer.training.network import build, load_checkpoint, restore, save_che
 from maskinfer.training.pictures import Indices, Pictures, draw_order, join, load_pictures, split
 from maskinfer.training.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.report import write_curves, write_report
+from maskinfer.training.run_folder import environment, make_folder, to_text
 from maskinfer.training.slim import slim
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
 PROGRESS = "progress.pt"
-_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ def train(
     """
     recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by)
     if not resume:
-        _make_folder(out)
+        make_folder(out)
     elif not (out / PROGRESS).is_file():
         raise RequestError(f"{out} holds no training to go on with: {PROGRESS} is not there")
     on_stage("reading")
@@ -179,33 +175,14 @@ def _with_overrides(
     return recipe if seed is None else replace(recipe, seed=seed)
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise OutputError(f"{out} is not empty: name a new folder for this run")
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
-
-
 def _write_origin(out: Path, recipe: Recipe, pictures: Pictures, train: Indices, test: Indices, resume: bool) -> None:
     """Write what the training starts from: recipe, environment and split; check it when it goes on."""
-    environment = {
-        "maskinfer": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "bfloat16": bfloat16_pays(),
-        **{package: version(package) for package in _PACKAGES},
-    }
     sides = {
         "train": sorted({pictures.sources[i] for i in train}),
         "test": sorted({pictures.sources[i] for i in test}),
     }
-    for name, content in (("recipe", to_dict(recipe)), ("split", sides), ("environment", environment)):
-        text = json.dumps(content, indent=1) + "\n"
+    for name, content in (("recipe", to_dict(recipe)), ("split", sides), ("environment", environment())):
+        text = to_text(content)
         file = out / f"{name}.json"
         if resume and name != "environment" and file.read_text(encoding="utf-8") != text:
             raise RequestError(f"{file} is not what this training has: give the same {name} to go on, or a new folder")

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from maskinfer.engine.detector import OnnxDetector
+from maskinfer.engine.errors import ModelError
 from maskinfer.engine.geometry import FloatArray, iou_matrix
 from maskinfer.engine.results import BGRFrame, Detections
 
@@ -72,7 +73,8 @@ def mirror_back(found: Detections, width: int) -> Detections:
     """Return what was found in the mirror image of a picture ``width`` pixels wide as it lies in the picture."""
     xyxy = found.xyxy.copy()
     xyxy[:, [0, 2]] = width - found.xyxy[:, [2, 0]]
-    assert found.landmarks is not None
+    if found.landmarks is None:
+        raise ModelError("a detector without landmarks cannot teach one that has them")
     landmarks = found.landmarks[:, MIRRORED_POINTS].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
     return Detections(xyxy, found.scores, landmarks)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from maskinfer import __version__
 from maskinfer.engine.detector import load_detector
-from maskinfer.engine.errors import OutputError
 from maskinfer.engine.models import find_model
 from maskinfer.engine.prefetch import prefetch
 from maskinfer.training.detect.checkpoint import save_checkpoint
@@ -33,13 +29,13 @@ from maskinfer.training.detect.targets import Targets, make_targets
 from maskinfer.training.detect.teacher import ViewTeacher
 from maskinfer.training.detect.weights import load_weights
 from maskinfer.training.loop import bfloat16_pays
+from maskinfer.training.run_folder import environment, make_folder, to_text
 
 CHECKPOINT, METRICS, LABELS = "checkpoint.pt", "metrics.jsonl", "labels.jsonl"
 # Lines of figures of a training.
 LINES = 50
 QUEUE_BATCHES = 3
 _START = "retinaface"
-_PACKAGES = ("torch", "numpy", "opencv-python", "onnxruntime")
 Batch = tuple[NDArray[np.uint8], Targets]
 
 
@@ -119,7 +115,7 @@ def train_detector(
     """
     start = weights or find_model(_START, "detector")
     model = load_weights(start)
-    _make_folder(out)
+    make_folder(out)
     _write_origin(out, recipe, start)
     on_stage("labelling")
     if labels is None:
@@ -221,26 +217,6 @@ def _figures(step: int, parts: Sequence[Sequence[float]], recipe: DetectorRecipe
     return Figures(step, loss, faces, boxes, landmarks, seconds)
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise OutputError(f"{out} is not empty: name a new folder for this run")
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
-
-
 def _write_origin(out: Path, recipe: DetectorRecipe, start: Path) -> None:
-    environment = {
-        "maskinfer": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "bfloat16": bfloat16_pays(),
-        "weights": start.name,
-        **{package: version(package) for package in _PACKAGES},
-    }
-    for name, content in (("recipe", to_dict(recipe)), ("environment", environment)):
-        (out / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    for name, content in (("recipe", to_dict(recipe)), ("environment", {**environment(), "weights": start.name})):
+        (out / f"{name}.json").write_text(to_text(content), encoding="utf-8")

@@ -1,0 +1,74 @@
+"""PyTorch modules as ONNX graphs, and what all exports share."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from maskinfer.engine.errors import ModelError
+
+INPUT = "bgr"
+# The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
+OPSET = 20
+# Of any output from torch's; with more, nothing is written.
+MAX_DIFFERENCE = 1e-4
+RIGHTS = "no training set has clean rights in its images: check before you use them for more than research"
+
+
+def to_graph(
+    module: nn.Module, example: Tensor, dynamic_axes: Mapping[int, Any], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Export a module of one input, ``bgr``, whose dynamic axes are named by ``torch.export.Dim``.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(outputs),
+            dynamic_shapes=(dict(dynamic_axes),),
+        )
+    if program is None:
+        raise ModelError("torch gave no graph: expected its current exporter, of torch 2.6 or later")
+    model: onnx.ModelProto = program.model_proto
+    _strip(model)
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's own messages from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of its own run, such as stack traces with paths."""
+    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del item.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
