@@ -266,13 +266,14 @@ def evaluate(
             on_result=bar.advance,
             on_total=bar.set_total,
         )
-    show_evaluation(evaluation)
     if json_file is not None:
         write_figures(evaluation, json_file)
     if plots is not None:
         write_plots(evaluation, plots)
     if report is not None:
         write_report(evaluation, report)
+    # Last: whoever reads it may close the pipe.
+    show_evaluation(evaluation)
 
 
 @main.group(short_help="Make and check training data.")

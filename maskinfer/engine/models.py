@@ -103,7 +103,7 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "2c8dcefa64c6e299cf519573ea334992d7808245a36d1bf304c9b52670adec33",
+        "0504293f2694444171e1c7e9cec6913bf68cab808e2ae43374745efd1546cb37",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
     ),
 }
