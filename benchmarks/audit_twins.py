@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -26,7 +27,7 @@ from maskinfer.training.audit_items import Item, read_items
 
 NUMBERED = re.compile(r"(\d+)(-with-mask)?")
 AUGMENTED = re.compile(r"augmented_image_\d+")
-Change = Callable[[BGRFrame, np.random.Generator], NDArray[np.generic]]
+Change = Callable[[BGRFrame, np.random.Generator], Any]
 
 
 @click.command()
@@ -71,13 +72,11 @@ def print_named(audit: Audit) -> None:
     click.echo(f"twins that names tell: {len(named)}, found {len(named) - len(missed)}: {rate(named, missed)} recall")
     click.echo(f"  missed, by number: {' '.join(sorted(missed, key=int)) or 'none'}")
     numbers = numbers_of(audit)
-    for title, kinds in (("twins found", ("twin",)), ("copies found", ("near", "augmented"))):
-        print_precision(audit, numbers, title, kinds)
+    print_precision(audit, numbers, "twins found", "twin")
+    print_precision(audit, numbers, "copies found", "near", "augmented")
 
 
-def print_precision(
-    audit: Audit, numbers: Mapping[int, set[tuple[str, str]]], title: str, kinds: tuple[Kind, ...]
-) -> None:
+def print_precision(audit: Audit, numbers: Mapping[int, set[tuple[str, str]]], title: str, *kinds: Kind) -> None:
     pairs = audit.pairs(*kinds).tolist()
     told = [(a, b) for a, b in pairs if a in numbers and b in numbers]
     wrong = [(a, b) for a, b in told if not numbers[a] & numbers[b]]

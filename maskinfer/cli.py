@@ -11,16 +11,8 @@ from typing import Any
 import click
 
 from maskinfer import __version__
-from maskinfer.cli_options import (
-    JSONL_OPTION,
-    PATH,
-    Commands,
-    end,
-    engine_options,
-    open_engine,
-    read_shares,
-    train_extra,
-)
+from maskinfer.cli_options import JSONL_OPTION, PATH, Commands, end, engine_options, open_engine
+from maskinfer.cli_training import data, evaluate, export, train
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,208 +115,6 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     end(summary)
 
 
-@main.command(short_help="Train a classifier, or the detector, with PyTorch.")
-@click.option("--task", type=click.Choice(["classify", "detect"]), default="classify", show_default=True)
-@click.option("--recipe", metavar="NAME|FILE.toml", help="How to train: standard, or detector, by default.")
-@click.option(
-    "--data",
-    "data",
-    type=PATH,
-    required=True,
-    multiple=True,
-    help="Folder of pictures; several may be given.",
-)
-@click.option("--out", type=PATH, required=True, help="Run folder: checkpoint, report, curves.")
-@click.option(
-    "--dev", type=PATH, multiple=True, help="Folder of pictures to report on and stop early by; several may be given."
-)
-@click.option(
-    "--teacher", type=PATH, help="Checkpoint of a trained network, as wide or wider, to begin as and learn from."
-)
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--seed", type=int, help="Instead of the recipe's.")
-@click.option(
-    "--split",
-    "split_by",
-    type=click.Choice(["group", "random"]),
-    help="Instead of the recipe's: by group, copies and twins stay on one side; at random they leak.",
-)
-@click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
-def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Train a classifier, or the face detector, with PyTorch.
-
-    --dev, --teacher, --epochs, --seed, --split and --resume are for classifiers.
-
-    \b
-    Examples:
-      maskinfer train --recipe lecture --data seed/ --out runs/lecture
-      maskinfer train --recipe standard --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
-      maskinfer train --task detect --data my-scenes/ --out runs/detector
-    """
-    from maskinfer.console import progress_bar, show_detector_figures, show_epoch
-
-    given = sorted(name for name, value in options.items() if value)
-    if task == "detect" and given:
-        raise click.UsageError(f"--{given[0].replace('_by', '')} is for classifiers, not for --task detect")
-    with train_extra():
-        if task == "detect":
-            from maskinfer.training.detect.recipe import load_detector_recipe
-            from maskinfer.training.detect.train import train_detector
-        else:
-            from maskinfer.training.train import train as train_classifier
-    summary: object
-    with progress_bar("train", "steps") as bar:
-        if task == "detect":
-            chosen = load_detector_recipe(recipe or "detector")
-            summary = train_detector(
-                chosen, data, None, out, on_stage=bar.restart, on_step=bar.step, on_figures=show_detector_figures
-            )
-        else:
-            summary = train_classifier(
-                recipe or "standard", data, out, on_stage=bar.restart, on_step=bar.step, on_epoch=show_epoch, **options
-            )
-    click.echo(summary)
-
-
-@main.command(short_help="Turn a checkpoint into an ONNX file.")
-@click.argument("checkpoint", type=PATH)
-@click.argument("out", type=PATH)
-@click.option("--name", help="Of the model, in its contract; by default the recipe's.")
-@click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="The logits are divided by it; `maskinfer evaluate` says which makes the probabilities true.",
-)
-def export(checkpoint: Path, out: Path, name: str | None, version: str, temperature: float) -> None:
-    """Turn a trained checkpoint into an ONNX file that carries its contract.
-
-    The graph takes uint8 BGR pictures. It is compared with torch over several batches, and not written if they differ
-    by more than 1e-4.
-
-    \b
-    Examples:
-      maskinfer export runs/lecture/checkpoint.pt lecture.onnx
-      maskinfer export runs/mine/checkpoint.pt mine.onnx --name entrance --version 2
-    """
-    with train_extra():
-        from maskinfer.export.checkpoint import export_checkpoint
-    click.echo(export_checkpoint(checkpoint, out, name=name, version=version, temperature=temperature))
-
-
-@main.command(short_help="Score the models on annotated data.")
-@click.option("--data", type=PATH, required=True, help="Annotated scenes or pictures of single faces: file or folder.")
-@click.option("--json", "json_file", type=PATH, help="Write the figures there.")
-@click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
-@click.option("--report", type=PATH, help="Write a page there that shows everything; needs [train].")
-@click.option("--plots", type=PATH, help="Folder for the plots as PNG; needs [train].")
-@click.option(
-    "--max-error",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.02,
-    show_default=True,
-    help="Share of wrong labels for which a threshold is sought.",
-)
-@engine_options
-def evaluate(
-    data: Path,
-    json_file: Path | None,
-    jsonl: str | None,
-    report: Path | None,
-    plots: Path | None,
-    max_error: float,
-    **options: Any,
-) -> None:
-    """Score detector and classifier together, every figure with its 95 % interval.
-
-    DATA is a scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that
-    holds one, or a folder of pictures for each label.
-
-    \b
-    Examples:
-      maskinfer evaluate --data dev/
-      maskinfer evaluate --data dev/ --classifier lecture.onnx --json lecture.json
-      maskinfer evaluate --data dev/ --report dev.html --plots plots/ --max-error 0.01
-    """
-    from maskinfer.console import progress_bar, show_evaluation
-    from maskinfer.training.evaluate import evaluate as run
-    from maskinfer.training.evaluate_json import check_outputs, write_figures
-
-    check_outputs(json_file, report)
-    with train_extra():
-        if report or plots:  # before the long run, so that a missing package is told at once
-            from maskinfer.training.evaluate_plots import write_plots
-            from maskinfer.training.html_report import write_report
-    with progress_bar("evaluate", "images") as bar:
-        evaluation = run(
-            open_engine(options),
-            data,
-            max_error=max_error,
-            jsonl=jsonl,
-            on_result=bar.advance,
-            on_total=bar.set_total,
-        )
-    if json_file is not None:
-        write_figures(evaluation, json_file)
-    if plots is not None:
-        write_plots(evaluation, plots)
-    if report is not None:
-        write_report(evaluation, report)
-    # Last: whoever reads it may close the pipe.
-    show_evaluation(evaluation)
-
-
-@main.group(short_help="Make and check training data.")
-def data() -> None:
-    """Make and check training data."""
-
-
-@data.command(short_help="Draw masks on bare faces.")
-@click.option("--data", "folders", type=PATH, required=True, multiple=True, help="Training folder; may be repeated.")
-@click.option("--out", type=PATH, required=True, help="New or empty folder: JPEGs and crops.jsonl.")
-@click.option("--per-face", type=click.IntRange(1), default=1, show_default=True, help="Masks for each face.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides on everything random.")
-@click.option("--limit", type=click.IntRange(1), help="End after so many masks.")
-@click.option("--wear", "wears", multiple=True, metavar="NAME=SHARE", help="Share of a wear; those not given get none.")
-@click.option("--sheet", type=PATH, help="Contact sheet of a random selection.")
-def synth(
-    folders: tuple[Path, ...],
-    out: Path,
-    per_face: int,
-    seed: int,
-    limit: int | None,
-    wears: tuple[str, ...],
-    sheet: Path | None,
-) -> None:
-    """Draw masks on the bare faces of training folders, worn well and badly.
-
-    Wears are correct, below_nose, below_mouth and chin; the first is labelled with_mask, the next two incorrect_mask,
-    the last without_mask.
-
-    \b
-    Examples:
-      maskinfer data synth --data my-data/ --out drawn/ --sheet drawn.png
-      maskinfer data synth --data my-data/ --out drawn/ --wear correct=0.3 --wear below_nose=0.7
-    """
-    from maskinfer.console import progress_bar
-    from maskinfer.training.synth import synthesize
-
-    with progress_bar("synth", "pictures") as bar:
-        summary = synthesize(
-            folders,
-            out,
-            per_face=per_face,
-            seed=seed,
-            limit=limit,
-            shares=read_shares(wears),
-            sheet=sheet,
-            on_picture=bar.step,
-        )
-    click.echo(summary)
-
-
 @main.command(short_help="Check this machine and this installation.")
 def doctor() -> None:
     """Check this machine and this installation, a line for each thing; non-zero when the default job would fail."""
@@ -335,3 +125,7 @@ def doctor() -> None:
         click.echo(f"{check.status:6s}  {check.name}: {check.detail}")
         broken = broken or check.status == "broken"
     click.get_current_context().exit(1 if broken else 0)
+
+
+for _command in (train, export, evaluate, data):
+    main.add_command(_command)

@@ -18,6 +18,8 @@ _MIN_EQUAL_SIGNS = 204
 _MIN_COSINE = 0.12
 # A picture with more copies than this hangs together with the rest by way of them.
 _MOST_PER_PICTURE = 24
+# In a small folder features are learned from few pictures and tell less, but there is time to look at more pairs.
+_PAIRS_IN_ANY_CASE = 10_000
 _WORDS, _WORD_LENGTH = 64, 32
 _SAMPLED_FEATURES = 40_000
 _BLOCK = 512
@@ -73,19 +75,27 @@ def _alike_in_features(prints: Sequence[Print]) -> Iterator[tuple[int, int, bool
         return
     blocks = [prints[start : start + _BLOCK] for start in range(0, len(prints), _BLOCK)]
     vectors = np.concatenate([_describe([p.features for p in block], vocabulary) for block in blocks])
+    always = _PAIRS_IN_ANY_CASE // len(prints)
     for i, block in enumerate(blocks):
         mirrored = _describe([mirrored_features(p.features) for p in block], vocabulary)
-        yield from _best(vectors[i * _BLOCK : (i + 1) * _BLOCK] @ vectors.T, i * _BLOCK, _MIN_COSINE, False)
-        yield from _best(mirrored @ vectors.T, i * _BLOCK, _MIN_COSINE, True)
+        yield from _best(vectors[i * _BLOCK : (i + 1) * _BLOCK] @ vectors.T, i * _BLOCK, _MIN_COSINE, False, always)
+        yield from _best(mirrored @ vectors.T, i * _BLOCK, _MIN_COSINE, True, always)
 
 
-def _best(likeness: FloatArray, start: int, least: float, mirrored: bool) -> Iterator[tuple[int, int, bool]]:
-    """Yield each row's best columns; the rows are those of all pictures from ``start`` on."""
+def _best(
+    likeness: FloatArray, start: int, least: float, mirrored: bool, always: int = 0
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield each row's best columns: those of at least a likeness, and the first few whatever theirs is.
+
+    The rows are those of all pictures from ``start`` on; a picture is not its own match.
+    """
     rows = np.arange(len(likeness))
     likeness[rows, start + rows] = -np.inf
     most = min(_MOST_PER_PICTURE, likeness.shape[1])
     columns = np.argpartition(likeness, -most, axis=1)[:, -most:]
-    passed = np.take_along_axis(likeness, columns, axis=1) >= least
+    values = np.take_along_axis(likeness, columns, axis=1)
+    ranks = (-values).argsort(axis=1).argsort(axis=1)
+    passed = ((values >= least) | (ranks < always)) & (values > -np.inf)
     for row, column in zip(*np.nonzero(passed), strict=True):
         yield int(start + row), int(columns[row, column]), mirrored
 

@@ -18,7 +18,7 @@ class Item:
 
     Attributes:
         path: of the picture.
-        name: its path below the audited folder, with forward slashes.
+        name: its path below the audited folder, with forward slashes; as it is when it lies elsewhere.
         set: name of the data set that it is from.
         labels: of its annotated faces; one for a crop, one for all faces of a scene without boxes.
     """
@@ -48,7 +48,7 @@ class _AnyLabel(tuple[str, ...]):
 
 
 def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
-    """Return the labelled pictures of a folder, each once, in a fixed order.
+    """Return the labelled pictures of a folder, each once under each of its labels, in a fixed order.
 
     Args:
         folder: as ``samples`` and ``scenes`` describe it.
@@ -58,7 +58,8 @@ def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
         SourceNotFoundError, SourceError: the folder does not exist, holds no pictures, or a list cannot be read.
         RequestError: a set does not occur.
     """
-    items = {item.name: item for item in _read_all(folder)}.values()
+    # A picture that is listed under two labels stays twice, and is then found as a contradiction.
+    items = {(item.name, item.labels): item for item in _read_all(folder)}.values()
     known = {item.set for item in items}
     missing = sorted(set(sets) - known)
     if missing:
@@ -68,7 +69,11 @@ def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
 
 def _read_all(folder: Path) -> Iterator[Item]:
     for sample in read_samples([folder], _AnyLabel(LABELS)):
-        yield Item(sample.path, sample.path.relative_to(folder).as_posix(), sample.set, (sample.label,))
+        yield Item(sample.path, _name(sample.path, folder), sample.set, (sample.label,))
     if (folder / SCENES_FILE).is_file():
         for scene in read_scenes(folder):
-            yield Item(scene.path, scene.path.relative_to(folder).as_posix(), scene.set, scene.labels)
+            yield Item(scene.path, _name(scene.path, folder), scene.set, scene.labels)
+
+
+def _name(path: Path, folder: Path) -> str:
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()

@@ -82,14 +82,16 @@ def read_split(file: Path, items: Sequence[Item]) -> Split:
     except (OSError, ValueError, KeyError, TypeError) as error:
         expected = '{"train": [paths], "test": [paths]}'
         raise SourceError(f"{file} is not a split: expected JSON {expected}; {error!r}") from error
-    index = {item.name: i for i, item in enumerate(items)}
+    index: dict[str, list[int]] = {}
+    for i, item in enumerate(items):
+        index.setdefault(item.name, []).append(i)
     unknown = [name for name in train + test if name not in index]
     if unknown:
         raise RequestError(f"{file} names {unknown[0]}, which is not among the pictures of the folder and sets")
     both = sorted(set(train) & set(test))
     if both:
         raise RequestError(f"{file} has {both[0]} on both sides: a split puts each picture on one")
-    numbers = ([index[name] for name in dict.fromkeys(side)] for side in (train, test))
+    numbers = ([i for name in dict.fromkeys(side) for i in index[name]] for side in (train, test))
     return Split(str(file), *(np.array(side, np.int64) for side in numbers))
 
 

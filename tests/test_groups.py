@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.training.groups import group_ids, split_by_group
+
+
+def test_what_is_related_is_one_group() -> None:
+    assert group_ids(7, [(5, 2), (3, 4), (2, 0), (5, 2)]).tolist() == [0, 1, 0, 2, 2, 0, 3]
+
+
+def test_nothing_is_related() -> None:
+    assert group_ids(3, []).tolist() == [0, 1, 2]
+    assert group_ids(0, []).tolist() == []
+
+
+def test_groups_are_the_connected_components() -> None:
+    graphs = pytest.importorskip("scipy.sparse")
+    from scipy.sparse.csgraph import connected_components
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        pairs = rng.integers(0, 60, (rng.integers(1, 60), 2))
+        graph = graphs.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(60, 60))
+        theirs = connected_components(graph, directed=False)[1]
+        # The groups are the same, and numbered in the order of their first members.
+        assert group_ids(60, pairs).tolist() == np.unique(first_members(theirs), return_inverse=True)[1].tolist()
+
+
+def first_members(ids: np.ndarray) -> np.ndarray:
+    return np.array([np.flatnonzero(ids == i)[0] for i in ids])
+
+
+@pytest.fixture
+def grouped() -> tuple[np.ndarray, np.ndarray]:
+    """400 groups of 1 to 12 pictures, and three classes, one of them rare; a class fills whole groups or half."""
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(400), rng.integers(1, 13, 400))
+    of_group = rng.choice(["with_mask", "without_mask", "incorrect_mask"], 400, p=[0.5, 0.42, 0.08])
+    labels = np.where(rng.random(len(groups)) < 0.5, of_group[groups], "with_mask")
+    return groups, labels
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.25, 0.5])
+def test_a_split_tears_no_group_and_keeps_the_classes(grouped: tuple[np.ndarray, np.ndarray], share: float) -> None:
+    pytest.importorskip("sklearn")
+    groups, labels = grouped
+    train, test = split_by_group(groups, labels, share, seed=3)
+    assert sorted([*train, *test]) == list(range(len(groups)))
+    assert not set(groups[train]) & set(groups[test])
+    for label in np.unique(labels):
+        of_label = labels == label
+        assert of_label[test].sum() / of_label.sum() == pytest.approx(share, abs=0.04)
+
+
+def test_a_split_is_the_seeds(grouped: tuple[np.ndarray, np.ndarray]) -> None:
+    pytest.importorskip("sklearn")
+    splits = [split_by_group(*grouped, 0.2, seed)[1].tolist() for seed in (0, 0, 1)]
+    assert splits[0] == splits[1] != splits[2]
+
+
+def test_a_class_of_one_picture_is_no_obstacle() -> None:
+    pytest.importorskip("sklearn")
+    train, test = split_by_group(np.arange(20), ["a"] * 19 + ["b"], 0.2, seed=0)
+    assert (len(train), len(test)) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    ("groups", "share", "said"),
+    [([0, 0, 0, 1], 0.2, "2 groups of pictures are too few"), ([0, 1], 1.0, "share of 1"), ([0, 1], 0.001, "0.025")],
+)
+def test_what_cannot_be_split_is_said(groups: list[int], share: float, said: str) -> None:
+    pytest.importorskip("sklearn")
+    with pytest.raises(RequestError, match=said):
+        split_by_group(groups, ["a"] * len(groups), share, seed=0)
+
+
+def test_classes_smaller_than_the_folds_are_said() -> None:
+    pytest.importorskip("sklearn")
+    with pytest.raises(RequestError, match="every class has fewer than 5 pictures"):
+        split_by_group(np.arange(6), ["a", "a", "b", "b", "c", "c"], 0.2, seed=0)
