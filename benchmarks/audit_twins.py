@@ -74,6 +74,12 @@ def print_named(audit: Audit) -> None:
     numbers = numbers_of(audit)
     print_precision(audit, numbers, "twins found", "twin")
     print_precision(audit, numbers, "copies found", "near", "augmented")
+    of_group: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for i, carried in numbers.items():
+        of_group[int(audit.groups[i])] |= carried
+    # One wrong pair, also of pictures whose names tell nothing, would unite two numbers.
+    mixed = [" ".join(sorted(number for _, number in carried)) for carried in of_group.values() if len(carried) > 1]
+    click.echo(f"groups that a number belongs to: {len(of_group)}; with several: {len(mixed)} ({'; '.join(mixed)})")
 
 
 def print_precision(audit: Audit, numbers: Mapping[int, set[tuple[str, str]]], title: str, *kinds: Kind) -> None:

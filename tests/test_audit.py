@@ -15,7 +15,7 @@ from maskinfer.engine.errors import OutputError, RequestError, SourceError, Sour
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.audit import Audit, audit_folder
 from maskinfer.training.audit_prints import MIRROR_SIGNS, Print, in_threads, mirrored_features, take_print
-from maskinfer.training.audit_report import show_audit, to_dict, write_json
+from maskinfer.training.audit_report import open_outputs, show_audit, to_dict
 from maskinfer.training.audit_split import Split, count_leaks, random_split, read_split
 from maskinfer.training.masks import STYLES, draw_mask
 from maskinfer.training.sample import PORTRAIT_LANDMARKS, PORTRAIT_XYXY
@@ -260,39 +260,45 @@ def test_the_tables_say_what_was_found(folder: Path, audit: Audit, capsys: pytes
 
 
 def test_the_record_holds_all_findings(audit: Audit, tmp_path: Path) -> None:
-    write_json(audit, tmp_path / "audit.json")
+    with open_outputs(tmp_path / "audit.json", None) as write:
+        write(audit)
     record = json.loads((tmp_path / "audit.json").read_text())
     assert record == to_dict(audit)
     assert sum(map(len, record["findings"].values())) == len(audit.findings)
     assert record["faces"] == {audit.folder.name: {MASKED: 12, BARE: 12}}
     (group,) = record["groups"]
     assert {f"{BARE}/face.png", f"{MASKED}/surgical.png"} < set(group)
-    with pytest.raises(OutputError, match="there is no folder"):
-        write_json(audit, tmp_path / "none" / "audit.json")
 
 
 def test_the_sheet_shows_pairs(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from maskinfer.training.audit_sheet import write_sheet
-
-    write_sheet(audit, tmp_path / "sheet.png")
+    with open_outputs(None, tmp_path / "sheet.png") as write:
+        write(audit)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     # One group: a pair each of contradictions, twins, augmented copies, near-duplicates, identical files.
     in_a_frame = (sheet[:, 46] == 0xF4).all(1)
     assert np.count_nonzero(np.diff(in_a_frame.astype(int)) == 1) == 5
-    for name, error in (("sheet.jpg", RequestError), ("none/sheet.png", OutputError)):
-        with pytest.raises(error):
-            write_sheet(audit, tmp_path / name)
-    assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_what_cannot_be_written_is_said_before_the_audit(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    outputs = (
+        (tmp_path / "a.json", tmp_path / "sheet.jpg", RequestError),
+        (tmp_path / "a.json", tmp_path / "none" / "sheet.png", OutputError),
+        (tmp_path / "none" / "a.json", None, OutputError),
+    )
+    for json_file, sheet, error in outputs:
+        with pytest.raises(error), open_outputs(json_file, sheet):
+            pytest.fail("the audit began")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sheet_of_nothing(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from maskinfer.training.audit_sheet import write_sheet
-
     (tmp_path / BARE).mkdir()
     shutil.copy(audit.folder / BARE / "camera.png", tmp_path / BARE)
-    write_sheet(audit_folder(tmp_path), tmp_path / "sheet.png")
+    with open_outputs(None, tmp_path / "sheet.png") as write:
+        write(audit_folder(tmp_path))
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] < 300
 
 

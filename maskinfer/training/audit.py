@@ -92,7 +92,7 @@ def audit_folder(
 ) -> Audit:
     """Look for what is wrong with a folder of labelled pictures.
 
-    A picture takes about 40 kB of memory. Every picture is compared with every other, but by matrix products.
+    A picture takes about 70 kB of memory. Every picture is compared with every other, but by matrix products.
 
     Args:
         folder: as ``samples`` and ``scenes`` describe it.
