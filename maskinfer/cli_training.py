@@ -205,9 +205,10 @@ def audit(
 
     with train_extra():
         from maskinfer.training.audit import audit_folder
-        from maskinfer.training.audit_report import show_audit, write_json
+        from maskinfer.training.audit_report import check_outputs, show_audit, write_json
         from maskinfer.training.audit_sheet import write_sheet
 
+    check_outputs(json_file, sheet)
     with progress_bar("audit", "pictures") as bar:
         found = audit_folder(
             folder,

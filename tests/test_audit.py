@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from maskinfer.engine.errors import OutputError, RequestError, SourceError, SourceNotFoundError
+from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.audit import Audit, audit_folder
 from maskinfer.training.audit_prints import MIRROR_SIGNS, Print, in_threads, mirrored_features, take_print
-from maskinfer.training.audit_report import open_outputs, show_audit, to_dict
-from maskinfer.training.audit_split import Split, count_leaks, random_split, read_split
+from maskinfer.training.audit_report import check_outputs, show_audit, to_dict, write_json
+from maskinfer.training.audit_sheet import write_sheet
 from maskinfer.training.masks import STYLES, draw_mask
 from maskinfer.training.sample import PORTRAIT_LANDMARKS, PORTRAIT_XYXY
 from tests.conftest import shared
@@ -193,25 +193,6 @@ def test_threads_keep_the_order() -> None:
     assert list(in_threads(str, [])) == []
 
 
-def test_leaks_are_counted() -> None:
-    # 0 = 1 (bytes), 1 ~ 2 (near), 2 ~ 3 (twin), 4 alone, 5 ~ 6 (augmented), all of it on one side.
-    copies = np.array([0, 0, 1, 2, 3, 4, 5])
-    groups = np.array([0, 0, 0, 0, 1, 2, 2])
-    none = np.zeros((0, 2), np.int64)
-    pairs = {
-        "identical": np.array([[0, 1]]),
-        "near": np.array([[0, 2]]),
-        "twin": np.array([[2, 3]]),
-        "augmented": np.array([[5, 6]]),
-    }
-    leaks = count_leaks(Split("", np.array([0, 3, 4]), np.array([1, 2, 5, 6])), pairs, copies, groups)
-    assert (leaks.test, leaks.related) == (4, 2)
-    assert leaks.by_kind == {"identical": 1, "near": 1, "augmented": 0, "twin": 1}
-    # By way of 2, which is on neither side.
-    leaks = count_leaks(Split("", np.array([3]), np.array([0])), {**pairs, "augmented": none}, copies, groups)
-    assert (leaks.related, sum(leaks.by_kind.values())) == (1, 0)
-
-
 def test_a_split_is_read_and_audited(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "split.json"
     sides = {"train": [f"{BARE}/face.png", f"{MASKED}/coffee.png"], "test": [f"{BARE}/small.jpg", f"{BARE}/camera.png"]}
@@ -219,34 +200,6 @@ def test_a_split_is_read_and_audited(folder: Path, tmp_path: Path) -> None:
     leaks = audit_folder(folder, split_file=file).leaks
     assert leaks is not None
     assert (leaks.test, leaks.related, leaks.by_kind["near"], leaks.by_kind["twin"]) == (2, 1, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "said"),
-    [
-        ("{", SourceError, "is not a split"),
-        ('{"train": []}', SourceError, "expected JSON"),
-        ('{"train": ["x.png"], "test": []}', RequestError, "names x.png"),
-        ('{"train": ["with_mask/coffee.png"], "test": ["with_mask/coffee.png"]}', RequestError, "on both sides"),
-    ],
-)
-def test_a_wrong_split_is_said(folder: Path, audit: Audit, tmp_path: Path, text: str, error: type, said: str) -> None:
-    (tmp_path / "split.json").write_text(text)
-    with pytest.raises(error, match=said):
-        read_split(tmp_path / "split.json", audit.items)
-    with pytest.raises(SourceNotFoundError, match="does not exist"):
-        read_split(tmp_path / "none.json", audit.items)
-
-
-def test_a_random_split_keeps_the_classes(audit: Audit) -> None:
-    pytest.importorskip("sklearn")
-    split = random_split(audit.items, 0.25, seed=1)
-    assert sorted([*split.train, *split.test]) == list(range(len(audit.items)))
-    assert {audit.items[i].label for i in split.test} == {MASKED, BARE}
-    assert split.test.tolist() == random_split(audit.items, 0.25, seed=1).test.tolist()
-    for share in (0.0, 1.5):
-        with pytest.raises(RequestError, match="cannot be split"):
-            random_split(audit.items, share, seed=1)
 
 
 def test_the_tables_say_what_was_found(folder: Path, audit: Audit, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,8 +213,7 @@ def test_the_tables_say_what_was_found(folder: Path, audit: Audit, capsys: pytes
 
 
 def test_the_record_holds_all_findings(audit: Audit, tmp_path: Path) -> None:
-    with open_outputs(tmp_path / "audit.json", None) as write:
-        write(audit)
+    write_json(audit, tmp_path / "audit.json")
     record = json.loads((tmp_path / "audit.json").read_text())
     assert record == to_dict(audit)
     assert sum(map(len, record["findings"].values())) == len(audit.findings)
@@ -272,33 +224,32 @@ def test_the_record_holds_all_findings(audit: Audit, tmp_path: Path) -> None:
 
 def test_the_sheet_shows_pairs(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    with open_outputs(None, tmp_path / "sheet.png") as write:
-        write(audit)
+    write_sheet(audit, tmp_path / "sheet.png")
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     # One group: a pair each of contradictions, twins, augmented copies, near-duplicates, identical files.
     in_a_frame = (sheet[:, 46] == 0xF4).all(1)
     assert np.count_nonzero(np.diff(in_a_frame.astype(int)) == 1) == 5
 
 
-def test_what_cannot_be_written_is_said_before_the_audit(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_said_before_the_audit_too(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    outputs = (
-        (tmp_path / "a.json", tmp_path / "sheet.jpg", RequestError),
-        (tmp_path / "a.json", tmp_path / "none" / "sheet.png", OutputError),
-        (tmp_path / "none" / "a.json", None, OutputError),
-    )
-    for json_file, sheet, error in outputs:
-        with pytest.raises(error), open_outputs(json_file, sheet):
-            pytest.fail("the audit began")
-    assert not list(tmp_path.iterdir())
+    for name, error in (("sheet.jpg", RequestError), ("none/sheet.png", OutputError)):
+        with pytest.raises(error) as late:
+            write_sheet(audit, tmp_path / name)
+        with pytest.raises(error, match=re.escape(str(late.value))):
+            check_outputs(None, tmp_path / name)
+    with pytest.raises(OutputError, match="there is no folder"):
+        check_outputs(tmp_path / "none" / "a.json", None)
+    (tmp_path / "a.json").write_text("as it was")
+    check_outputs(tmp_path / "a.json", tmp_path / "sheet.png")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.json", "as it was")]
 
 
 def test_a_sheet_of_nothing(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     (tmp_path / BARE).mkdir()
     shutil.copy(audit.folder / BARE / "camera.png", tmp_path / BARE)
-    with open_outputs(None, tmp_path / "sheet.png") as write:
-        write(audit_folder(tmp_path))
+    write_sheet(audit_folder(tmp_path), tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] < 300
 
 

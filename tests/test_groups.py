@@ -1,10 +1,22 @@
+"""Groups, splits that keep them whole, and what leaks across splits that do not."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from maskinfer.engine.errors import RequestError
+from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
+from maskinfer.training.audit_items import Item
+from maskinfer.training.audit_split import Split, count_leaks, random_split, read_split
 from maskinfer.training.groups import group_ids, split_by_group
+
+ITEMS = [
+    Item(Path(f"{label}/{n}.png"), f"{label}/{n}.png", "set", (label,))
+    for label in ("with_mask", "without_mask")
+    for n in range(6)
+]
 
 
 def test_what_is_related_is_one_group() -> None:
@@ -81,3 +93,50 @@ def test_classes_smaller_than_the_folds_are_said() -> None:
     pytest.importorskip("sklearn")
     with pytest.raises(RequestError, match="every class has fewer than 5 pictures"):
         split_by_group(np.arange(6), ["a", "a", "b", "b", "c", "c"], 0.2, seed=0)
+
+
+def test_leaks_are_counted() -> None:
+    # 0 = 1 (bytes), 1 ~ 2 (near), 2 ~ 3 (twin), 4 alone, 5 ~ 6 (augmented), all of it on one side.
+    copies = np.array([0, 0, 1, 2, 3, 4, 5])
+    groups = np.array([0, 0, 0, 0, 1, 2, 2])
+    none = np.zeros((0, 2), np.int64)
+    pairs = {
+        "identical": np.array([[0, 1]]),
+        "near": np.array([[0, 2]]),
+        "twin": np.array([[2, 3]]),
+        "augmented": np.array([[5, 6]]),
+    }
+    leaks = count_leaks(Split("", np.array([0, 3, 4]), np.array([1, 2, 5, 6])), pairs, copies, groups)
+    assert (leaks.test, leaks.related) == (4, 2)
+    assert leaks.by_kind == {"identical": 1, "near": 1, "augmented": 0, "twin": 1}
+    # By way of 2, which is on neither side.
+    leaks = count_leaks(Split("", np.array([3]), np.array([0])), {**pairs, "augmented": none}, copies, groups)
+    assert (leaks.related, sum(leaks.by_kind.values())) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("{", SourceError, "is not a split"),
+        ('{"train": []}', SourceError, "expected JSON"),
+        ('{"train": ["x.png"], "test": []}', RequestError, "names x.png"),
+        ('{"train": ["with_mask/3.png"], "test": ["with_mask/3.png"]}', RequestError, "on both sides"),
+    ],
+)
+def test_a_wrong_split_is_said(tmp_path: Path, text: str, error: type[Exception], said: str) -> None:
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(error, match=said):
+        read_split(tmp_path / "split.json", ITEMS)
+    with pytest.raises(SourceNotFoundError, match="does not exist"):
+        read_split(tmp_path / "none.json", ITEMS)
+
+
+def test_a_random_split_keeps_the_classes() -> None:
+    pytest.importorskip("sklearn")
+    split = random_split(ITEMS, 0.25, seed=1)
+    assert sorted([*split.train, *split.test]) == list(range(len(ITEMS)))
+    assert {ITEMS[i].label for i in split.test} == {"with_mask", "without_mask"}
+    assert split.test.tolist() == random_split(ITEMS, 0.25, seed=1).test.tolist()
+    for share in (0.0, 1.5):
+        with pytest.raises(RequestError, match="cannot be split"):
+            random_split(ITEMS, share, seed=1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import LABELS
 from maskinfer.training.audit import TINY_PX, Audit, Finding
 from maskinfer.training.audit_compare import KINDS, Kind
+from maskinfer.training.audit_sheet import require_png
 from maskinfer.training.audit_split import Leaks, Split
 
 MEANINGS: Mapping[Kind, str] = {
@@ -135,38 +134,34 @@ def _pair(audit: Audit, finding: Finding) -> dict[str, object]:
     }
 
 
-@contextmanager
-def open_outputs(json_file: Path | None, sheet: Path | None) -> Iterator[Callable[[Audit], None]]:
-    """Give a function that writes an audit; the files appear when the block ends and do not when it raises.
+def write_json(audit: Audit, file: Path) -> None:
+    """Write what an audit found as JSON.
 
-    An audit takes minutes, so what cannot be written is said before it begins.
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with whole_file(file) as partial:
+        partial.write_text(json.dumps(to_dict(audit), indent=1) + "\n", encoding="utf-8")
 
-    Args:
-        json_file: for ``to_dict``, if any.
-        sheet: PNG, for ``audit_sheet.draw_sheet``, if any.
+
+def check_outputs(json_file: Path | None, sheet: Path | None) -> None:
+    """Raise what ``write_json`` and ``audit_sheet.write_sheet`` would: an audit takes minutes, so ask before it.
 
     Raises:
         RequestError: the sheet's name does not end in ``.png``.
         OutputError: a file cannot be written.
         ImportError: there is no matplotlib to draw a sheet with.
     """
-    if sheet is not None and sheet.suffix.lower() != ".png":
-        raise RequestError(f"{sheet} is no name for a contact sheet: expected one that ends in .png")
-    with ExitStack() as files:
-        writers: list[Callable[[Audit], None]] = []
-        if json_file is not None:
-            writers.append(partial(_write_json, files.enter_context(whole_file(json_file))))
-        if sheet is not None:
-            from maskinfer.training.audit_sheet import write_sheet
-
-            writers.append(partial(write_sheet, files.enter_context(whole_file(sheet))))
-
-        def write_all(audit: Audit) -> None:
-            for write in writers:
-                write(audit)
-
-        yield write_all
+    if sheet is not None:
+        require_png(sheet)
+        import matplotlib.figure  # noqa: F401
+    for file in (json_file, sheet):
+        # A block that raises leaves what was there before.
+        with suppress(_WritableError):
+            if file is not None:
+                with whole_file(file):
+                    raise _WritableError
 
 
-def _write_json(file: Path, audit: Audit) -> None:
-    file.write_text(json.dumps(to_dict(audit), indent=1) + "\n", encoding="utf-8")
+class _WritableError(Exception):
+    """A file can be written."""

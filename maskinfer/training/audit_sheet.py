@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.errors import RequestError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, BGRFrame
 from maskinfer.training.audit import Audit, Finding
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _COLUMNS = 4
 # In inches: a picture's cell, the gaps, the lines of text below a pair, above a section and above all.
@@ -52,11 +55,24 @@ _SECTIONS: Mapping[str, _Section] = {
 }
 
 
-def write_sheet(file: Path, audit: Audit) -> None:
+def require_png(file: Path) -> None:
+    """Raise RequestError unless a file's name ends in ``.png``."""
+    if file.suffix.lower() != ".png":
+        raise RequestError(f"{file} is no name for a contact sheet: expected one that ends in .png")
+
+
+def write_sheet(audit: Audit, file: Path) -> None:
     """Draw the worst findings as PNG: contradictions, twins, copies; a few of each, no two from one group.
 
     Where a split was audited, pairs that it tears apart come before others.
+
+    Raises:
+        RequestError: the file's name does not end in ``.png``.
+        OutputError: the file cannot be written.
     """
+    from matplotlib.figure import Figure
+
+    require_png(file)
     sections = [filled for name in _SECTIONS if (filled := _fill(audit, name)).shown]
     rows = sum(-(-len(section.shown) // _COLUMNS) for section in sections)
     width = 2 * _MARGIN + _COLUMNS * _PAIR + (_COLUMNS - 1) * _GAP
@@ -67,7 +83,8 @@ def write_sheet(file: Path, audit: Audit) -> None:
     top = _TITLE
     for section in sections:
         top = _draw_section(figure, audit, section, top)
-    figure.savefig(file, dpi=_DPI, format="png")
+    with whole_file(file) as partial:
+        figure.savefig(partial, dpi=_DPI, format="png")
 
 
 def _subtitle(audit: Audit, any_found: bool) -> str:
@@ -123,6 +140,8 @@ def _draw_section(figure: Figure, audit: Audit, section: _Section, top: float) -
 
 
 def _draw_pair(figure: Figure, audit: Audit, finding: Finding, left: float, top: float) -> None:
+    from matplotlib.patches import Rectangle
+
     width, height = figure.get_size_inches()
     corner = (left / width, 1 - (top + _CELL + _CAPTION) / height)
     figure.add_artist(
