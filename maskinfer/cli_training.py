@@ -208,22 +208,23 @@ def audit(
         from maskinfer.training.audit_report import check_outputs, show_audit, write_json
         from maskinfer.training.audit_sheet import write_sheet
 
-    check_outputs(json_file, sheet)
-    with progress_bar("audit", "pictures") as bar:
-        found = audit_folder(
-            folder,
-            sets,
-            split_file=split_file,
-            test_share=random_split,
-            seed=seed,
-            on_stage=bar.restart,
-            on_picture=bar.step,
-            on_pair=bar.step,
-        )
-    if json_file is not None:
-        write_json(found, json_file)
-    if sheet is not None:
-        write_sheet(found, sheet)
+        check_outputs(json_file, sheet)
+        with progress_bar("audit", "pictures") as bar:
+            found = audit_folder(
+                folder,
+                sets,
+                split_file=split_file,
+                test_share=random_split,
+                seed=seed,
+                on_stage=bar.restart,
+                on_picture=bar.step,
+                on_pair=bar.step,
+            )
+        if json_file is not None:
+            write_json(found, json_file)
+        if sheet is not None:
+            write_sheet(found, sheet)
+    # Last: whoever reads it may close the pipe.
     show_audit(found)
 
 
