@@ -102,8 +102,8 @@ def test_the_acts_of_the_clip() -> None:
 
 
 def test_the_landmarks_fit_a_detector(portrait: np.ndarray) -> None:
-    """The shipped detector puts them where the file does."""
-    found = load_detector(provider="cpu")([portrait])[0]
+    """The published detector puts them where the file does."""
+    found = load_detector("retinaface", provider="cpu")([portrait])[0]
     assert found.landmarks is not None
     assert found.landmarks[0] == pytest.approx(np.array(PORTRAIT_LANDMARKS), abs=3)
 
