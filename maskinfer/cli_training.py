@@ -165,7 +165,13 @@ def evaluate(
 
 @click.group(short_help="Make and check training data.")
 def data() -> None:
-    """Make and check training data."""
+    """Make and check training data.
+
+    \b
+    Examples:
+      maskinfer data audit faces/ --sheet finds.png
+      maskinfer data synth --data faces/ --out drawn/
+    """
 
 
 @data.command(short_help="Find copies, twins and leaks.")
