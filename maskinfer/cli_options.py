@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from maskinfer.engine.errors import MaskinferError, MissingExtraError
 
@@ -89,6 +90,17 @@ def open_engine(options: dict[str, Any]) -> Engine:
         det_size_wh=options["det_size"],
         uncertain_below=options["uncertain_below"],
     )
+
+
+def put_in_place(model: str, options: dict[str, Any]) -> None:
+    """Use a model as the detector or the classifier that it is, by its own word."""
+    from maskinfer.engine.models import task_of
+
+    task = task_of(model)
+    source = click.get_current_context().get_parameter_source(task)
+    if source is not ParameterSource.DEFAULT:
+        raise click.UsageError(f"{model} is a {task}: leave out --{task}, or MODEL")
+    options[task] = model
 
 
 def read_shares(texts: Sequence[str]) -> dict[str, float] | None:

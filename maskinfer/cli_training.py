@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from maskinfer.cli_options import PATH, engine_options, open_engine, read_shares, train_extra
+from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_place, read_shares, train_extra
 
 
 @click.command(short_help="Train a classifier, or the detector, with PyTorch.")
@@ -102,6 +102,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, temperat
 
 
 @click.command(short_help="Score the models on annotated data.")
+@click.argument("model", required=False)
 @click.option("--data", type=PATH, required=True, help="Annotated scenes or pictures of single faces: file or folder.")
 @click.option("--json", "json_file", type=PATH, help="Write the figures there.")
 @click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
@@ -116,6 +117,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, temperat
 )
 @engine_options
 def evaluate(
+    model: str | None,
     data: Path,
     json_file: Path | None,
     jsonl: str | None,
@@ -126,13 +128,14 @@ def evaluate(
 ) -> None:
     """Score detector and classifier together, every figure with its 95 % interval.
 
-    DATA is a scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that
-    holds one, or a folder of pictures for each label.
+    MODEL is a classifier or a detector, by name or file, that takes the place of the default one. DATA is a
+    scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that holds one, or a
+    folder of pictures for each label.
 
     \b
     Examples:
       maskinfer evaluate --data dev/
-      maskinfer evaluate --data dev/ --classifier lecture.onnx --json lecture.json
+      maskinfer evaluate lecture.onnx --data dev/ --json lecture.json
       maskinfer evaluate --data dev/ --report dev.html --plots plots/ --max-error 0.01
     """
     from maskinfer.console import progress_bar, show_evaluation
@@ -140,6 +143,8 @@ def evaluate(
     from maskinfer.training.evaluate_json import check_outputs, write_figures
 
     check_outputs(json_file, report)
+    if model is not None:
+        put_in_place(model, options)
     with train_extra():
         if report or plots:  # before the long run, so that a missing package is told at once
             from maskinfer.training.evaluate_plots import write_plots

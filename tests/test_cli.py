@@ -184,9 +184,19 @@ def test_evaluate(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -
     truth = {"image": "portrait.jpg", "set": "one", "faces": [{"bbox": [177, 60, 272, 180], "label": "with_mask"}]}
     (tmp_path / "scenes.jsonl").write_text(json.dumps(truth))
     report = tmp_path / "report.json"
-    done = maskinfer("evaluate", "--data", tmp_path, "--classifier", colour_classifier, "--json", report)
+    done = maskinfer("evaluate", colour_classifier, "--data", tmp_path, "--json", report)
     assert done.returncode == 0, done.stderr
     figures = json.loads(report.read_text())
     assert figures["all"]["classes"]["with_mask"]["recall"] == 1
     assert "one" in figures
+    setup = figures["all"]["setup"]
+    assert (setup["classifier"], setup["detector"]) == ("colour (version 1)", "retinaface-mask (version 1)")
     assert "recall" in done.stdout
+
+
+def test_evaluate_takes_one_model_for_a_task(tmp_path: Path) -> None:
+    for arguments, said in (
+        (("retinaface", "--detector", "retinaface"), "retinaface is a detector: leave out --detector, or MODEL"),
+        (("nothing",), "no model 'nothing': choose"),
+    ):
+        check_error(maskinfer("evaluate", *arguments, "--data", tmp_path), 2, said)

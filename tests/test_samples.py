@@ -10,11 +10,12 @@ import pytest
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.detector import load_detector
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.geometry import cut_crops
+from maskinfer.engine.geometry import cut_crops, iou_matrix
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.faces import WINDOW_PX, collect_faces, window_share
 from maskinfer.training.related import related_groups
 from maskinfer.training.samples import read_samples
+from maskinfer.training.the_face import find_the_face
 
 
 def _lines(file: Path, *records: object) -> None:
@@ -64,6 +65,25 @@ def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) 
     # The other windows show the same face in nearly the same place.
     for window in faces.windows[:3]:
         assert np.corrcoef(window.ravel(), by_hand.ravel())[0, 1] > 0.8
+
+
+def test_a_small_face_is_found_where_a_whole_person_is_shown(portrait: BGRFrame) -> None:
+    far = cv2.copyMakeBorder(portrait, 0, 900, 300, 300, cv2.BORDER_CONSTANT, value=(80, 90, 100))
+    found = find_the_face(load_detector(), np.asarray(far, np.uint8))
+    box = load_detector()([portrait])[0].xyxy[:1] + np.array([300, 0, 300, 0], np.float32)
+    assert iou_matrix(found.xyxy, box)[0, 0] > 0.6
+    assert found.landmarks is not None
+    assert iou_matrix(np.hstack([found.landmarks.min(1), found.landmarks.max(1)]), box)[0, 0] > 0.05
+
+
+def test_the_largest_of_several_faces_is_the_one_that_is_meant(portrait: BGRFrame) -> None:
+    face = portrait[20:260, 130:350]
+    small = cv2.resize(face, None, fx=0.5, fy=0.5)
+    both = np.full((400, 500, 3), 90, np.uint8)
+    both[80:320, 240:460], both[20:140, 20:130] = face, small
+    left = find_the_face(load_detector(), both).xyxy[:, 0]
+    assert left.shape == (1,)
+    assert left[0] > 230
 
 
 def test_the_middle_of_a_window_is_the_engines_crop(portrait: BGRFrame) -> None:

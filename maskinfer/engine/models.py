@@ -6,10 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import MissingExtraError, ModelError, ModelNotFoundError, RequestError
+from maskinfer.engine.providers import create_session
 
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 INSIGHTFACE_PREFIX = "insightface:"
+ANY_TASK = "model"
 # The detector's file in each of insightface's packs; all are SCRFD, for non-commercial research only.
 INSIGHTFACE_PACKS = {
     "buffalo_l": "det_10g.onnx",
@@ -47,13 +50,13 @@ def find_model(name: str, task: str) -> Path:
 
     Args:
         name: a shipped model's name, ``insightface:PACK`` for a detector, or the path of an ONNX file.
-        task: ``detector`` or ``classifier``.
+        task: ``detector``, ``classifier``, or ``ANY_TASK``.
 
     Raises:
         ModelNotFoundError: there is no such name and no such file.
         MissingExtraError: an insightface pack is wanted that is not on this machine.
     """
-    shipped = {key: model for key, model in SHIPPED.items() if model.task == task}
+    shipped = {key: model for key, model in SHIPPED.items() if task in (model.task, ANY_TASK)}
     if name in shipped:
         return MODELS_DIR / shipped[name].file
     if task == "detector" and name.startswith(INSIGHTFACE_PREFIX):
@@ -63,8 +66,27 @@ def find_model(name: str, task: str) -> Path:
         return path
     if path.is_dir():
         raise ModelError(f"{name} is a folder, expected an ONNX file")
-    also = f", {INSIGHTFACE_PREFIX}PACK" if task == "detector" else ""
+    also = "" if task == "classifier" else f", {INSIGHTFACE_PREFIX}PACK"
     raise ModelNotFoundError(f"no {task} {name!r}: choose {', '.join(sorted(shipped))}{also}, or an ONNX file")
+
+
+def task_of(name: str) -> str:
+    """Return what a model is by its own word: ``detector`` or ``classifier``.
+
+    Args:
+        name: as for ``find_model``.
+
+    Raises:
+        ModelNotFoundError, ModelError: there is no such model, or it cannot be opened.
+        ContractError: the file does not say what it is.
+    """
+    if name in SHIPPED:
+        return SHIPPED[name].task
+    if name.startswith(INSIGHTFACE_PREFIX):
+        return "detector"
+    file = find_model(name, ANY_TASK)
+    metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
+    return "classifier" if isinstance(from_metadata(metadata, str(file)), ClassifierContract) else "detector"
 
 
 def _insightface_detector(pack: str) -> Path:

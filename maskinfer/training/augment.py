@@ -6,11 +6,15 @@ picture's changes follow from the seed and its number alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.results import BGRFrame
+from maskinfer.training.occlude import occlude
+from maskinfer.training.recipe import Augmentation
 
 FloatPicture = NDArray[np.float32]
 
@@ -27,21 +31,50 @@ def lecture(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
     return _sample(picture, linear, np.array([width / 2, height / 2]) + shift, (width, height))
 
 
-def camera(window: BGRFrame, rng: np.random.Generator, size_px: int, share: float) -> BGRFrame:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the face lies in a square picture, in whose middle it is.
+
+    Attributes:
+        crop_share: of the picture's side that the engine's crop takes.
+        face_share: of the picture's side that the detector's box takes.
+    """
+
+    crop_share: float
+    face_share: float
+
+
+def camera(
+    window: BGRFrame,
+    rng: np.random.Generator,
+    size_px: int,
+    place: Place,
+    chosen: Augmentation,
+    *,
+    mouth: bool,
+) -> BGRFrame:
     """Cut a face from its window as a jittering detector would, and spoil it as cameras do.
 
     Args:
-        window: square, with the face's crop in its middle.
+        window: square, with the face in its middle.
         rng: where the randomness comes from.
         size_px: side of the picture that is returned.
-        share: of the window's side that the engine's crop takes.
+        place: where the face is.
+        chosen: how often each change is made.
+        mouth: see ``occlude.occlude``.
     """
-    picture = _jittered_crop(window, rng, size_px, share)
-    picture = _low_resolution(picture, rng)
-    picture = _blur(picture, rng)
-    picture = _occlude(picture, rng)
-    picture = _light(picture, rng)
-    return _jpeg(picture, rng)
+    if rng.random() < chosen.things:
+        window = occlude(window, rng, place.face_share, mouth=mouth)
+    picture = _jittered_crop(window, rng, size_px, place.crop_share, chosen.turns)
+    if rng.random() < chosen.low_resolution:
+        picture = _low_resolution(picture, rng)
+    if rng.random() < chosen.blur:
+        picture = _blur(picture, rng)
+    if rng.random() < chosen.blocks:
+        picture = _cover_a_block(picture, rng)
+    if chosen.light:
+        picture = _light(picture, rng)
+    return _jpeg(picture, rng) if rng.random() < chosen.jpeg else picture
 
 
 def _sample(
@@ -55,12 +88,13 @@ def _sample(
     return np.asarray(sampled, np.uint8)
 
 
-def _jittered_crop(window: BGRFrame, rng: np.random.Generator, size_px: int, share: float) -> BGRFrame:
+def _jittered_crop(window: BGRFrame, rng: np.random.Generator, size_px: int, share: float, turns: bool) -> BGRFrame:
     side = window.shape[0]
     crop = side * share
     scale = crop * rng.uniform(0.85, 1.2) / size_px
     aspect = np.exp(rng.normal(0, 0.06))
-    angle = np.deg2rad(rng.normal(0, 15) if rng.random() < 0.8 else rng.uniform(-45, 45))
+    degrees = rng.normal(0, 15) if rng.random() < 0.8 else rng.uniform(-45, 45)
+    angle = np.deg2rad(degrees) if turns else 0.0
     centre = side / 2 + rng.normal(0, 0.05, 2) * crop
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
@@ -69,8 +103,6 @@ def _jittered_crop(window: BGRFrame, rng: np.random.Generator, size_px: int, sha
 
 
 def _low_resolution(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
-    if rng.random() >= 0.4:
-        return picture
     size_wh = picture.shape[1::-1]
     side = int(np.exp(rng.uniform(np.log(12), np.log(64))))
     method = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)[rng.integers(3)]
@@ -79,11 +111,9 @@ def _low_resolution(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
 
 
 def _blur(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
-    if rng.random() < 0.15:
+    if rng.random() < 0.6:
         return _motion_blur(picture, rng)
-    if rng.random() < 0.1:
-        return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 2.5)), np.uint8)
-    return picture
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 2.5)), np.uint8)
 
 
 def _motion_blur(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
@@ -97,9 +127,7 @@ def _motion_blur(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
     return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.uint8)
 
 
-def _occlude(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
-    if rng.random() >= 0.18:
-        return picture
+def _cover_a_block(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
     side = picture.shape[0]
     height, width = (float(v) for v in rng.uniform(0.1, 0.4, 2) * side)
     top, left = (float(v) for v in rng.uniform(-0.1, 0.9, 2) * side)
@@ -131,7 +159,5 @@ def _light(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
 
 
 def _jpeg(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:
-    if rng.random() >= 0.4:
-        return picture
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR), np.uint8)

@@ -15,7 +15,7 @@ from maskinfer.engine.jsonl import open_jsonl
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.engine.sources import SourceFrame
 from maskinfer.training.evaluate_confidence import MAX_ERROR, Confidence, measure_confidence
-from maskinfer.training.evaluate_crops import find_the_face, holds_scenes, judge_crop, read_crops
+from maskinfer.training.evaluate_crops import holds_scenes, judge_crop, read_crops
 from maskinfer.training.evaluate_detector import (
     CURVE_THRESHOLD,
     DetectorCurve,
@@ -25,6 +25,7 @@ from maskinfer.training.evaluate_detector import (
 )
 from maskinfer.training.evaluate_figures import Figures, Outcome, by_set, by_size, by_slice, of_all
 from maskinfer.training.scenes import Scene, TrueFace, judge, read_scenes
+from maskinfer.training.the_face import find_the_face
 
 OnResult = Callable[[FrameResult], None]
 

@@ -1,28 +1,20 @@
 """Pictures of one labelled face each, for evaluation.
 
-The detector looks for the face as it does when training cuts its crops: in the picture with a third of its longer side
-around it, in which the largest, most central, best scored face is the one that is meant. Where it finds none, the face
-counts as missed. Other faces may be seen in such pictures, so false positives are not counted.
+The detector looks for the face as it does when training cuts its crops, see ``the_face``. Where it finds none, the
+face counts as missed. Other faces may be seen in such pictures, so false positives are not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from maskinfer.engine.detector import Detector
 from maskinfer.engine.errors import SourceError
-from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
+from maskinfer.engine.results import LABELS, FrameResult
 from maskinfer.training.samples import CROPS_FILE, Sample, read_samples
 from maskinfer.training.scenes import SCENES_FILE, Scene, TrueFace, read_records, read_slices
-
-# The mean colour of the detector's training pictures, as in the training's crops.
-_PADDING_BGR = (104, 117, 123)
-_LEAST_AREA = 0.04
 
 
 def holds_scenes(data: Path) -> bool:
@@ -64,26 +56,6 @@ def _crop(record: dict[str, object], file: Path, number: int) -> Scene:
         return _scene(sample, read_slices(record))
     except (KeyError, TypeError) as error:
         raise SourceError(f"{file}:{number} is not an annotated picture: {error!r}") from error
-
-
-def find_the_face(detector: Detector, image: BGRFrame) -> Detections:
-    """Return the one face that a picture shows, or none, in pixels of the picture.
-
-    Args:
-        detector: at the threshold that is to be evaluated.
-        image: uint8 (height, width, 3), BGR.
-    """
-    height, width = image.shape[:2]
-    room = max(height, width) // 3
-    padded = cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_CONSTANT, value=_PADDING_BGR)
-    found = detector([np.asarray(padded, np.uint8)])[0]
-    boxes = found.xyxy - np.float32(room)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    off_centre = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - [width / 2, height / 2]).max(1) / max(width, height)
-    merit = np.where(areas > _LEAST_AREA * width * height, areas * (1 - off_centre) * found.scores, 0)
-    best = np.argsort(-merit)[: int((merit > 0).any())]
-    points = None if found.landmarks is None else found.landmarks[best] - np.float32(room)
-    return replace(found, xyxy=boxes[best], scores=found.scores[best], landmarks=points)
 
 
 def judge_crop(index: int, scene: Scene, result: FrameResult, min_side_px: float) -> Sequence[TrueFace]:

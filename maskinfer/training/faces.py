@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,19 +17,19 @@ from maskinfer.engine.images import read_image
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.samples import Sample, read_samples
 from maskinfer.training.scenes import SCENES_FILE, Scene, read_scenes
+from maskinfer.training.the_face import find_the_face
 
 # Windows reach further than the crop rule, so that a jittered crop still finds pixels.
 WINDOW_MARGIN = 0.45
 WINDOW_PX = 224
+FACE_SHARE = 1 / (1 + 2 * WINDOW_MARGIN)
 # Faces of scenes with a shorter side under these carry too little to learn from, or are often no faces at all.
 MIN_ANNOTATED_SIDE_PX = 9
 MIN_BARE_SIDE_PX = 12
 MIN_BARE_SCORE = 0.6
 MIN_MATCH_IOU = 0.4
 _DET_THRESHOLD = 0.3
-_CROP_DET_SIZE_WH = (320, 320)
-# The mean colour of the detector's training pictures.
-_PADDING_BGR = (104, 117, 123)
+_PADDED_DET_SIZE_WH = (320, 320)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class _Found:
 
 def window_share(rule: CropRule) -> float:
     """Return the share of a window's side that the crop rule's crop takes."""
-    return (1 + 2 * rule.margin) / (1 + 2 * WINDOW_MARGIN)
+    return (1 + 2 * rule.margin) * FACE_SHARE
 
 
 def collect_faces(
@@ -99,10 +98,10 @@ def collect_faces(
 def _find_all(
     detector: OnnxDetector, samples: Sequence[Sample], scenes: Sequence[Scene], labels: Sequence[str]
 ) -> Iterator[_Found]:
-    for_crops = replace(detector, contract=replace(detector.contract, size_wh=_CROP_DET_SIZE_WH))
+    padded_detector = replace(detector, contract=replace(detector.contract, size_wh=_PADDED_DET_SIZE_WH))
     for sample in samples:
         image = read_image(sample.path)
-        boxes = _bare_faces(detector, image) if sample.many else _the_face(for_crops, image)
+        boxes = _bare_faces(detector, image) if sample.many else _the_face(detector, padded_detector, image)
         yield _Found(image, boxes, [sample.label] * len(boxes), sample.set, sample.path)
     for scene in scenes:
         image = read_image(scene.path)
@@ -110,20 +109,12 @@ def _find_all(
         yield _Found(image, boxes, names, scene.set, scene.path)
 
 
-def _the_face(detector: OnnxDetector, image: BGRFrame) -> FloatArray:
+def _the_face(detector: OnnxDetector, padded_detector: OnnxDetector, image: BGRFrame) -> FloatArray:
     """Return the box of the one face that a picture shows, (1, 4); none if it is no plausible picture of a face."""
-    height, width = image.shape[:2]
-    # Around a tightly cut face the detector needs some room to see it.
-    room = max(height, width) // 3
-    padded = cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_CONSTANT, value=_PADDING_BGR)
-    found = detector([np.asarray(padded, np.uint8)])[0]
+    found = find_the_face(detector, image, padded_detector=padded_detector)
     if len(found):
-        boxes = found.xyxy - np.float32(room)
-        areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-        off_centre = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - [width / 2, height / 2]).max(1) / max(width, height)
-        best = int((areas * (1 - off_centre) * found.scores).argmax())
-        if areas[best] > 0.04 * width * height:
-            return np.asarray(boxes[best : best + 1], np.float32)
+        return found.xyxy
+    height, width = image.shape[:2]
     if min(width, height) < max(width, height) / 2:
         return np.zeros((0, 4), np.float32)
     whole = np.array([[0.08, 0.08, 0.92, 0.92]]) * [width, height, width, height]

@@ -13,15 +13,17 @@ from sklearn.model_selection import train_test_split
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.images import read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import INCORRECT_MASK, BGRFrame
 from maskinfer.training import augment
-from maskinfer.training.faces import collect_faces, window_share
+from maskinfer.training.faces import FACE_SHARE, collect_faces, window_share
 from maskinfer.training.groups import split_by_group
 from maskinfer.training.recipe import Recipe
 from maskinfer.training.related import related_groups
 from maskinfer.training.samples import read_samples
 
 Indices = NDArray[np.int64]
+# Of a whole picture's side that its face takes, on average.
+WHOLE_FACE_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +138,21 @@ def training_batches(
         numbers = range(start, min(start + batch, len(order)))
         # A generator for each draw: a picture looks the same however the draws before it went.
         rngs = [np.random.default_rng((recipe.seed, n)) for n in numbers]
-        images = [augmented(pictures.images[order[n]], recipe, rng) for n, rng in zip(numbers, rngs, strict=True)]
+        images = [
+            augmented(pictures.images[order[n]], recipe.labels[pictures.labels[order[n]]], recipe, rng)
+            for n, rng in zip(numbers, rngs, strict=True)
+        ]
         yield np.stack(images), pictures.labels[order[start : numbers.stop]]
 
 
-def augmented(image: BGRFrame, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
-    """Return a picture as one training step sees it."""
+def augmented(image: BGRFrame, label: str, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
+    """Return a picture with this label as one training step sees it."""
     if recipe.augmentation.kind == "camera":
-        share = window_share(recipe.crop) if recipe.pictures == "faces" else 1.0
-        return augment.camera(image, rng, recipe.size_px, share)
+        place = augment.Place(1.0, WHOLE_FACE_SHARE)
+        if recipe.pictures == "faces":
+            place = augment.Place(window_share(recipe.crop), FACE_SHARE)
+        mouth = label != INCORRECT_MASK
+        return augment.camera(image, rng, recipe.size_px, place, recipe.augmentation, mouth=mouth)
     plain = as_deployed(image, recipe)
     return augment.lecture(plain, rng) if recipe.augmentation.kind == "lecture" else plain
 

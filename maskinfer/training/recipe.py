@@ -75,9 +75,33 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How pictures are changed: see ``augment``."""
+    """How pictures are changed: see ``augment``.
+
+    Attributes:
+        kind: ``camera``, ``lecture``, or ``none``; all that follows is for ``camera``.
+        turns: rotate, up to 45 degrees.
+        light: change exposure, contrast and colours, and add noise.
+        low_resolution: share of the draws that are shrunk to 12 to 64 px and enlarged again.
+        blur: share that is blurred, by motion or out of focus.
+        blocks: share that a plain block or ellipse covers in part.
+        things: share with a hand, cup, microphone, scarf, visor or glasses before the face.
+        jpeg: share that is compressed.
+    """
 
     kind: Literal["lecture", "camera", "none"] = "camera"
+    turns: bool = True
+    light: bool = True
+    low_resolution: float = 0.4
+    blur: float = 0.25
+    blocks: float = 0.18
+    things: float = 0.2
+    jpeg: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check what would only fail in the training."""
+        for name in ("low_resolution", "blur", "blocks", "things", "jpeg"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
