@@ -246,6 +246,13 @@ def audit(
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides on everything random.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many masks.")
 @click.option("--wear", "wears", multiple=True, metavar="NAME=SHARE", help="Share of a wear; those not given get none.")
+@click.option(
+    "--visors",
+    type=click.FloatRange(0, 1),
+    default=0.08,
+    show_default=True,
+    help="Share of the faces put behind a face shield; the label stays.",
+)
 @click.option("--sheet", type=PATH, help="Contact sheet of a random selection.")
 def synth(
     folders: tuple[Path, ...],
@@ -254,6 +261,7 @@ def synth(
     seed: int,
     limit: int | None,
     wears: tuple[str, ...],
+    visors: float,
     sheet: Path | None,
 ) -> None:
     """Draw masks on the bare faces of training folders, worn well and badly.
@@ -277,6 +285,7 @@ def synth(
             seed=seed,
             limit=limit,
             shares=read_shares(wears),
+            visors=visors,
             sheet=sheet,
             on_picture=bar.step,
         )

@@ -74,6 +74,20 @@ def test_shares_decide_on_the_wear(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def test_a_visor_changes_the_picture_but_not_the_label(data: Path, tmp_path: Path) -> None:
+    summaries = [synthesize([data], tmp_path / str(share), visors=share) for share in (0, 1)]
+    assert [summary.visors for summary in summaries] == [0, 2]
+    assert summaries[0].labels == summaries[1].labels
+    bare, behind = (records(tmp_path / name) for name in ("0", "1"))
+    assert [record["visor"] for record in bare + behind] == [False, False, True, True]
+    for a, b in zip(bare, behind, strict=True):
+        pictures = [read_image(folder / str(a["image"])).astype(int) for folder in (tmp_path / "0", tmp_path / "1")]
+        assert a["image"] == b["image"]
+        assert 0.5 < np.abs(pictures[0] - pictures[1]).mean() < 40
+    with pytest.raises(RequestError, match=r"share of visors is 1\.5"):
+        synthesize([data], tmp_path / "c", visors=1.5)
+
+
 def test_what_is_in_the_way_stays(data: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")

@@ -26,14 +26,15 @@ _SHIFT = 4
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """Where the face is: its box takes the middle of the window."""
+    """Where the face is: the middle of its box, and the longer side."""
 
-    centre: float
+    x: float
+    y: float
     side: float
 
     def at(self, x: float, y: float) -> _Point:
         """Return the pixel of a place given in shares of the box."""
-        return self.centre + (x - 0.5) * self.side, self.centre + (y - 0.5) * self.side
+        return self.x + (x - 0.5) * self.side, self.y + (y - 0.5) * self.side
 
 
 _Layer = tuple[FloatPicture, FloatPicture]
@@ -53,11 +54,29 @@ def occlude(window: BGRFrame, rng: np.random.Generator, face_share: float, *, mo
     things = _ANYWHERE + (_AT_THE_MOUTH if mouth else ())
     draw = things[int(rng.integers(len(things)))]
     side = window.shape[0]
-    colour, cover = draw(window, _Face(side / 2, side * face_share), rng)
+    face = _Face(side / 2, side / 2, side * face_share)
+    return _composite(window, draw(window, face, rng), rng)
+
+
+def draw_visor(bgr: BGRFrame, xyxy: FloatPicture, rng: np.random.Generator) -> BGRFrame:
+    """Return a copy of a picture in which a face is behind a face shield.
+
+    Args:
+        bgr: uint8 (height, width, 3), BGR.
+        xyxy: (4,), the face's box in pixels.
+        rng: decides on size, sheen and band.
+    """
+    left, top, right, bottom = (float(v) for v in xyxy)
+    face = _Face((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
+    return _composite(bgr, _visor(bgr, face, rng), rng)
+
+
+def _composite(bgr: BGRFrame, layer: _Layer, rng: np.random.Generator) -> BGRFrame:
+    colour, cover = layer
     soft = np.asarray(cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.5, 1.2)), np.float32)[..., None]
     # Things are lit as the face is.
-    light = window.mean() / 130
-    mixed = window * (1 - soft) + np.clip(colour * light, 0, 255) * soft
+    light = bgr.mean() / 130
+    mixed = bgr * (1 - soft) + np.clip(colour * light, 0, 255) * soft
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
@@ -169,7 +188,7 @@ def _scarf(window: BGRFrame, face: _Face, rng: np.random.Generator) -> _Layer:
     top = face.at(0.5, rng.uniform(0.9, 1.05))[1]
     dip = face.side * rng.uniform(-0.05, 0.12)
     xs = np.linspace(0, size, 9)
-    edge = top - dip * np.cos((xs - face.centre) / face.side * np.pi) * -1 + rng.normal(0, face.side * 0.012, 9)
+    edge = top - dip * np.cos((xs - face.x) / face.side * np.pi) * -1 + rng.normal(0, face.side * 0.012, 9)
     _fill(cover, [*zip(xs.tolist(), edge.tolist(), strict=True), (size, size), (0, size)])
     down, across = np.mgrid[0:size, 0:size].astype(np.float32)
     turn = rng.uniform(0, np.pi)

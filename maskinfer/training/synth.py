@@ -16,14 +16,16 @@ from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.detector import OnnxDetector, load_detector
 from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.images import read_image, write_image
-from maskinfer.engine.results import WITHOUT_MASK, BGRFrame
+from maskinfer.engine.results import WITHOUT_MASK
 from maskinfer.training.masks import STYLES, WEARS, draw_mask, label_of_wear
+from maskinfer.training.occlude import draw_visor
 from maskinfer.training.samples import CROPS_FILE, Sample, read_samples
-from maskinfer.training.synth_faces import BareFace, bare_faces
+from maskinfer.training.synth_faces import bare_faces
 from maskinfer.training.synth_sheet import write_sheet
 
 SET = "synth"
 DEFAULT_SHARES: Mapping[str, float] = {"correct": 0.25, "below_nose": 0.40, "below_mouth": 0.15, "chin": 0.20}
+DEFAULT_VISORS = 0.08
 _PICTURES = "pictures"
 
 
@@ -35,6 +37,7 @@ class SynthSummary:
         out: the folder.
         pictures: how many pictures of bare faces were looked at.
         labels, wears, styles: how many drawn faces have each.
+        visors: how many are behind a face shield.
     """
 
     out: Path
@@ -42,6 +45,7 @@ class SynthSummary:
     labels: Mapping[str, int] = field(default_factory=dict)
     wears: Mapping[str, int] = field(default_factory=dict)
     styles: Mapping[str, int] = field(default_factory=dict)
+    visors: int = 0
 
     def __str__(self) -> str:
         """Return a line for the total and one each for labels, wears and styles."""
@@ -49,7 +53,7 @@ class SynthSummary:
         for name in ("labels", "wears", "styles"):
             counts = getattr(self, name)
             lines.append(f"  {name}: " + ", ".join(f"{key} {counts[key]}" for key in sorted(counts)))
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  behind a visor: {self.visors}"])
 
 
 def synthesize(
@@ -60,6 +64,7 @@ def synthesize(
     seed: int = 0,
     limit: int | None = None,
     shares: Mapping[str, float] | None = None,
+    visors: float = DEFAULT_VISORS,
     sheet: Path | None = None,
     on_picture: Callable[[int], None] = lambda total: None,
 ) -> SynthSummary:
@@ -75,22 +80,26 @@ def synthesize(
         seed: decides on everything random.
         limit: end after so many masks, of pictures in an order that the seed decides.
         shares: of the wears; instead of ``DEFAULT_SHARES``, to sum to any positive number. Wears not named get none.
+        visors: share of the faces that are put behind a face shield, 0 to 1; by our rule it is no mask, so the
+            label stays.
         sheet: a picture to write of a random selection, a row for each style and wear.
         on_picture: called after each picture, with the number of pictures.
 
     Raises:
-        RequestError: a wear is unknown or a share negative, or all are 0.
+        RequestError: a wear is unknown, or a share is not what it should be.
         OutputError: ``out`` is not empty or cannot be written.
         SourceNotFoundError, SourceError: a folder or a picture cannot be read, or no face is good enough.
     """
     odds = _odds(DEFAULT_SHARES if shares is None else shares)
+    if not 0 <= visors <= 1:
+        raise RequestError(f"the share of visors is {visors}, expected 0 to 1")
     keyed = _keyed(read_samples(folders, [WITHOUT_MASK]), seed)
     _make_folder(out)
     detector = load_detector()
     records: list[dict[str, Any]] = []
     seen = 0
     for key, sample in keyed:
-        for record in _draw_all(detector, sample, key, out, per_face, odds):
+        for record in _draw_all(detector, sample, key, out, per_face, odds, visors):
             records.append(record)
             if limit is not None and len(records) >= limit:
                 break
@@ -104,7 +113,8 @@ def synthesize(
     if sheet is not None:
         write_sheet(sheet, out, records, seed)
     counts = {name: Counter(str(record[name]) for record in records) for name in ("label", "wear", "style")}
-    return SynthSummary(out, seen, counts["label"], counts["wear"], counts["style"])
+    behind = sum(record["visor"] for record in records)
+    return SynthSummary(out, seen, counts["label"], counts["wear"], counts["style"], behind)
 
 
 def _odds(shares: Mapping[str, float]) -> list[float]:
@@ -141,14 +151,23 @@ def _make_folder(out: Path) -> None:
 
 
 def _draw_all(
-    detector: OnnxDetector, sample: Sample, key: str, out: Path, per_face: int, odds: Sequence[float]
+    detector: OnnxDetector,
+    sample: Sample,
+    key: str,
+    out: Path,
+    per_face: int,
+    odds: Sequence[float],
+    visors: float,
 ) -> Iterator[dict[str, Any]]:
     for number, face in enumerate(bare_faces(detector, read_image(sample.path), many=sample.many)):
         for copy in range(per_face):
             rng = np.random.default_rng([int(key[:15], 16), number, copy])
             style = STYLES[int(rng.integers(len(STYLES)))]
             wear = WEARS[int(rng.choice(len(WEARS), p=odds))]
-            drawn = _drawn(face, style, wear, rng)
+            drawn = draw_mask(face.bgr, face.landmarks, face.xyxy, style=style, wear=wear, rng=rng)
+            visor = bool(rng.random() < visors)
+            if visor:
+                drawn = draw_visor(drawn, face.xyxy, rng)
             name = f"{_PICTURES}/{key[:16]}-{number}-{copy}.jpg"
             write_image(out / name, drawn)
             yield {
@@ -158,13 +177,10 @@ def _draw_all(
                 "source": sample.path.as_posix(),
                 "style": style,
                 "wear": wear,
+                "visor": visor,
                 "width": drawn.shape[1],
                 "height": drawn.shape[0],
             }
-
-
-def _drawn(face: BareFace, style: str, wear: str, rng: np.random.Generator) -> BGRFrame:
-    return draw_mask(face.bgr, face.landmarks, face.xyxy, style=style, wear=wear, rng=rng)
 
 
 def _write_records(out: Path, records: Sequence[Mapping[str, Any]]) -> None:
