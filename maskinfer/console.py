@@ -25,6 +25,7 @@ from maskinfer.engine.results import LABELS
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.export.quantize import QuantizeSummary
     from maskinfer.training.detect.train import Figures as DetectorFigures
     from maskinfer.training.evaluate import Evaluation
     from maskinfer.training.evaluate_confidence import Confidence
@@ -129,6 +130,32 @@ def show_evaluation(evaluation: Evaluation) -> None:
         out.print(f"missed, though a box beside them overlaps too little to count: {detector.near_misses} faces")
     if evaluation.confidence is not None:
         _show_confidence(evaluation.confidence, out)
+
+
+def show_quantization(summary: QuantizeSummary) -> None:
+    """Print the old and the new model side by side, and whether the new one is kept, on standard output."""
+    out = Console(highlight=False)
+    out.width = max(out.width, _TABLE_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "as it is", "int8", "gain"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    old, new = (size / 1e6 for size in summary.bytes)
+    table.add_row("size", f"{old:.2f} MB", f"{new:.2f} MB", f"{old / new:.2f}x")
+    for speed in summary.speeds:
+        gain = f"{speed.speedup.value:.2f}x ({speed.speedup.low:.2f}-{speed.speedup.high:.2f})"
+        unit = f"ms/{speed.what}"
+        table.add_row(f"batch {speed.batch}", f"{speed.old_ms:.3f} {unit}", f"{speed.new_ms:.3f} {unit}", gain)
+    found = summary.accuracy
+    points = f"{-100 * found.drop.value:+.2f} ({-100 * found.drop.high:+.2f} to {-100 * found.drop.low:+.2f})"
+    table.add_row(f"{found.what}, per cent", _percent(found.old), _percent(found.new), points)
+    if found.old_false is not None and found.new_false is not None:
+        table.add_row("false positives/image", f"{found.old_false:.3f}", f"{found.new_false:.3f}")
+    table.add_row("agreement", "", f"{found.agreement:.2%} of {found.new.of} faces")
+    out.print(table)
+    if summary.in_float:
+        out.print(f"left in float: {', '.join(summary.in_float)}", markup=False)
+    said = f"wrote {summary.out}" if summary.kept else f"{summary.out} is not written: {'; '.join(summary.reasons)}"
+    out.print(said, markup=False, soft_wrap=True)
 
 
 def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
