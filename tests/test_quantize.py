@@ -28,13 +28,13 @@ CONTRACT = ClassifierContract(name="tiny", version="1", licence="MIT", labels=LA
 FREELY = {"min_speedup": 0.0, "max_drop": 1.0, "batches": (2,), "seconds": 0.05}
 
 
-def save_tiny(path: Path, contract: ClassifierContract = CONTRACT) -> Path:
+def save_tiny(path: Path, contract: ClassifierContract = CONTRACT, spread: float = 10) -> Path:
     """Write a classifier of two convolutions; the second one's weights lie far apart within each channel."""
     rng = np.random.default_rng(0)
     even = rng.normal(0, 0.02, (8, 3, 3, 3)).astype(np.float32)
     uneven = rng.normal(0, 0.02, (8, 8, 3, 3)).astype(np.float32)
-    uneven[:, 0] *= 10
-    head = rng.normal(0, 0.2, (8, 3)).astype(np.float32)
+    uneven[:, 0] *= spread
+    head = rng.normal(0, 2 / spread, (8, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Transpose", ["bgr"], ["nchw"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["nchw"], ["floats"], to=TensorProto.FLOAT),
@@ -108,7 +108,8 @@ def test_what_does_not_pay_is_not_written(tiny: Path, scenes: Path, tmp_path: Pa
     assert not out.exists()
 
 
-def test_the_node_that_rounds_worst_comes_first(tiny: Path) -> None:
+def test_the_node_that_rounds_worst_comes_first(tmp_path: Path) -> None:
+    tiny = save_tiny(tmp_path / "uneven.onnx", spread=40)
     rng = np.random.default_rng(0)
     batches = [rng.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8) for _ in range(3)]
     prepared = prepare(tiny, batches, judged=2)
