@@ -1,4 +1,4 @@
-"""The command that makes models of lower precision."""
+"""The commands that check model files and make them smaller."""
 
 from __future__ import annotations
 
@@ -56,3 +56,32 @@ def quantize(model: str, out: Path, data: Path, **options: Any) -> None:
         summary = run(model, data, out, on_stage=bar.restart, on_step=bar.step, **options)
     show_quantization(summary)
     click.get_current_context().exit(0 if summary.kept else 1)
+
+
+@click.command(short_help="Run a model with every runtime there is and compare.")
+@click.argument("model")
+@click.option("--checkpoint", type=PATH, help="That a classifier was exported from, so that torch takes part.")
+@click.option("--image", "images", type=PATH, multiple=True, help="Picture to run on; by default noise and gradients.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), help="Largest difference of an output; by default 1e-3, in int8 0.1."
+)
+def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolerance: float | None) -> None:
+    """Run a model with every runtime of this machine and compare the outputs with those of onnxruntime on the CPU.
+
+    Looked for are onnxruntime's providers, OpenVINO, OpenCV's DNN module, the reference evaluator of onnx, and, with a
+    checkpoint, torch. The exit code is 1 when one of them disagrees; one that cannot run the graph is only named.
+
+    \b
+    Examples:
+      maskinfer verify mobilenetv2-128
+      maskinfer verify mine.onnx --checkpoint runs/mine/checkpoint.pt
+    """
+    from maskinfer.console import progress_bar, show_verdicts
+
+    with train_extra():
+        from maskinfer.export.verify import verify as run
+    with progress_bar("verify", "runtimes") as bar:
+        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, on_runtime=bar.step)
+    show_verdicts(verdicts)
+    disagrees = any(not verdict.agrees and not verdict.problem for verdict in verdicts)
+    click.get_current_context().exit(1 if disagrees else 0)

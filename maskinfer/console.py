@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from maskinfer.engine.results import LABELS
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
     from maskinfer.export.quantize import QuantizeSummary
+    from maskinfer.export.verify import Verdict
     from maskinfer.training.detect.train import Figures as DetectorFigures
     from maskinfer.training.evaluate import Evaluation
     from maskinfer.training.evaluate_confidence import Confidence
@@ -156,6 +157,23 @@ def show_quantization(summary: QuantizeSummary) -> None:
         out.print(f"left in float: {', '.join(summary.in_float)}", markup=False)
     said = f"wrote {summary.out}" if summary.kept else f"{summary.out} is not written: {'; '.join(summary.reasons)}"
     out.print(said, markup=False, soft_wrap=True)
+
+
+def show_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Print a line for each runtime, on standard output."""
+    out = Console(highlight=False)
+    out.width = max(out.width, _TABLE_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("runtime", "largest difference", "same labels or faces", "ms a batch", ""):
+        table.add_column(name, justify="left" if name in ("runtime", "") else "right", no_wrap=bool(name))
+    for verdict in verdicts:
+        if verdict.problem:
+            table.add_row(verdict.runtime, "", "", "", Text(f"cannot run it: {verdict.problem}"))
+            continue
+        said = "agrees" if verdict.agrees else f"disagrees: over {verdict.tolerance:g}"
+        figures = (f"{verdict.difference:.1e}", f"{verdict.agreement:.1%}", f"{verdict.latency_ms:.1f}")
+        table.add_row(verdict.runtime, *figures, said)
+    out.print(table)
 
 
 def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:

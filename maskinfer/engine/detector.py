@@ -76,8 +76,19 @@ class OnnxDetector:
     def _run(self, frames: Sequence[BGRFrame], plans: Sequence[Letterbox]) -> list[Detections]:
         batch = to_input(letterbox_batch(frames, plans), self.contract.input)
         outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
-        candidates = _DECODERS[self.contract.kind](outputs, plans[0].canvas_wh, self.contract)
+        candidates = decode(outputs, plans[0].canvas_wh, self.contract)
         return [_to_source(one, plan, self.contract.nms_threshold) for one, plan in zip(candidates, plans, strict=True)]
+
+
+def decode(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], contract: DetectorContract) -> list[Candidates]:
+    """Return the predictions over the contract's threshold, before suppression, for each frame of a batch.
+
+    Args:
+        outputs: the graph's, in its order.
+        canvas_wh: width and height of the input in pixels.
+        contract: the graph's.
+    """
+    return _DECODERS[contract.kind](outputs, canvas_wh, contract)
 
 
 def _batches(plans: Sequence[Letterbox], max_batch: int) -> list[list[int]]:

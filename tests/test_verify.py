@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from maskinfer.engine.errors import RequestError, SourceError
+from maskinfer.engine.models import MODELS_DIR, SHIPPED
+from maskinfer.engine.results import BGRFrame
+from maskinfer.export.verify import FLOAT_TOLERANCE, INT8_TOLERANCE, Verdict, verify
+
+pytest.importorskip("onnx.reference")
+
+RUNTIMES = ["onnxruntime cpu", "openvino", "opencv dnn", "onnx reference"]
+
+
+def by_runtime(verdicts: tuple[Verdict, ...]) -> dict[str, Verdict]:
+    return {verdict.runtime.rsplit(" ", 1)[0]: verdict for verdict in verdicts}
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_every_runtime_says_the_same_of_a_shipped_model(name: str) -> None:
+    pytest.importorskip("openvino")
+    found = by_runtime(verify(name))
+    assert set(RUNTIMES) <= set(found)
+    for runtime in RUNTIMES:
+        verdict = found[runtime]
+        assert verdict.agrees, verdict
+        assert verdict.agreement == 1
+        assert verdict.latency_ms > 0
+        assert verdict.tolerance == FLOAT_TOLERANCE
+    assert found["onnxruntime cpu"].difference == 0 < found["onnx reference"].difference
+
+
+def test_a_difference_over_the_tolerance_is_a_disagreement(colour_classifier: Path) -> None:
+    verdicts = verify("mobilenetv2-128", tolerance=1e-12)
+    assert verdicts[0].agrees
+    assert not by_runtime(verdicts)["onnx reference"].agrees
+    assert not replace(verdicts[0], difference=float("nan")).agrees
+    assert not replace(verdicts[0], problem="no").agrees
+    with pytest.raises(RequestError, match="tolerance is nan"):
+        verify(str(colour_classifier), tolerance=float("nan"))
+
+
+def test_pictures_of_ones_own(colour_classifier: Path, portrait_jpg: Path, tmp_path: Path, portrait: BGRFrame) -> None:
+    other = tmp_path / "blue.png"
+    cv2.imwrite(str(other), np.full((20, 30, 3), (250, 10, 10), np.uint8))
+    assert all(v.agrees or v.problem for v in verify(str(colour_classifier), images=[portrait_jpg, other]))
+    with pytest.raises(SourceError):
+        verify(str(colour_classifier), images=[tmp_path / "none.png"])
+
+
+def test_int8_may_differ_more(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime.quantization")
+    model = onnx.load(str(MODELS_DIR / SHIPPED["mobilenetv2-128"].file))
+    node = onnx.helper.make_node("DequantizeLinear", ["q", "s"], ["unused"])
+    model.graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(np.zeros(2, np.int8), "q"),
+            onnx.numpy_helper.from_array(np.array(1, np.float32), "s"),
+        ]
+    )
+    model.graph.node.insert(0, node)
+    onnx.save(model, str(tmp_path / "int8.onnx"))
+    assert verify(str(tmp_path / "int8.onnx"))[0].tolerance == INT8_TOLERANCE
+
+
+@pytest.mark.train
+def test_another_checkpoint_is_not_compared(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "checkpoint.pt").write_bytes(b"none")
+    found = by_runtime(verify("mobilenetv2-128", checkpoint=tmp_path / "checkpoint.pt"))
+    assert "is not a checkpoint" in found["torch"].problem
+    assert not found["torch"].agrees
+    assert "only classifiers" in by_runtime(verify("retinaface", checkpoint=tmp_path / "c.pt"))["torch"].problem
