@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
-_TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "tomli"}
+_TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "tomli", "yaml"}
 
 
 class Commands(click.Group):
@@ -37,7 +37,7 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def _det_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+def read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
     """Read ``640`` or ``640x384``."""
     if value is None:
         return None
@@ -61,7 +61,7 @@ _ENGINE_OPTIONS = (
                  help="A shipped classifier, or an ONNX file with a contract."),
     click.option("--det-threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True),
                  help="Least score of a face; by default the detector's own."),
-    click.option("--det-size", callback=_det_size, metavar="PIXELS",
+    click.option("--det-size", callback=read_size, metavar="PIXELS",
                  help="Frames are scaled to fit into this, as 640 or 640x384; by default the detector's own."),
     click.option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
                  help="Faces whose label scores less get the label uncertain; by default the classifier's own."),

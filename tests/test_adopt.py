@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import MaskinferError, ModelError, ModelNotFoundError, ParityError, RequestError
-from maskinfer.export.adopt import adopt_classifier
+from maskinfer.engine.preprocess import to_input
+from maskinfer.export.adopt import Golden, adopt_classifier
 from maskinfer.export.adopt_graph import Description, OutputForm
 
 LABELS = ("with_mask", "without_mask", "incorrect_mask")
@@ -105,7 +111,8 @@ def test_a_sigmoid_tells_two_labels_apart(tmp_path: Path) -> None:
 def test_golden_pictures_find_a_wrong_colour_order(tmp_path: Path) -> None:
     true = spec_of("NCHW", "float32", "RGB", **IMAGENET)
     file = save_foreign(tmp_path / "foreign.onnx", true)
-    golden = [(RED, "with_mask", "red.png"), (BLUE, "incorrect_mask", "blue.png")]
+    whole = np.array([[0, 0, *SIZE_WH]], np.float32)
+    golden = [Golden(RED, whole, "with_mask", "red.png"), Golden(BLUE, whole, "incorrect_mask", "blue.png")]
     right = adopt_classifier(file, tmp_path / "right.onnx", Description(LABELS, true, "logits"), golden)
     assert {name: label for name, (label, _) in right.golden.items()} == {
         "red.png": "with_mask",
@@ -117,7 +124,9 @@ def test_golden_pictures_find_a_wrong_colour_order(tmp_path: Path) -> None:
         adopt_classifier(file, tmp_path / "wrong.onnx", Description(LABELS, wrong, "logits"), golden)
     assert not (tmp_path / "wrong.onnx").exists()
     with pytest.raises(RequestError, match="no label 'masked'"):
-        adopt_classifier(file, tmp_path / "x.onnx", Description(LABELS, true, "logits"), [(RED, "masked", "a")])
+        adopt_classifier(
+            file, tmp_path / "x.onnx", Description(LABELS, true, "logits"), [Golden(RED, whole, "masked", "a")]
+        )
 
 
 FLOAT = spec_of("NCHW", "float32", "RGB")
@@ -153,11 +162,75 @@ def test_the_size_is_said_where_the_graph_takes_any(tmp_path: Path) -> None:
     assert load_classifier(str(tmp_path / "out.onnx")).contract.size_wh == (10, 20)
 
 
+@pytest.mark.train
+def test_torchscript(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    ).eval()  # fmt: skip
+    file = tmp_path / "network.anything"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(network, torch.zeros(1, 3, 8, 12)).save(str(file))
+    spec = spec_of("NCHW", "float32", "RGB", **IMAGENET)
+    described = Description(LABELS, spec, "logits", size_wh=SIZE_WH)
+    assert adopt_classifier(file, tmp_path / "out.onnx", described).parity < 1e-5
+    with torch.inference_mode():
+        expected = torch.softmax(network(torch.from_numpy(to_input(RED[None], spec))), 1).numpy()
+    assert np.allclose(load_classifier(str(tmp_path / "out.onnx"))(RED[None]), expected, atol=1e-5)
+    with pytest.raises(RequestError, match="does not say the size"):
+        adopt_classifier(file, tmp_path / "other.onnx", replace(described, size_wh=None))
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ModelError, match="weights without a network"):
+        adopt_classifier(tmp_path / "weights.pt", tmp_path / "other.onnx", described)
+
+
+KERAS = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import keras, numpy as np
+keras.utils.set_random_seed(1)
+base = keras.applications.MobileNetV2(weights=None, include_top=False, alpha=0.35, input_shape=(96, 96, 3))
+x = keras.layers.AveragePooling2D((3, 3))(base.output)
+x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(x))
+model = keras.Model(base.input, keras.layers.Dense(2, activation="softmax")(keras.layers.Dropout(0.5)(x)))
+model.save(sys.argv[1])
+model.save(sys.argv[2])
+rows = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+np.savez(sys.argv[3], bgr=rows, expected=model.predict(rows[..., ::-1] / 127.5 - 1, verbose=0))
+"""
+
+
+@pytest.mark.train
+def test_keras(tmp_path: Path) -> None:
+    """The lecture's network, as Keras saves it in its two formats."""
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras is not installed")
+    files = [tmp_path / "network.keras", tmp_path / "network.h5", tmp_path / "rows.npz"]
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", KERAS, *map(str, files)], env=environment, check=True, capture_output=True)
+    rows = np.load(files[2])
+    for file in files[:2]:
+        # Of any name: what it is, its bytes say.
+        moved = file.rename(tmp_path / f"model-{file.suffix[1:]}")
+        out = tmp_path / "out.onnx"
+        command = [sys.executable, "-m", "maskinfer", "adopt", str(moved), str(out), "--label", "with_mask"]
+        command += ["--label", "without_mask", "--layout", "NHWC", "--colour-order", "RGB", "--mean", "127.5"]
+        command += ["--std", "127.5", "--output", "probabilities", "--licence", "MIT"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "largest difference from the model as it was" in done.stdout
+        model = load_classifier(str(out))
+        assert (model.contract.size_wh, model.contract.licence) == ((96, 96), "MIT")
+        assert np.allclose(model(rows["bgr"]), rows["expected"], atol=1e-4)
+
+
 def test_what_is_no_classifier_is_refused(tmp_path: Path, portrait_jpg: Path) -> None:
     described = Description(LABELS, FLOAT, "logits")
     with pytest.raises(ModelNotFoundError):
         adopt_classifier(tmp_path / "none.onnx", tmp_path / "out.onnx", described)
-    with pytest.raises(ModelError, match="is not an ONNX model"):
+    with pytest.raises(ModelError, match="cannot be read as ONNX"):
         adopt_classifier(portrait_jpg, tmp_path / "out.onnx", described)
     file = save_foreign(tmp_path / "foreign.onnx", FLOAT)
     with pytest.raises(RequestError, match="is the model itself"):

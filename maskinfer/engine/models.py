@@ -125,7 +125,7 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "0504293f2694444171e1c7e9cec6913bf68cab808e2ae43374745efd1546cb37",
+        "c1154cbe1cb89eb9c538dfc474a52428fc7c48bb4932674c4af48a7f35d27af0",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
     ),
 }

@@ -13,20 +13,38 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.contract import ClassifierContract
-from maskinfer.engine.errors import ModelError, ModelNotFoundError, ParityError, RequestError
+from maskinfer.engine.errors import ModelError, ParityError, RequestError
+from maskinfer.engine.geometry import FloatArray, cut_crops
 from maskinfer.engine.preprocess import to_input
+from maskinfer.engine.results import BGRFrame
 from maskinfer.export.adopt_graph import Description, input_of, probabilities, rebuilt, run_once, sample_pictures
+from maskinfer.export.foreign import read_foreign
 from maskinfer.export.metadata import write_contract
 
 MAX_DIFFERENCE = 1e-4
 BATCHES = (1, 2, 5)
 # Rows that sum to one within this are probabilities.
 _SUM_TOLERANCE = 1e-2
-BGRCrop = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A face whose label is known.
+
+    Attributes:
+        picture: uint8 (height, width, 3), BGR.
+        xyxy: float32 (1, 4), the face's box in pixels, as a detector gives it.
+        label: that the model must give it.
+        name: for messages.
+    """
+
+    picture: BGRFrame
+    xyxy: FloatArray
+    label: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +67,23 @@ class AdoptSummary:
         return f"wrote {self.out}; largest difference from the model as it was {self.parity:.1e}{known}"
 
 
-def adopt_classifier(
-    model: Path, out: Path, described: Description, golden: Sequence[tuple[BGRCrop, str, str]] = ()
-) -> AdoptSummary:
-    """Write a foreign ONNX classifier as a file that the engine runs: uint8 BGR in, probabilities out.
+def adopt_classifier(model: Path, out: Path, described: Description, golden: Sequence[Golden] = ()) -> AdoptSummary:
+    """Write a foreign classifier as a file that the engine runs: uint8 BGR in, probabilities out.
 
     Args:
-        model: the ONNX file.
+        model: an ONNX, Keras or TorchScript file; see ``foreign``.
         out: the new one; it appears when it is whole.
         described: by its owner.
-        golden: crops, uint8 (height, width, 3), BGR, of the contract's size; their labels; and names for messages.
+        golden: faces whose labels are known.
 
     Raises:
-        ModelNotFoundError, ModelError: the file is no ONNX model of one picture input and one output.
+        ModelNotFoundError, ModelError: the file is no such model of one input and one output.
         RequestError: what is said of it does not fit what it is; the message says what was found.
         ParityError: the new graph disagrees with the model as it was, or a picture gets another label than it should.
     """
     if out.resolve() == model.resolve():
         raise RequestError(f"{out} is the model itself: choose another output")
-    original = _load(model)
+    original = _load(model, described.size_wh)
     contract = _contract(original, model, described)
     _check_output(original, contract, described)
     adopted = rebuilt(original, described, contract.size_wh)
@@ -82,18 +98,13 @@ def adopt_classifier(
     return AdoptSummary(out, parity, labelled)
 
 
-def _load(model: Path) -> onnx.ModelProto:
-    try:
-        loaded = onnx.load(str(model))
-        onnx.checker.check_model(loaded)
-    except FileNotFoundError as error:
-        raise ModelNotFoundError(f"{model} does not exist") from error
-    except Exception as error:  # protobuf's and the checker's errors share no base
-        raise ModelError(f"{model} is not an ONNX model: {str(error).strip().splitlines()[0][:120]}") from error
-    fed = [value for value in loaded.graph.input if value.name not in {t.name for t in loaded.graph.initializer}]
-    if len(fed) != 1 or len(loaded.graph.output) != 1:
+def _load(model: Path, size_wh: tuple[int, int] | None) -> onnx.ModelProto:
+    loaded = read_foreign(model, size_wh)
+    weights = {tensor.name for tensor in loaded.graph.initializer}
+    inputs = sum(value.name not in weights for value in loaded.graph.input)
+    if (inputs, len(loaded.graph.output)) != (1, 1):
         raise ModelError(
-            f"{model} has {len(fed)} inputs and {len(loaded.graph.output)} outputs, expected one of each: a classifier"
+            f"{model} has {inputs} inputs and {len(loaded.graph.output)} outputs, expected one of each: a classifier"
         )
     return loaded
 
@@ -188,20 +199,21 @@ def _golden(
     adopted: onnx.ModelProto,
     contract: ClassifierContract,
     described: Description,
-    golden: Sequence[tuple[BGRCrop, str, str]],
+    golden: Sequence[Golden],
 ) -> dict[str, tuple[str, float]]:
     """Return what the pictures were labelled as; refuse the model when one is labelled as it should not be."""
-    unknown = sorted({label for _, label, _ in golden} - set(contract.labels))
+    unknown = sorted({face.label for face in golden} - set(contract.labels))
     if unknown:
         raise RequestError(f"the model has no label {unknown[0]!r}: choose {', '.join(contract.labels)}")
     labelled = {}
-    for crop, label, name in golden:
-        row = run_once(adopted, crop[None])[0]
+    crops = [cut_crops(face.picture, face.xyxy, contract.crop, contract.size_wh) for face in golden]
+    for face, crop in zip(golden, crops, strict=True):
+        row = run_once(adopted, crop)[0]
         said = contract.labels[int(row.argmax())]
-        labelled[name] = (said, float(row.max()))
-        if said != label:
-            hint = _hint(original, described, golden)
-            raise ParityError(f"{name} is labelled {said} ({row.max():.2f}), it should be {label}{hint}")
+        labelled[face.name] = (said, float(row.max()))
+        if said != face.label:
+            hint = _hint(original, described, crops, [face.label for face in golden])
+            raise ParityError(f"{face.name} is labelled {said} ({row.max():.2f}), it should be {face.label}{hint}")
     return labelled
 
 
@@ -217,7 +229,7 @@ _NORMALISATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, flo
 }
 
 
-def _hint(original: onnx.ModelProto, described: Description, golden: Sequence[tuple[BGRCrop, str, str]]) -> str:
+def _hint(original: onnx.ModelProto, described: Description, crops: Sequence[BGRFrame], labels: Sequence[str]) -> str:
     """Return what preprocessing would label all the pictures right, for the message; nothing is taken over from it."""
     if described.input.dtype != "float32":
         return ""
@@ -226,7 +238,7 @@ def _hint(original: onnx.ModelProto, described: Description, golden: Sequence[tu
         for name, (mean, std) in _NORMALISATIONS.items():
             turned = (mean, std) if order == "RGB" else (mean[::-1], std[::-1])
             spec = replace(described.input, colour_order=order, mean=turned[0], std=turned[1])
-            rows = [probabilities(run_once(original, to_input(c[None], spec)), described)[0] for c, _, _ in golden]
-            if all(described.labels[int(r.argmax())] == g[1] for r, g in zip(rows, golden, strict=True)):
+            rows = [probabilities(run_once(original, to_input(crop, spec)), described)[0] for crop in crops]
+            if [described.labels[int(row.argmax())] for row in rows] == list(labels):
                 fitting.append(f"{order} with {name}")
     return f"; it would be right for {', or '.join(fitting)}" if fitting else ""

@@ -31,7 +31,7 @@ def to_graph(
     Raises:
         ModelError: torch cannot export it.
     """
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -49,9 +49,9 @@ def to_graph(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's own messages from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+def quiet() -> Iterator[None]:
+    """Keep the exporters' own messages from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "absl")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -1,0 +1,151 @@
+"""The commands that take in model files, make them smaller and check them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from maskinfer.cli_options import PATH, read_size, train_extra
+
+
+def _three(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float, float]:
+    """Read ``127.5`` or ``123.675,116.28,103.53``."""
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise click.BadParameter(f"{value!r}: expected one number or three, as 123.675,116.28,103.53")
+    return numbers[0], numbers[-1 if len(numbers) == 1 else 1], numbers[-1]
+
+
+def _golden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[Path, str]]:
+    pairs = [value.rpartition("=") for value in values]
+    if any(not (image and label) for image, _, label in pairs):
+        raise click.BadParameter("expected IMAGE=LABEL, as face.jpg=with_mask")
+    return [(Path(image), label) for image, _, label in pairs]
+
+
+@click.command(short_help="Make a foreign model one that the engine runs.")
+@click.argument("model", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--description", type=PATH, help="YAML file that says what the options say, with their names as keys.")
+@click.option("--label", "labels", multiple=True, help="Of each column of the output, in its order.")
+@click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Of the input.")
+@click.option("--dtype", type=click.Choice(["float32", "uint8"]), default="float32", show_default=True)
+@click.option("--colour-order", type=click.Choice(["RGB", "BGR"]), help="Of the input's channels.")
+@click.option("--mean", callback=_three, default="0", help="Subtracted from 0 to 255; one number or three.")
+@click.option("--std", callback=_three, default="1", help="Divided by after that; 255 makes 0 to 1.")
+@click.option("--output", "form", type=click.Choice(["probabilities", "logits", "sigmoid"]), help="What comes out.")
+@click.option("--size", "size_wh", metavar="PIXELS", callback=read_size, help="Of a crop, where the graph takes any.")
+@click.option("--margin", type=click.FloatRange(0), default=0.15, show_default=True, help="Around the face's box.")
+@click.option("--square/--stretch", default=True, show_default=True, help="How the box becomes the crop.")
+@click.option("--border", type=click.Choice(["replicate", "black"]), default="replicate", show_default=True)
+@click.option("--name", default="adopted", show_default=True, help="Of the model, in its contract.")
+@click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
+@click.option("--licence", default="not stated", show_default=True, help="Of the weights, in its contract.")
+@click.option("--trained-on", multiple=True, help="Data set that it was trained on; may be repeated.")
+@click.option(
+    "--golden", multiple=True, callback=_golden, metavar="IMAGE=LABEL",
+    help="Picture of one face whose label it must give; may be repeated.",
+)  # fmt: skip
+def adopt(model: Path, out: Path, description: Path | None, **options: Any) -> None:
+    """Make a classifier of any framework one that the engine runs: preprocessing in the graph, contract in the file.
+
+    MODEL is an ONNX, Keras (.keras, .h5) or TorchScript file. It is run before the new file is written: labels, size,
+    value range and the golden pictures have to fit.
+
+    \b
+    Examples:
+      maskinfer adopt lecture.h5 lecture.onnx --label with_mask --label without_mask --layout NHWC \\
+        --colour-order RGB --mean 127.5 --std 127.5 --output probabilities --stretch --margin 0
+      maskinfer adopt theirs.onnx mine.onnx --description theirs.yaml --golden face.jpg=with_mask
+    """
+    with train_extra():
+        from maskinfer.export.adopt_options import adopt_file, read_description
+
+        if description is not None:
+            ctx = click.get_current_context()
+            given = {k for k in options if ctx.get_parameter_source(k) is not ParameterSource.DEFAULT}
+            options |= {k: v for k, v in read_description(description).items() if k not in given}
+        click.echo(adopt_file(model, out, **options))
+
+
+@click.command(short_help="Turn a model into int8, if that pays on this machine.")
+@click.argument("model")
+@click.argument("out", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Annotated scenes to measure on: file or folder.")
+@click.option(
+    "--calibration", type=PATH, help="Annotated scenes to calibrate on; by default every other one of --data."
+)
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(1, 16),
+    show_default=True,
+    help="Faces or frames a run to measure the speed at; the last one decides.",
+)
+@click.option(
+    "--min-speedup", type=click.FloatRange(0), default=1.2, show_default=True, help="Least factor that is worth it."
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(-1, 1),
+    default=0.003,
+    show_default=True,
+    help="Greatest loss of accuracy, or of a detector's recall, as a share.",
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all there are.")
+def quantize(model: str, out: Path, data: Path, **options: Any) -> None:
+    """Turn a classifier or a detector into int8; keep the file only if it pays.
+
+    MODEL is a shipped model's name or an ONNX file with a contract. Speed and accuracy of both are measured in one
+    run, with 95 % intervals. The exit code is 1 when the new file is not kept.
+
+    \b
+    Examples:
+      maskinfer quantize mobilenetv2-128 fast.onnx --data dev/ --calibration train/
+      maskinfer quantize scrfd.onnx scrfd-int8.onnx --data dev/ --batch 1 --min-speedup 1.4 --max-drop 0.005
+    """
+    from maskinfer.console import progress_bar, show_quantization
+
+    with train_extra():
+        from maskinfer.export.quantize import quantize as run
+    with progress_bar("quantize", "steps") as bar:
+        summary = run(model, data, out, on_stage=bar.restart, on_step=bar.step, **options)
+    show_quantization(summary)
+    click.get_current_context().exit(0 if summary.kept else 1)
+
+
+@click.command(short_help="Run a model with every runtime there is and compare.")
+@click.argument("model")
+@click.option("--checkpoint", type=PATH, help="That a classifier was exported from, so that torch takes part.")
+@click.option("--image", "images", type=PATH, multiple=True, help="Picture to run on; by default noise and gradients.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), help="Largest difference of an output; by default 1e-3, in int8 0.1."
+)
+def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolerance: float | None) -> None:
+    """Run a model with every runtime of this machine and compare the outputs with those of onnxruntime on the CPU.
+
+    Looked for are onnxruntime's providers, OpenVINO, OpenCV's DNN module, the reference evaluator of onnx, and, with a
+    checkpoint, torch. The exit code is 1 when one of them disagrees; one that cannot run the graph is only named.
+
+    \b
+    Examples:
+      maskinfer verify mobilenetv2-128
+      maskinfer verify mine.onnx --checkpoint runs/mine/checkpoint.pt
+    """
+    from maskinfer.console import progress_bar, show_verdicts
+
+    with train_extra():
+        from maskinfer.export.verify import verify as run
+    with progress_bar("verify", "runtimes") as bar:
+        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, on_runtime=bar.step)
+    show_verdicts(verdicts)
+    disagrees = any(not verdict.agrees and not verdict.problem for verdict in verdicts)
+    click.get_current_context().exit(1 if disagrees else 0)
