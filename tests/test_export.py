@@ -127,6 +127,17 @@ def test_the_graph_is_one_lean_file(pair: tuple[Path, Path]) -> None:
     assert b"site-packages" not in file.read_bytes()
 
 
+def test_halved_weights_halve_the_file_and_change_little(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    checkpoint, file = pair
+    half = tmp_path / "half.onnx"
+    summary = export_classifier(checkpoint, half, half_weights=True)
+    assert 0.45 < half.stat().st_size / file.stat().st_size < 0.6
+    crops = np.random.default_rng(1).integers(0, 256, (4, 48, 48, 3), np.uint8)
+    difference = np.abs(load_classifier(str(file))(crops) - load_classifier(str(half))(crops)).max()
+    assert 0 < difference < 5e-3
+    assert load_classifier(str(half)).contract.parity == summary.parity < 5e-3
+
+
 def test_a_temperature_sharpens_the_probabilities(pair: tuple[Path, Path], tmp_path: Path) -> None:
     checkpoint, file = pair
     sharp = tmp_path / "sharp.onnx"

@@ -125,7 +125,25 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "c1154cbe1cb89eb9c538dfc474a52428fc7c48bb4932674c4af48a7f35d27af0",
+        "2d2addb3782d4ca3f9b7c12372c62e5e456440171628c4f7143d71276a3af3dc",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
+    ),
+    "mobilenetv2-128-int8": ShippedModel(
+        "mobilenetv2-128-int8.onnx",
+        "classifier",
+        "37f0ab76a970476c40d0ae1d52a4a6ce8bce121d6b8a46c37b47895a818a5416",
+        "the same in int8, for processors with VNNI",
+    ),
+    "mobilenetv2-small-112": ShippedModel(
+        "mobilenetv2-small-112.onnx",
+        "classifier",
+        "4f02f9b4549ad4fd506d725124a5f5898585cc9e3800e75dfa1c589ec7b83f04",
+        "MobileNetV2 of half the width at 112 px, the same labels",
+    ),
+    "mobilenetv2-small-112-int8": ShippedModel(
+        "mobilenetv2-small-112-int8.onnx",
+        "classifier",
+        "7469a44794356a4512534a74b1f5e9842bc28e679fe176560aa9cb50690865d1",
+        "the same in int8, for processors with VNNI",
     ),
 }

@@ -13,17 +13,25 @@ from maskinfer.training.detect.checkpoint import CHECKPOINT_FORMAT as DETECTOR_F
 
 
 def export_checkpoint(
-    checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1", temperature: float = 1.0
+    checkpoint: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    temperature: float = 1.0,
+    half_weights: bool = False,
 ) -> ExportSummary | DetectorExport:
     """Write a classifier's or a detector's checkpoint as an ONNX file; see the functions for each.
 
     Raises:
-        RequestError: a temperature was given for a detector.
+        RequestError: a temperature or halved weights were asked for of a detector.
     """
     if _format(checkpoint) != DETECTOR_FORMAT:
-        return export_classifier(checkpoint, out, name=name, version=version, temperature=temperature)
-    if temperature != 1:
-        raise RequestError("a temperature is for classifiers; this is a detector's checkpoint")
+        return export_classifier(
+            checkpoint, out, name=name, version=version, temperature=temperature, half_weights=half_weights
+        )
+    if temperature != 1 or half_weights:
+        raise RequestError("a temperature and halved weights are for classifiers; this is a detector's checkpoint")
     return export_detector(checkpoint, out, name=name, version=version)
 
 

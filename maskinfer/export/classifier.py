@@ -19,7 +19,14 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
-from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, RIGHTS, to_graph
+from maskinfer.export.torch_graph import (
+    INPUT,
+    MAX_DIFFERENCE,
+    MAX_HALF_DIFFERENCE,
+    RIGHTS,
+    halve_weights,
+    to_graph,
+)
 from maskinfer.training.network import MEAN_RGB, STD_RGB, Checkpoint, load_checkpoint, restore, to_network_input
 
 OUTPUT = "probabilities"
@@ -87,7 +94,13 @@ def _fold_batch_norms(network: nn.Module) -> None:
 
 
 def export_classifier(
-    checkpoint: Path, out: Path, *, name: str | None = None, version: str = "1", temperature: float = 1.0
+    checkpoint: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    temperature: float = 1.0,
+    half_weights: bool = False,
 ) -> ExportSummary:
     """Write a checkpoint as an ONNX file: uint8 BGR crops (N, height, width, 3) in, probabilities (N, labels) out.
 
@@ -99,10 +112,12 @@ def export_classifier(
         name: of the model in its contract; the recipe's by default.
         version: of the model in its contract.
         temperature: the logits are divided by it; ``maskinfer evaluate`` fits it.
+        half_weights: store the weights in float16, for half the size; what is calculated stays float32.
 
     Raises:
         ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
-        ParityError: the graph's probabilities differ from torch's by more than 1e-4; nothing is written.
+        ParityError: the graph's probabilities differ from torch's by more than 1e-4, or, of weights in float16, by
+            more than 5e-3; nothing is written.
     """
     if not temperature > 0:
         raise RequestError(f"the temperature is {temperature}, expected a number over 0")
@@ -111,12 +126,14 @@ def export_classifier(
     trained = load_checkpoint(checkpoint)
     contract = replace(_contract(trained, name or trained.recipe.name, version), temperature=temperature)
     model = _to_onnx(trained, temperature)
+    if half_weights:
+        halve_weights(model)
+    allowed = MAX_HALF_DIFFERENCE if half_weights else MAX_DIFFERENCE
     write_contract(model, contract)
     parity = largest_difference(model.SerializeToString(), trained, temperature)
-    if not parity <= MAX_DIFFERENCE:
+    if not parity <= allowed:
         raise ParityError(
-            f"the graph's probabilities differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; "
-            f"{out} is not written"
+            f"the graph's probabilities differ from torch's by {parity:.2g}, over {allowed}; {out} is not written"
         )
     write_contract(model, replace(contract, parity=parity))
     onnx.checker.check_model(model, full_check=True)

@@ -24,7 +24,19 @@ from maskinfer.engine.errors import ModelError
 from maskinfer.engine.providers import import_onnxruntime
 
 Inputs = Sequence[NDArray[np.uint8]]
-_OPS = ["Conv", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "Resize", "ReduceMean", "GlobalAveragePool"]
+_OPS = [
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Relu",
+    "Clip",
+    "Add",
+    "Concat",
+    "MaxPool",
+    "Resize",
+    "ReduceMean",
+    "GlobalAveragePool",
+]
 # The nodes whose own rounding is looked at; the others follow them.
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
