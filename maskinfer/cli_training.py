@@ -90,7 +90,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, temperat
     """Turn a trained checkpoint into an ONNX file that carries its contract.
 
     The graph takes uint8 BGR pictures. It is compared with torch over several batches, and not written if they differ
-    by more than 1e-4, or, of halved weights, 5e-3.
+    by more than 1e-4, or, of halved weights, 5e-2.
 
     \b
     Examples:

@@ -134,8 +134,8 @@ def test_halved_weights_halve_the_file_and_change_little(pair: tuple[Path, Path]
     assert 0.45 < half.stat().st_size / file.stat().st_size < 0.6
     crops = np.random.default_rng(1).integers(0, 256, (4, 48, 48, 3), np.uint8)
     difference = np.abs(load_classifier(str(file))(crops) - load_classifier(str(half))(crops)).max()
-    assert 0 < difference < 5e-3
-    assert load_classifier(str(half)).contract.parity == summary.parity < 5e-3
+    assert 0 < difference < 5e-2
+    assert load_classifier(str(half)).contract.parity == summary.parity < 5e-2
 
 
 def test_a_temperature_sharpens_the_probabilities(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def export_classifier(
     Raises:
         ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
         ParityError: the graph's probabilities differ from torch's by more than 1e-4, or, of weights in float16, by
-            more than 5e-3; nothing is written.
+            more than 5e-2; nothing is written.
     """
     if not temperature > 0:
         raise RequestError(f"the temperature is {temperature}, expected a number over 0")
