@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.contract import ClassifierContract, InputSpec
 from maskinfer.engine.detector import load_detector
-from maskinfer.engine.errors import RequestError, SourceNotFoundError
+from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.export.int8 import prepare, quantized, rank_nodes, rounding_error
 from maskinfer.export.quantize import quantize
@@ -156,5 +156,7 @@ def test_what_cannot_be_quantised_is_said(tiny: Path, scenes: Path, tmp_path: Pa
     (tmp_path / "none" / "scenes.jsonl").write_text('{"image": "../0.png", "faces": []}\n')
     with pytest.raises(RequestError, match="no annotated face was found"):
         quantize(str(tiny), tmp_path / "none", tmp_path / "out.onnx", **FREELY)
+    with pytest.raises(OutputError, match="there is no folder"):
+        quantize(str(tiny), scenes, tmp_path / "no" / "out.onnx", **FREELY)
     with pytest.raises(SourceNotFoundError):
         quantize(str(tiny), tmp_path / "nowhere", tmp_path / "out.onnx")

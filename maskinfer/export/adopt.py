@@ -23,6 +23,7 @@ from maskinfer.engine.results import BGRFrame
 from maskinfer.export.adopt_graph import Description, input_of, probabilities, rebuilt, run_once, sample_pictures
 from maskinfer.export.foreign import read_foreign
 from maskinfer.export.metadata import write_contract
+from maskinfer.training.evaluate_json import check_outputs
 
 MAX_DIFFERENCE = 1e-4
 BATCHES = (1, 2, 5)
@@ -63,7 +64,7 @@ class AdoptSummary:
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
-        known = f"; {len(self.golden)} pictures labelled as they should be" if self.golden else ""
+        known = f"; labelled as they should be: {', '.join(self.golden)}" if self.golden else ""
         return f"wrote {self.out}; largest difference from the model as it was {self.parity:.1e}{known}"
 
 
@@ -83,6 +84,7 @@ def adopt_classifier(model: Path, out: Path, described: Description, golden: Seq
     """
     if out.resolve() == model.resolve():
         raise RequestError(f"{out} is the model itself: choose another output")
+    check_outputs(out)
     original = _load(model, described.size_wh)
     contract = _contract(original, model, described)
     _check_output(original, contract, described)

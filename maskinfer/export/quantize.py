@@ -29,6 +29,7 @@ from maskinfer.export.side_by_side import (
     compare_speed,
     labelled_crops,
 )
+from maskinfer.training.evaluate_json import check_outputs
 from maskinfer.training.scenes import Scene, read_scenes
 
 CALIBRATION_FACES = 256
@@ -100,11 +101,13 @@ def quantize(
         ModelNotFoundError, ModelError, ContractError: the model cannot be used.
         SourceNotFoundError, SourceError: the data cannot be read.
         RequestError: the graph takes no uint8 BGR, ``out`` is the model, or there are no faces to measure on.
+        OutputError: the folder of ``out`` is not there.
     """
     task = task_of(model)
     file = find_model(model, task)
     if out.resolve() == file.resolve():
         raise RequestError(f"{out} is the model itself: choose another output")
+    check_outputs(out)
     measured, calibrated = _divide(read_scenes(data), calibration)
     on_stage("reading")
     job = (_Classifier if task == "classifier" else _Detector)(model, threads, measured, calibrated, seed, on_step)
