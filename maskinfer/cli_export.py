@@ -149,3 +149,28 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     show_verdicts(verdicts)
     disagrees = any(not verdict.agrees and not verdict.problem for verdict in verdicts)
     click.get_current_context().exit(1 if disagrees else 0)
+
+
+@click.command(short_help="Write a model's card.")
+@click.argument("model")
+@click.option("--figures", type=PATH, help="That `maskinfer evaluate --json` wrote of it.")
+@click.option("--notes", type=PATH, help="TOML file of what people say of it: about, made_by, data, wrong, tried ...")
+@click.option("--out", "-o", type=PATH, help="Markdown file; by default standard output.")
+def card(model: str, figures: Path | None, notes: Path | None, out: Path | None) -> None:
+    """Write the card of a model: contract, training data and its rights, figures, failures, and what it is for.
+
+    \b
+    Examples:
+      maskinfer card mine.onnx
+      maskinfer card mine.onnx --figures dev.json --notes mine.toml -o mine.md
+    """
+    from maskinfer.engine.atomic import whole_file
+
+    with train_extra():
+        from maskinfer.training.card import make_card
+    text = make_card(model, figures, notes)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    with whole_file(out) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -17,7 +17,20 @@ from tests.graphs import save_colour_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = json.loads((ROOT / "maskinfer/schemas/frame_result.schema.json").read_text())
-COMMANDS = ("image", "video", "stream", "train", "export", "adopt", "quantize", "verify", "evaluate", "data", "doctor")
+COMMANDS = (
+    "image",
+    "video",
+    "stream",
+    "train",
+    "export",
+    "adopt",
+    "quantize",
+    "verify",
+    "evaluate",
+    "card",
+    "data",
+    "doctor",
+)
 
 
 def maskinfer(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
