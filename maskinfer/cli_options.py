@@ -65,6 +65,10 @@ _ENGINE_OPTIONS = (
                  help="Frames are scaled to fit into this, as 640 or 640x384; by default the detector's own."),
     click.option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
                  help="Faces whose label scores less get the label uncertain; by default the classifier's own."),
+    click.option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
+                 help="So do faces whose shorter side is less; off by default."),
+    click.option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
+                 help="So do faces that are more blurred: 9 keeps out blots, sharp ones have 13 and more; off by default."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads of each model; by default all there are."),
 )  # fmt: skip
 
@@ -89,6 +93,8 @@ def open_engine(options: dict[str, Any]) -> Engine:
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],
         uncertain_below=options["uncertain_below"],
+        min_face_px=options["min_face_px"],
+        min_sharpness=options["min_sharpness"],
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, OnnxClassifier, load_classifier
+from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, UNCERTAIN, OnnxClassifier, load_classifier
 from maskinfer.engine.detector import DEFAULT_DETECTOR, Detector, load_detector
+from maskinfer.engine.gate import Gate
 from maskinfer.engine.geometry import FloatArray, cut_crops
 from maskinfer.engine.prefetch import batched
 from maskinfer.engine.providers import AUTO
@@ -30,6 +31,7 @@ class Engine:
 
     detector: Detector
     classifier: OnnxClassifier
+    gate: Gate = field(default_factory=Gate)
 
     @overload
     def __call__(self, frames: BGRFrame) -> FrameResult: ...
@@ -63,8 +65,8 @@ class Engine:
         scores = self.classifier(np.concatenate(crops)) if crops else np.zeros((0, 0), np.float32)
         per_frame = np.split(scores, np.cumsum([len(detections) for detections in found])[:-1])
         return [
-            self._result(frame, detections, rows)
-            for frame, detections, rows in zip(frames, found, per_frame, strict=False)
+            self._result(frame, detections, cuts, rows)
+            for frame, detections, cuts, rows in zip(frames, found, crops, per_frame, strict=False)
         ]
 
     def iterate(self, source: str | Path) -> Iterator[FrameResult]:
@@ -77,17 +79,19 @@ class Engine:
             for batch in batched(frames, BATCH_FRAMES):
                 yield from self.infer(batch)
 
-    def _result(self, frame: SourceFrame, detections: Detections, rows: FloatArray) -> FrameResult:
+    def _result(self, frame: SourceFrame, detections: Detections, crops: BGRFrame, rows: FloatArray) -> FrameResult:
         height, width = frame.bgr.shape[:2]
-        faces = tuple(self._face(detections, i, rows[i]) for i in range(len(detections)))
+        faces = tuple(self._face(detections, i, crops[i], rows[i]) for i in range(len(detections)))
         return FrameResult(frame.source, frame.index, frame.time_s, (width, height), faces)
 
-    def _face(self, detections: Detections, i: int, row: FloatArray) -> Face:
+    def _face(self, detections: Detections, i: int, crop: BGRFrame, row: FloatArray) -> Face:
         left, top, right, bottom = (float(v) for v in detections.xyxy[i])
         points = None
         if detections.landmarks is not None:
             points = tuple((float(x), float(y)) for x, y in detections.landmarks[i])
         label, score = self.classifier.label(row)
+        if not self.gate.passes((left, top, right, bottom), crop):
+            label = UNCERTAIN
         scores = dict(zip(self.classifier.contract.labels, (float(p) for p in row), strict=True))
         return Face((left, top, right, bottom), float(detections.scores[i]), points, label, score, scores)
 
@@ -102,6 +106,8 @@ def load(
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
     uncertain_below: float | None = None,
+    min_face_px: float = 0.0,
+    min_sharpness: float = 0.0,
 ) -> Engine:
     """Open an engine.
 
@@ -115,10 +121,13 @@ def load(
         det_threshold: least score of a face, 0 to 1; None for the detector's own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
         uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
+        min_face_px: so do faces whose shorter side has fewer pixels; 0 is off.
+        min_sharpness: so do faces that are more blurred, see ``gate.sharpness``; 0 is off.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError, MissingExtraError.
     """
+    gate = Gate(min_face_px, min_sharpness)
     return Engine(
         load_detector(
             detector,
@@ -129,4 +138,5 @@ def load(
             det_size_wh=det_size_wh,
         ),
         load_classifier(classifier, provider=provider, threads=threads, uncertain_below=uncertain_below),
+        gate,
     )
