@@ -68,7 +68,7 @@ _ENGINE_OPTIONS = (
     click.option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
                  help="So do faces whose shorter side is less; off by default."),
     click.option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
-                 help="So do faces that are more blurred: 9 keeps out blots, sharp ones have 13 and more; off by default."),
+                 help="So do faces that are more blurred: 9 keeps out blots, clear ones have 13; off by default."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads of each model; by default all there are."),
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -64,4 +65,4 @@ def sharpness(crop: BGRFrame) -> float:
     along_x, along_y = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     energy = float(np.mean(along_x**2 + along_y**2)) / _SOBEL_GAIN**2
     # Half a grey value: less contrast than that is rounding, not detail.
-    return _SIDE_PX * energy**0.5 / max(float(grey.std()), 0.5)
+    return _SIDE_PX * math.sqrt(energy) / max(float(grey.std()), 0.5)
