@@ -29,10 +29,19 @@ def _golden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
     return [(Path(image), label) for image, _, label in pairs]
 
 
+def _anchors(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[list[float]]:
+    try:
+        return [[float(side) for side in value.split(",")] for value in values]
+    except ValueError:
+        raise click.BadParameter("expected the sides of one stride's anchors in pixels, as 16,32") from None
+
+
 @click.command(short_help="Make a foreign model one that the engine runs.")
 @click.argument("model", type=PATH)
 @click.argument("out", type=PATH)
 @click.option("--description", type=PATH, help="YAML file that says what the options say, with their names as keys.")
+@click.option("--task", type=click.Choice(["classifier", "detector"]), default="classifier", show_default=True)
+@click.option("--kind", type=click.Choice(["scrfd", "retinaface"]), help="Of a detector: how its outputs are read.")
 @click.option("--label", "labels", multiple=True, help="Of each column of the output, in its order.")
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Of the input.")
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), default="float32", show_default=True)
@@ -48,30 +57,44 @@ def _golden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 @click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
 @click.option("--licence", default="not stated", show_default=True, help="Of the weights, in its contract.")
 @click.option("--trained-on", multiple=True, help="Data set that it was trained on; may be repeated.")
+@click.option("--stride", "strides", type=int, multiple=True, help="Of a RetinaFace; 8, 16 and 32 by default.")
 @click.option(
-    "--golden", multiple=True, callback=_golden, metavar="IMAGE=LABEL",
-    help="Picture of one face whose label it must give; may be repeated.",
+    "--anchors",
+    multiple=True,
+    callback=_anchors,
+    metavar="SIDE,SIDE",
+    help="Of a RetinaFace: sides in pixels of one stride's anchors; once for each stride.",
+)
+@click.option(
+    "--det-threshold", type=float, default=0.5, show_default=True, help="Of a detector: least score of a face."
+)
+@click.option("--nms-threshold", type=float, default=0.4, show_default=True, help="Of a detector: largest overlap.")
+@click.option(
+    "--golden", multiple=True, callback=_golden, metavar="IMAGE=LABEL|COUNT",
+    help="Picture of one face whose label it must give, or of so many faces to detect; may be repeated.",
 )  # fmt: skip
 def adopt(model: Path, out: Path, description: Path | None, **options: Any) -> None:
-    """Make a classifier of any framework one that the engine runs: preprocessing in the graph, contract in the file.
+    """Make a model of any framework one that the engine runs: preprocessing in the graph, contract in the file.
 
-    MODEL is an ONNX, Keras (.keras, .h5) or TorchScript file. It is run before the new file is written: labels, size,
-    value range and the golden pictures have to fit.
+    MODEL is an ONNX, Keras (.keras, .h5) or TorchScript file of a classifier, or an ONNX file of a detector, which will
+    take any batch and size. It is run before the new file is written: labels, size, value range and the golden pictures
+    have to fit, and batches have to give what single pictures give.
 
     \b
     Examples:
       maskinfer adopt lecture.h5 lecture.onnx --label with_mask --label without_mask --layout NHWC \\
         --colour-order RGB --mean 127.5 --std 127.5 --output probabilities --stretch --margin 0
       maskinfer adopt theirs.onnx mine.onnx --description theirs.yaml --golden face.jpg=with_mask
+      maskinfer adopt det_2.5g.onnx scrfd.onnx --task detector --kind scrfd --golden group.jpg=5
     """
     with train_extra():
         from maskinfer.export.adopt_options import adopt_file, read_description
 
+        source = click.get_current_context().get_parameter_source
+        said = {name: value for name, value in options.items() if source(name) is not ParameterSource.DEFAULT}
         if description is not None:
-            ctx = click.get_current_context()
-            given = {k for k in options if ctx.get_parameter_source(k) is not ParameterSource.DEFAULT}
-            options |= {k: v for k, v in read_description(description).items() if k not in given}
-        click.echo(adopt_file(model, out, **options))
+            said = read_description(description) | said
+        click.echo(adopt_file(model, out, **said))
 
 
 @click.command(short_help="Turn a model into int8, if that pays on this machine.")

@@ -118,7 +118,7 @@ def test_golden_pictures_find_a_wrong_colour_order(tmp_path: Path) -> None:
         "red.png": "with_mask",
         "blue.png": "incorrect_mask",
     }
-    assert str(right).endswith("labelled as they should be: red.png, blue.png")
+    assert str(right).endswith("as it should be on red.png, blue.png")
     wrong = replace(true, colour_order="BGR")
     with pytest.raises(ParityError, match=r"red\.png is labelled incorrect_mask .* it would be right for RGB with"):
         adopt_classifier(file, tmp_path / "wrong.onnx", Description(LABELS, wrong, "logits"), golden)

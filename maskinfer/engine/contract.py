@@ -104,6 +104,8 @@ class DetectorContract:
         landmarks: five points are predicted.
         det_threshold: least score of a face.
         nms_threshold: of two boxes whose IoU is over this, the one with the lower score is dropped.
+        parity: largest difference of any output from the source model, over the larger of 1 and its value, as
+            measured when the file was made; None if not measured.
     """
 
     name: str
@@ -123,6 +125,7 @@ class DetectorContract:
     det_threshold: float = 0.5
     nms_threshold: float = 0.4
     training_data: tuple[str, ...] = ()
+    parity: float | None = None
     source_sha256: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 

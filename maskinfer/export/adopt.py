@@ -55,7 +55,7 @@ class AdoptSummary:
     Attributes:
         out: the ONNX file.
         parity: largest difference of any probability from the foreign model's.
-        golden: for each picture given, its label and the probability that it got.
+        golden: for each picture given, what the new file said of it, and with what probability.
     """
 
     out: Path
@@ -64,7 +64,7 @@ class AdoptSummary:
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
-        known = f"; labelled as they should be: {', '.join(self.golden)}" if self.golden else ""
+        known = f"; as it should be on {', '.join(self.golden)}" if self.golden else ""
         return f"wrote {self.out}; largest difference from the model as it was {self.parity:.1e}{known}"
 
 

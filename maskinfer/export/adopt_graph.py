@@ -55,7 +55,7 @@ def rebuilt(model: onnx.ModelProto, described: Description, size_wh: tuple[int, 
     adopted.CopyFrom(model)
     graph = adopted.graph
     fed, given = input_of(adopted), graph.output[0]
-    before = _preprocessing(graph, fed.name, described.input)
+    before = preprocessing(graph, fed.name, described.input)
     after = _postprocessing(graph, given.name, described)
     weights = {tensor.name for tensor in graph.initializer}
     kept = [value for value in graph.input if value.name in weights]
@@ -69,7 +69,7 @@ def rebuilt(model: onnx.ModelProto, described: Description, size_wh: tuple[int, 
     return adopted
 
 
-def _preprocessing(graph: onnx.GraphProto, name: str, spec: InputSpec) -> list[onnx.NodeProto]:
+def preprocessing(graph: onnx.GraphProto, name: str, spec: InputSpec) -> list[onnx.NodeProto]:
     """Return nodes from ``bgr`` to the graph's own input; bytes are moved before they become floats."""
     steps: list[tuple[str, dict[str, Any], NDArray[Any] | None]] = []
     if spec.colour_order == "RGB":

@@ -1,4 +1,4 @@
-"""What the command line, or a YAML file, says of a foreign classifier."""
+"""What the command line, or a YAML file, says of a foreign model."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Any
 
 import yaml
 
-from maskinfer.engine.contract import CropRule, InputSpec
+from maskinfer.engine.contract import DETECTOR_KINDS, CropRule, InputSpec
 from maskinfer.engine.detector import load_detector
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.images import read_image
 from maskinfer.export.adopt import AdoptSummary, Golden, adopt_classifier
+from maskinfer.export.adopt_detector import DetectorDescription, adopt_detector
 from maskinfer.export.adopt_graph import Description
 from maskinfer.training.the_face import find_the_face
 
 # Nothing of these is guessed; by which option each is said.
-_REQUIRED = {"labels": "--label", "layout": "--layout", "colour_order": "--colour-order", "form": "--output"}
+_REQUIRED = {
+    "labels": "--label",
+    "layout": "--layout",
+    "colour_order": "--colour-order",
+    "form": "--output",
+    "kind": "--kind",
+}
 # Keys of a YAML file that are named otherwise than the values they stand for.
 _KEYS = {"output": "form", "size": "size_wh", "training_data": "trained_on"}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -26,8 +33,13 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "colour_order": ("RGB", "BGR"),
     "form": ("probabilities", "logits", "sigmoid"),
     "border": ("replicate", "black"),
+    "task": ("classifier", "detector"),
+    "kind": DETECTOR_KINDS,
 }
-_NAMES = {"labels", "mean", "std", "margin", "square", "name", "version", "licence", *_KEYS.values(), *_CHOICES}
+_FOR_CLASSIFIERS = {"labels", "form", "size_wh", "margin", "square", "border"}
+_FOR_DETECTORS = {"kind", "strides", "anchors", "det_threshold", "nms_threshold"}
+_FOR_BOTH = {"task", "layout", "dtype", "colour_order", "mean", "std", "name", "version", "licence", "trained_on"}
+_NAMES = _FOR_CLASSIFIERS | _FOR_DETECTORS | _FOR_BOTH
 
 
 def read_description(file: Path) -> dict[str, Any]:
@@ -69,43 +81,90 @@ def _two(value: Any) -> tuple[int, int]:
 
 
 def adopt_file(model: Path, out: Path, *, golden: Sequence[tuple[Path, str]] = (), **said: Any) -> AdoptSummary:
-    """Adopt a classifier as its owner describes it; see ``adopt.adopt_classifier``.
+    """Adopt a model as its owner describes it; see ``adopt_classifier`` and ``adopt_detector``.
 
     Args:
-        model: an ONNX, Keras or TorchScript file.
+        model: an ONNX, Keras or TorchScript file; of a detector, ONNX.
         out: the new file.
-        golden: pictures of one face each, and the labels that they must get.
-        said: ``labels``, ``layout``, ``dtype``, ``colour_order``, ``mean``, ``std``, ``form``, ``size_wh``, ``margin``,
-            ``square``, ``border``, ``name``, ``version``, ``licence``, ``trained_on``.
+        golden: pictures of one face each and the labels that they must get; for a detector, pictures and how many
+            faces it must find.
+        said: what is said of it: ``task`` (classifier by default), ``layout``, ``dtype``, ``colour_order``, ``mean``,
+            ``std``, ``name``, ``version``, ``licence``, ``trained_on``; of a classifier ``labels``, ``form``,
+            ``size_wh``, ``margin``, ``square``, ``border``; of a detector ``kind``, ``strides``, ``anchors``,
+            ``det_threshold``, ``nms_threshold``.
 
     Raises:
-        RequestError: something that is needed is not said, or is none of the choices.
+        RequestError: something that is needed is not said, is none of the choices, or is said of the other task.
         SourceError: a picture cannot be read.
     """
-    missing = [option for name, option in _REQUIRED.items() if not said.get(name)]
-    if missing:
-        raise RequestError(f"nothing is guessed of a foreign model: say {', '.join(missing)} too")
     for name, choices in _CHOICES.items():
         if name in said and said[name] not in choices:
             raise RequestError(f"{name} is {said[name]!r}, expected one of {', '.join(choices)}")
-    described = Description(
+    task = said.pop("task", "classifier")
+    strange = sorted(set(said) & (_FOR_DETECTORS if task == "classifier" else _FOR_CLASSIFIERS))
+    if strange:
+        raise RequestError(f"{strange[0]} is not said of a {task}: leave it out, or say the other task")
+    if task == "detector":
+        return adopt_detector(model, out, _detector(said), [_count(path, count) for path, count in golden])
+    return adopt_classifier(model, out, _classifier(said), [_golden(path, label) for path, label in golden])
+
+
+def _require(said: Mapping[str, Any], *names: str) -> None:
+    missing = [_REQUIRED[name] for name in names if not said.get(name)]
+    if missing:
+        raise RequestError(f"nothing is guessed of a foreign model: say {', '.join(missing)} too")
+
+
+def _input(said: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(
+        said["layout"],
+        said.get("dtype", "float32"),
+        said["colour_order"],
+        said.get("mean", (0.0,) * 3),
+        said.get("std", (1.0,) * 3),
+    )
+
+
+def _about(said: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: str(said[name]) for name in ("name", "version", "licence") if name in said}
+    return {**texts, "training_data": tuple(map(str, said.get("trained_on", ())))}
+
+
+def _classifier(said: Mapping[str, Any]) -> Description:
+    _require(said, "labels", "layout", "colour_order", "form")
+    return Description(
         labels=tuple(map(str, said["labels"])),
-        input=InputSpec(
-            said["layout"],
-            said.get("dtype", "float32"),
-            said["colour_order"],
-            said.get("mean", (0.0,) * 3),
-            said.get("std", (1.0,) * 3),
-        ),
+        input=_input(said),
         output=said["form"],
         size_wh=said.get("size_wh"),
         crop=CropRule(bool(said.get("square", True)), float(said.get("margin", 0.15)), said.get("border", "replicate")),
-        name=str(said.get("name", "adopted")),
-        version=str(said.get("version", "1")),
-        licence=str(said.get("licence", "not stated")),
-        training_data=tuple(map(str, said.get("trained_on", ()))),
+        **_about(said),
     )
-    return adopt_classifier(model, out, described, [_golden(path, label) for path, label in golden])
+
+
+def _detector(said: Mapping[str, Any]) -> DetectorDescription:
+    _require(said, "kind")
+    # insightface's preprocessing is part of what an SCRFD file is; any other is said in full.
+    preprocessed = {"layout", "colour_order", "mean", "std", "dtype"} & set(said)
+    if preprocessed or said["kind"] != "scrfd":
+        _require(said, "layout", "colour_order")
+    numbers: dict[str, Any] = {name: float(said[name]) for name in ("det_threshold", "nms_threshold") if name in said}
+    if not all(0 < value < 1 for value in numbers.values()):
+        raise RequestError(f"thresholds are {numbers}, expected numbers between 0 and 1")
+    return DetectorDescription(
+        kind=said["kind"],
+        input=_input(said) if preprocessed else None,
+        strides=tuple(map(int, said.get("strides", (8, 16, 32)))),
+        anchors=tuple(tuple(map(float, row)) for row in said.get("anchors", ())),
+        **numbers,
+        **_about(said),
+    )
+
+
+def _count(path: Path, count: str) -> tuple[Path, int]:
+    if not count.isdecimal():
+        raise RequestError(f"{path}={count}: of a detector say how many faces it must find, as group.jpg=3")
+    return path, int(count)
 
 
 def _golden(path: Path, label: str) -> Golden:

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 
 from maskinfer.engine.errors import MissingExtraError, ModelError, ModelNotFoundError, RequestError
+from maskinfer.export.adopt_graph import INPUT, OUTPUT
 from maskinfer.export.torch_graph import OPSET, quiet
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -39,10 +40,10 @@ def read_foreign(file: Path, size_wh: tuple[int, int] | None) -> onnx.ModelProto
     kind = _kind(file)
     try:
         if kind == "keras":
-            return _read_keras(file)
+            return _apart(_read_keras(file))
         if kind == "torchscript":
-            return _read_torchscript(file, size_wh)
-        return _read_onnx(file)
+            return _apart(_read_torchscript(file, size_wh))
+        return _apart(_read_onnx(file))
     except (MissingExtraError, RequestError):
         raise
     except Exception as error:  # each framework raises whatever the file leads it to
@@ -71,6 +72,18 @@ def _kind(file: Path) -> str:
 def _read_onnx(file: Path) -> onnx.ModelProto:
     model = onnx.load(str(file))
     onnx.checker.check_model(model)
+    return model
+
+
+def _apart(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Rename the tensors that have the names of what is put around the graph."""
+    taken = {INPUT, OUTPUT}
+    graph = model.graph
+    for value in [*graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        value.name = f"foreign_{value.name}" if value.name in taken else value.name
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [f"foreign_{name}" if name in taken else name for name in names]
     return model
 
 
