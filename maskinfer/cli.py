@@ -12,6 +12,7 @@ import click
 
 from maskinfer import __version__
 from maskinfer.cli_export import adopt, card, quantize, verify
+from maskinfer.cli_models import models
 from maskinfer.cli_options import JSONL_OPTION, PATH, Commands, end, engine_options, open_engine
 from maskinfer.cli_training import data, evaluate, export, train
 
@@ -128,5 +129,5 @@ def doctor() -> None:
     click.get_current_context().exit(1 if broken else 0)
 
 
-for _command in (train, export, adopt, quantize, verify, evaluate, card, data):
+for _command in (train, export, adopt, quantize, verify, evaluate, card, models, data):
     main.add_command(_command)

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +28,7 @@ from maskinfer.engine.results import LABELS
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.engine.model_store import Entry
     from maskinfer.export.quantize import QuantizeSummary
     from maskinfer.export.verify import Verdict
     from maskinfer.training.detect.train import Figures as DetectorFigures
@@ -82,6 +86,40 @@ def progress_bar(what: str, unit: str) -> Iterator[Bar]:
         )
 
 
+@contextmanager
+def byte_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how much of a file was fetched on a terminal; show nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=_stderr, disable=not _stderr.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _stdout() -> Console:
+    out = Console(highlight=False)
+    # A table cut to 80 columns, as a pipe has them, says nothing.
+    out.width = max(out.width, _TABLE_WIDTH)
+    return out
+
+
+def show_models(entries: Sequence[Entry]) -> None:
+    """Print a table of the models that have names."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("model", "task", "on this machine", "what it is"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        here = f"{entry.file.stat().st_size / 1e6:.1f} MB, {entry.origin}" if entry.is_here else "no"
+        rights = " (non-commercial research only)" if entry.research_only else ""
+        table.add_row(entry.name, entry.task, here, f"{entry.about}{rights}")
+    _stdout().print(table)
+
+
+def show_markdown(text: str) -> None:
+    """Print Markdown, laid out on a terminal and as it is in a pipe."""
+    console = _stdout()
+    console.print(Markdown(text)) if console.is_terminal else console.file.write(text)
+
+
 def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:
     """Print what a job did and wrote, and each problem on a line of its own."""
     counts = ", ".join(f"{label} {count}" for label, count in in_order(summary.faces)) or "no faces"
@@ -117,9 +155,7 @@ def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print the figures of an evaluation, with 95 % intervals, on standard output."""
-    out = Console(highlight=False)
-    # A table cut to 80 columns, as a pipe has them, says nothing.
-    out.width = max(out.width, _TABLE_WIDTH)
+    out = _stdout()
     groups = {"all": evaluation.all, **(evaluation.sets if len(evaluation.sets) > 1 else {})}
     out.print(_figures_table("found and labelled right, end to end: per cent (95 % interval)", groups))
     if evaluation.slices:
@@ -135,8 +171,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 def show_quantization(summary: QuantizeSummary) -> None:
     """Print the old and the new model side by side, and whether the new one is kept, on standard output."""
-    out = Console(highlight=False)
-    out.width = max(out.width, _TABLE_WIDTH)
+    out = _stdout()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "as it is", "int8", "gain"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
@@ -161,8 +196,7 @@ def show_quantization(summary: QuantizeSummary) -> None:
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print a line for each runtime, on standard output."""
-    out = Console(highlight=False)
-    out.width = max(out.width, _TABLE_WIDTH)
+    out = _stdout()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("runtime", "largest difference", "same labels or faces", "ms a batch", ""):
         table.add_column(name, justify="left" if name in ("runtime", "") else "right", no_wrap=bool(name))

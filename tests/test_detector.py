@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.detector import OnnxDetector, load_detector
-from maskinfer.engine.errors import ContractError, MissingExtraError, ModelError, ModelNotFoundError, RequestError
+from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError, RequestError
 from maskinfer.engine.geometry import iou_matrix
 from maskinfer.engine.results import BGRFrame, Detections
 from tests.conftest import shared
@@ -219,10 +218,3 @@ def test_a_pack_on_the_disk_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     folder.mkdir(parents=True)
     save_scrfd(folder / "det_500m.onnx", landmarks=True, levels=3)
     assert load_detector("insightface:buffalo_s").contract.kind == "scrfd"
-
-
-def test_a_pack_without_insightface_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "insightface.utils.storage", None)
-    with pytest.raises(MissingExtraError, match=r"maskinfer\[insightface\]"):
-        load_detector("insightface:buffalo_s")

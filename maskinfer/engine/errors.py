@@ -13,6 +13,7 @@
     ├── ModelError                  (ValueError)         a file is no model that can be used here
     │   ├── ModelNotFoundError      (FileNotFoundError)
     │   └── ContractError           (ValueError)         the contract is missing, unreadable or broken
+    ├── DownloadError               (ConnectionError)    a model could not be fetched
     ├── ProviderError               (RuntimeError)       an execution provider is not active
     └── ParityError                 (ArithmeticError)    an exported graph disagrees with its origin
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 __all__ = [
     "ContractError",
     "DisplayError",
+    "DownloadError",
     "MaskinferError",
     "MissingExtraError",
     "ModelError",
@@ -100,6 +102,10 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
 
 class ContractError(ModelError):
     """The contract in a model's metadata is missing, unreadable, or does not fit the graph."""
+
+
+class DownloadError(MaskinferError, ConnectionError):
+    """A model could not be fetched; what came is kept and gone on with."""
 
 
 class ProviderError(MaskinferError, RuntimeError):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskinfer.engine.contract import ClassifierContract, from_metadata
-from maskinfer.engine.errors import MissingExtraError, ModelError, ModelNotFoundError, RequestError
+from maskinfer.engine.errors import DownloadError, MissingExtraError, ModelError, ModelNotFoundError, RequestError
 from maskinfer.engine.providers import create_session
+from maskinfer.engine.registry import cache_folder, registered
 
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 INSIGHTFACE_PREFIX = "insightface:"
@@ -32,12 +33,14 @@ class ShippedModel:
         task: ``detector`` or ``classifier``.
         sha256: of the file's bytes.
         about: one line for the reader.
+        card: its card's name in ``MODELS_DIR``.
     """
 
     file: str
     task: str
     sha256: str
     about: str
+    card: str
 
 
 def sha256_of(file: Path) -> str:
@@ -49,25 +52,37 @@ def find_model(name: str, task: str) -> Path:
     """Return the file of a model.
 
     Args:
-        name: a shipped model's name, ``insightface:PACK`` for a detector, or the path of an ONNX file.
+        name: of a shipped model, of one in the user's registry, ``insightface:PACK`` for a detector, or the path of
+            an ONNX file.
         task: ``detector``, ``classifier``, or ``ANY_TASK``.
 
     Raises:
-        ModelNotFoundError: there is no such name and no such file.
-        MissingExtraError: an insightface pack is wanted that is not on this machine.
+        ModelNotFoundError: there is no such name and no such file, or the model is not on this machine yet.
+        RequestError: the user's registry cannot be read.
     """
     shipped = {key: model for key, model in SHIPPED.items() if task in (model.task, ANY_TASK)}
     if name in shipped:
         return MODELS_DIR / shipped[name].file
-    if task == "detector" and name.startswith(INSIGHTFACE_PREFIX):
-        return _insightface_detector(name.removeprefix(INSIGHTFACE_PREFIX))
+    own = {key: model for key, model in registered().items() if task in (model.task, ANY_TASK)}
+    if name in own:
+        return _here(name, cache_folder() / own[name].file)
+    if task in ("detector", ANY_TASK) and name.startswith(INSIGHTFACE_PREFIX):
+        return _here(name, insightface_file(name.removeprefix(INSIGHTFACE_PREFIX)))
     path = Path(name)
     if path.is_file():
         return path
     if path.is_dir():
         raise ModelError(f"{name} is a folder, expected an ONNX file")
     also = "" if task == "classifier" else f", {INSIGHTFACE_PREFIX}PACK"
-    raise ModelNotFoundError(f"no {task} {name!r}: choose {', '.join(sorted(shipped))}{also}, or an ONNX file")
+    raise ModelNotFoundError(
+        f"no {task} {name!r}: choose {', '.join(sorted({**shipped, **own}))}{also}, or an ONNX file"
+    )
+
+
+def _here(name: str, file: Path) -> Path:
+    if not file.is_file():
+        raise ModelNotFoundError(f"{name} is not on this machine: run maskinfer models pull {name}")
+    return file
 
 
 def task_of(name: str) -> str:
@@ -84,29 +99,40 @@ def task_of(name: str) -> str:
         return SHIPPED[name].task
     if name.startswith(INSIGHTFACE_PREFIX):
         return "detector"
+    if name in registered():
+        return registered()[name].task
     file = find_model(name, ANY_TASK)
     metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
     return "classifier" if isinstance(from_metadata(metadata, str(file)), ClassifierContract) else "detector"
 
 
-def _insightface_detector(pack: str) -> Path:
+def insightface_file(pack: str) -> Path:
+    """Return where insightface keeps the detector of one of its packs.
+
+    Raises:
+        RequestError: there is no such pack.
+    """
     if pack not in INSIGHTFACE_PACKS:
         raise RequestError(f"unknown insightface pack {pack!r}: choose {', '.join(sorted(INSIGHTFACE_PACKS))}")
-    folder = Path("~/.insightface/models").expanduser() / pack
-    if not (folder / INSIGHTFACE_PACKS[pack]).is_file():
-        _download_pack(pack)
-    return folder / INSIGHTFACE_PACKS[pack]
+    return Path("~/.insightface/models").expanduser() / pack / INSIGHTFACE_PACKS[pack]
 
 
-def _download_pack(pack: str) -> None:
+def pull_insightface(pack: str) -> None:
+    """Let insightface fetch one of its packs, all of which are for non-commercial research only.
+
+    Raises:
+        MissingExtraError: it is not installed. DownloadError: it could not.
+    """
     try:
         from insightface.utils.storage import ensure_available
     except ImportError as error:
-        raise MissingExtraError(f"the pack {pack} is not on this machine, and insightface", "insightface") from error
+        raise MissingExtraError("insightface, which fetches its packs,", "insightface") from error
     try:
         ensure_available("models", pack)
     except Exception as error:  # whatever its HTTP client raises
-        raise ModelNotFoundError(f"insightface could not fetch the pack {pack}: {error}") from error
+        raise DownloadError(f"insightface could not fetch the pack {pack}: {error}") from error
+    if not insightface_file(pack).is_file():
+        raise DownloadError(f"insightface fetched the pack {pack} without {insightface_file(pack).name}")
 
 
 SHIPPED: dict[str, ShippedModel] = {
@@ -115,35 +141,41 @@ SHIPPED: dict[str, ShippedModel] = {
         "detector",
         "cbc6abfc4560cd2948c5362c70891a900825a497836847c72ac8515bfe4bb890",
         "RetinaFace fine-tuned on masked faces, five landmarks",
+        "retinaface-mask-mnet025.md",
     ),
     "retinaface": ShippedModel(
         "retinaface-mnet025.onnx",
         "detector",
         "ac764611116031120f7dfe499a881747395d98b01aff3d58e2855aaa2e78aa84",
         "RetinaFace as published, MobileNetV1-0.25 backbone, five landmarks",
+        "retinaface-mnet025.md",
     ),
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
         "2d2addb3782d4ca3f9b7c12372c62e5e456440171628c4f7143d71276a3af3dc",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
+        "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
         "37f0ab76a970476c40d0ae1d52a4a6ce8bce121d6b8a46c37b47895a818a5416",
         "the same in int8, for processors with VNNI",
+        "mobilenetv2-128.md",
     ),
     "mobilenetv2-small-112": ShippedModel(
         "mobilenetv2-small-112.onnx",
         "classifier",
         "4f02f9b4549ad4fd506d725124a5f5898585cc9e3800e75dfa1c589ec7b83f04",
         "MobileNetV2 of half the width at 112 px, the same labels",
+        "mobilenetv2-small-112.md",
     ),
     "mobilenetv2-small-112-int8": ShippedModel(
         "mobilenetv2-small-112-int8.onnx",
         "classifier",
         "7469a44794356a4512534a74b1f5e9842bc28e679fe176560aa9cb50690865d1",
         "the same in int8, for processors with VNNI",
+        "mobilenetv2-small-112.md",
     ),
 }
