@@ -48,9 +48,9 @@ class OnnxClassifier:
         scores = np.concatenate([np.zeros((0, len(self.contract.labels)), np.float32), *outputs])
         return _softmax(scores) if self.contract.output == "logits" else scores
 
-    def label(self, scores: FloatArray) -> tuple[str, float]:
-        """Return the label of one row of probabilities, and its score."""
-        best = int(scores.argmax())
+    def label(self, scores: FloatArray, index: int | None = None) -> tuple[str, float]:
+        """Return the label of one row of probabilities, and its score; the best one, unless another is named."""
+        best = int(scores.argmax()) if index is None else index
         score = float(scores[best])
         return (self.contract.labels[best] if score >= self.contract.uncertain_below else UNCERTAIN), score
 

@@ -17,6 +17,7 @@ from maskinfer.engine.prefetch import batched
 from maskinfer.engine.providers import AUTO
 from maskinfer.engine.results import BGRFrame, Detections, Face, FrameResult
 from maskinfer.engine.sources import SourceFrame, open_source
+from maskinfer.engine.tracker import Track, Tracker, TrackOptions
 
 # Frames that share a run of the models when a source is iterated. More gained nothing on a CPU.
 BATCH_FRAMES = 4
@@ -54,46 +55,88 @@ class Engine:
             return self.infer([SourceFrame("", 0, 0.0, frames)])[0]
         return self.infer([SourceFrame("", i, 0.0, frame) for i, frame in enumerate(frames)])
 
-    def infer(self, frames: Sequence[SourceFrame]) -> list[FrameResult]:
-        """Return a result for each frame of a source; the faces of all frames share the classifier's runs."""
-        found = self.detector([frame.bgr for frame in frames])
-        contract = self.classifier.contract
-        crops = [
-            cut_crops(frame.bgr, detections.xyxy, contract.crop, contract.size_wh)
-            for frame, detections in zip(frames, found, strict=True)
-        ]
-        scores = self.classifier(np.concatenate(crops)) if crops else np.zeros((0, 0), np.float32)
-        per_frame = np.split(scores, np.cumsum([len(detections) for detections in found])[:-1])
-        return [
-            self._result(frame, detections, cuts, rows)
-            for frame, detections, cuts, rows in zip(frames, found, crops, per_frame, strict=False)
-        ]
+    def infer(
+        self, frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None] | None = None
+    ) -> list[FrameResult]:
+        """Return a result for each frame; the faces of all frames share the classifier's runs.
 
-    def iterate(self, source: str | Path) -> Iterator[FrameResult]:
+        Args:
+            frames: of one or several sources, those of a source in their order.
+            trackers: for each frame that of its source, which follows its faces; None for faces on their own.
+        """
+        found = self.detector([frame.bgr for frame in frames])
+        seen = [self._look(*one) for one in zip(frames, found, trackers or [None] * len(frames), strict=True)]
+        crops = [look.crops for look in seen]
+        scores = self.classifier(np.concatenate(crops)) if crops else np.zeros((0, 0), np.float32)
+        per_frame = np.split(scores, np.cumsum([len(cuts) for cuts in crops])[:-1])
+        return [self._result(look, rows) for look, rows in zip(seen, per_frame, strict=False)]
+
+    def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
+
+        Args:
+            source: what to read.
+            track: how to follow faces from frame to frame; None for faces on their own.
 
         Raises:
             SourceError: the source cannot be read, or not to its end (after the results of what came before).
         """
         with open_source(source) as frames:
+            tracker = None if track is None else Tracker(track)
             for batch in batched(frames, BATCH_FRAMES):
-                yield from self.infer(batch)
+                yield from self.infer(batch, [tracker] * len(batch))
 
-    def _result(self, frame: SourceFrame, detections: Detections, crops: BGRFrame, rows: FloatArray) -> FrameResult:
-        height, width = frame.bgr.shape[:2]
-        faces = tuple(self._face(detections, i, crops[i], rows[i]) for i in range(len(detections)))
-        return FrameResult(frame.source, frame.index, frame.time_s, (width, height), faces)
+    def _look(self, frame: SourceFrame, found: Detections, tracker: Tracker | None) -> _Look:
+        """Cut the faces that are to be classified: all but those of tracks that are certain."""
+        contract = self.classifier.contract
+        tracks: list[Track | None] = [None] * len(found) if tracker is None else tracker.follow(found, frame.time_s)
+        chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
+        crops = cut_crops(frame.bgr, found.xyxy[chosen], contract.crop, contract.size_wh)
+        return _Look(frame, found, tracks, chosen, crops, None if tracker is None else tracker.options)
 
-    def _face(self, detections: Detections, i: int, crop: BGRFrame, row: FloatArray) -> Face:
-        left, top, right, bottom = (float(v) for v in detections.xyxy[i])
-        points = None
-        if detections.landmarks is not None:
-            points = tuple((float(x), float(y)) for x, y in detections.landmarks[i])
-        label, score = self.classifier.label(row)
-        if not self.gate.passes((left, top, right, bottom), crop):
-            label = UNCERTAIN
-        scores = dict(zip(self.classifier.contract.labels, (float(p) for p in row), strict=True))
-        return Face((left, top, right, bottom), float(detections.scores[i]), points, label, score, scores)
+    def _result(self, look: _Look, rows: FloatArray) -> FrameResult:
+        height, width = look.frame.bgr.shape[:2]
+        classified = {i: (rows[k], look.crops[k]) for k, i in enumerate(look.chosen)}
+        faces = tuple(self._face(look, i, *classified.get(i, (None, None))) for i in range(len(look.found)))
+        return FrameResult(look.frame.source, look.frame.index, look.frame.time_s, (width, height), faces)
+
+    def _face(self, look: _Look, i: int, row: FloatArray | None, crop: BGRFrame | None) -> Face:
+        left, top, right, bottom = (float(v) for v in look.found.xyxy[i])
+        track = look.tracks[i]
+        passes = crop is None or self.gate.passes((left, top, right, bottom), crop)
+        if track is not None and look.options is not None and row is not None and passes:
+            # What does not pass the gate says nothing of its track either.
+            track.classify(row, look.frame.time_s, look.options)
+        known = track is not None and track.label >= 0
+        scores = track.scores if track is not None and known else row if row is not None else np.zeros(0, np.float32)
+        label, score = self.classifier.label(scores, track.label if track is not None and known else None)
+        return Face(
+            (left, top, right, bottom),
+            float(look.found.scores[i]),
+            _points(look.found, i),
+            label if known or passes else UNCERTAIN,
+            score,
+            dict(zip(self.classifier.contract.labels, (float(p) for p in scores), strict=True)),
+            None if track is None else track.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A frame on its way: its faces, their tracks, and the crops of those that are to be classified."""
+
+    frame: SourceFrame
+    found: Detections
+    tracks: list[Track | None]
+    chosen: list[int]
+    crops: BGRFrame
+    options: TrackOptions | None
+
+
+def _points(found: Detections, i: int) -> tuple[tuple[float, float], ...] | None:
+    if found.landmarks is None:
+        return None
+    return tuple((float(x), float(y)) for x, y in found.landmarks[i])
 
 
 def load(

@@ -48,9 +48,10 @@ class Face:
         det_score: the detector's score, 0 to 1.
         landmarks: five (x, y) in pixels of the source frame, ordered as in ``Detections``; None when the
             detector gives none.
-        label: the classifier's most probable label.
-        score: that label's probability, 0 to 1.
-        scores: the probability of every label; they sum to 1.
+        label: the classifier's most probable label, or ``uncertain``; of a face that is followed, its track's.
+        score: the most probable label's probability, 0 to 1; of a track, its label's.
+        scores: the probability of every label; they sum to 1. Of a track, a running mean over its frames.
+        track_id: the same for one face in all frames of a source, from 1; None when faces are not followed.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -59,6 +60,7 @@ class Face:
     label: str
     score: float
     scores: Mapping[str, float]
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class FrameResult:
 
 def _face_dict(face: Face) -> dict[str, Any]:
     landmarks = face.landmarks
+    track = {} if face.track_id is None else {"track_id": face.track_id}
     return {
         "bbox": [round(v, 2) for v in face.xyxy],
         "det_score": round(face.det_score, 5),
@@ -107,4 +110,5 @@ def _face_dict(face: Face) -> dict[str, Any]:
         "label": face.label,
         "score": round(face.score, 5),
         "scores": {label: round(p, 5) for label, p in face.scores.items()},
+        **track,
     }
