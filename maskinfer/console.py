@@ -173,7 +173,7 @@ def show_quantization(summary: QuantizeSummary) -> None:
     """Print the old and the new model side by side, and whether the new one is kept, on standard output."""
     out = _stdout()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "as it is", "int8", "gain"):
+    for name in ("", "as it is", "new", "gain"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     old, new = (size / 1e6 for size in summary.bytes)
     table.add_row("size", f"{old:.2f} MB", f"{new:.2f} MB", f"{old / new:.2f}x")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+from maskinfer.cli import main
 from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import MaskinferError, ModelError, ModelNotFoundError, ParityError, RequestError
@@ -240,3 +243,37 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path, portrait_jpg: Path) ->
     onnx.save(model, str(file))
     with pytest.raises(ModelError, match="1 inputs and 2 outputs"):
         adopt_classifier(file, tmp_path / "out.onnx", described)
+
+
+def _external(file: Path) -> None:
+    onnx.save(onnx.load(str(file)), str(file), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (file.parent / "weights.bin").unlink()
+
+
+def _too_new(file: Path) -> None:
+    model = onnx.load(str(file))
+    model.opset_import[0].version = 99
+    file.write_bytes(model.SerializeToString())
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [(_cut, "cannot be read as ONNX"), (_external, r"weights\.bin"), (_too_new, "(cannot be read as ONNX|Opset 99)")],
+)
+def test_spoilt_files_are_one_line_and_nothing_is_written(
+    tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    file = save_foreign(tmp_path / "foreign.onnx", FLOAT)
+    spoil(file)
+    arguments = ["--label", "a", "--label", "b", "--label", "c", "--layout", "NCHW", "--colour-order", "RGB"]
+    done = CliRunner().invoke(
+        main, ["adopt", str(file), str(tmp_path / "out.onnx"), "--output", "logits", "--size", "12x8", *arguments]
+    )
+    assert done.exit_code == 2
+    assert re.match(f"Error: .*{said}.*\n$", done.output)
+    assert "onnxruntime_src" not in done.output
+    assert not (tmp_path / "out.onnx").exists()

@@ -132,6 +132,22 @@ def test_a_detector(scenes: Path, tmp_path: Path) -> None:
     assert load_detector(str(out)).contract.name == "retinaface-mask-int8"
 
 
+@pytest.mark.parametrize("model", ["retinaface-mask", "mobilenetv2-small-112"])
+def test_float16_calculates_in_halves_and_says_the_same(model: str, scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "half.onnx"
+    summary = quantize(
+        model, scenes, out, precision="fp16", min_speedup=0, max_drop=1, seconds=0, batches=(1,), provider="cpu"
+    )
+    assert summary.kept
+    assert summary.accuracy.agreement == 1
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(out))).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    calculated = [types[node.output[0]] for node in graph.node if node.op_type == "Conv"]
+    assert set(calculated) == {onnx.TensorProto.FLOAT16}
+    find = load_detector if model == "retinaface-mask" else load_classifier
+    assert find(str(out)).contract.name.endswith("-fp16")
+
+
 def test_detectors_are_compared_face_by_face(scenes: Path) -> None:
     seen = compare_detectors(load_detector(), load_detector(det_threshold=0.9999), read_scenes(scenes))
     assert (seen.old.value, seen.new.value, seen.drop.value, seen.agreement) == (1, 0, 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,12 @@ def import_onnxruntime() -> Any:
         # What is left of the folder after one of the two packages was removed beside the other.
         raise MissingExtraError("a working onnxruntime", "cpu")
     return onnxruntime
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an exception of onnxruntime says, without its codes and the places in its source."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    return re.sub(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", text)[:300]
 
 
 def short_name(provider: str) -> str:
@@ -150,8 +157,8 @@ def _open(model: Path, provider: str, threads: int) -> ort.InferenceSession:
         session = ort.InferenceSession(str(model), options, providers=wanted)
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
         if provider == CPU:
-            raise ModelError(f"{model} cannot be loaded as an ONNX model: {error}") from error
-        raise ProviderError(f"provider {short_name(provider)} failed to load {model}: {error}") from error
+            raise ModelError(f"{model} cannot be loaded as an ONNX model: {reason_of(error)}") from error
+        raise ProviderError(f"provider {short_name(provider)} failed to load {model}: {reason_of(error)}") from error
     if session.get_providers()[0] != provider:
         active = ", ".join(short_name(p) for p in session.get_providers())
         hint = _HINTS.get(short_name(provider), "see onnxruntime's requirements for it")

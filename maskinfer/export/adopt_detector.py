@@ -19,7 +19,7 @@ from maskinfer.engine.detector import load_detector
 from maskinfer.engine.errors import ModelError, ParityError, RequestError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.preprocess import to_input
-from maskinfer.engine.providers import create_session, import_onnxruntime
+from maskinfer.engine.providers import create_session, import_onnxruntime, reason_of
 from maskinfer.engine.retinaface import anchor_grid
 from maskinfer.export.adopt import AdoptSummary
 from maskinfer.export.adopt_graph import sample_pictures
@@ -181,13 +181,13 @@ def _runner(model: bytes, name: str) -> Run:
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
-        raise ModelError(f"{name} does not run: {str(error).strip()[:160]}") from error
+        raise ModelError(f"{name} does not run: {reason_of(error)}") from error
 
     def run(batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         try:
             return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: batch})]
         except Exception as error:
-            raise ModelError(f"{name} does not run: {str(error).strip()[:160]}") from error
+            raise ModelError(f"{name} does not run: {reason_of(error)}") from error
 
     return run
 

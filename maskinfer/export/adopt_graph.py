@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maskinfer.engine.contract import CropRule, InputSpec
 from maskinfer.engine.errors import ModelError
-from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.engine.providers import import_onnxruntime, reason_of
 
 INPUT, OUTPUT = "bgr", "probabilities"
 OutputForm = Literal["probabilities", "logits", "sigmoid"]
@@ -147,7 +147,7 @@ def run_once(model: onnx.ModelProto, batch: NDArray[Any]) -> NDArray[np.float32]
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return np.asarray(session.run(None, {input_of(model).name: batch})[0])
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
-        raise ModelError(f"the model does not run: {str(error).strip()[:160]}") from error
+        raise ModelError(f"the model does not run: {reason_of(error)}") from error
 
 
 def sample_pictures(count: int, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
