@@ -13,7 +13,16 @@ import click
 from maskinfer import __version__
 from maskinfer.cli_export import adopt, card, quantize, verify
 from maskinfer.cli_models import models
-from maskinfer.cli_options import JSONL_OPTION, PATH, Commands, end, engine_options, open_engine
+from maskinfer.cli_options import (
+    JSONL_OPTION,
+    PATH,
+    Commands,
+    end,
+    engine_options,
+    open_engine,
+    read_track,
+    track_options,
+)
 from maskinfer.cli_training import data, evaluate, export, train
 
 
@@ -73,6 +82,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **o
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
 @JSONL_OPTION
+@track_options
 @engine_options
 def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
     """Turn a recorded video into an annotated one: same frames, times, size and sound.
@@ -87,7 +97,13 @@ def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
 
     with progress_bar(Path(source).name, "frames") as bar:
         summary = run_video(
-            open_engine(options), source, out, jsonl=jsonl, on_result=bar.advance, on_total=bar.set_total
+            open_engine(options),
+            source,
+            out,
+            track=read_track(options),
+            jsonl=jsonl,
+            on_result=bar.advance,
+            on_total=bar.set_total,
         )
     show_summary(summary, "frames", {"annotated": out, "results": jsonl})
     end(summary)
@@ -98,6 +114,7 @@ def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
 @click.option("--show/--no-show", default=True, show_default=True, help="In a window; q closes it.")
 @click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv.")
 @JSONL_OPTION
+@track_options
 @engine_options
 def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **options: Any) -> None:
     """Watch a camera, a URL or a file until it ends, q is pressed in the window, or Ctrl-C.
@@ -112,7 +129,15 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     from maskinfer.engine.jobs import run_stream
 
     with progress_bar("stream", "frames") as bar:
-        summary = run_stream(open_engine(options), source, show=show, record=record, jsonl=jsonl, on_result=bar.advance)
+        summary = run_stream(
+            open_engine(options),
+            source,
+            track=read_track(options),
+            show=show,
+            record=record,
+            jsonl=jsonl,
+            on_result=bar.advance,
+        )
     show_summary(summary, "frames", {"recorded": record, "results": jsonl})
     end(summary)
 

@@ -15,6 +15,7 @@ from maskinfer.engine.errors import MaskinferError, MissingExtraError
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.engine.tracker import TrackOptions
 
 INTERRUPTED = 130
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -57,8 +58,8 @@ _ENGINE_OPTIONS = (
                  help="retinaface-mask, retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
     click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
                  help="What a detector file without a contract is; insightface's own are scrfd."),
-    click.option("--classifier", default="mobilenetv2-128", show_default=True, metavar="NAME|FILE",
-                 help="A shipped classifier, or an ONNX file with a contract."),
+    click.option("--classifier", default="auto", show_default=True, metavar="NAME|FILE",
+                 help="auto (mobilenetv2-128, in int8 on a CPU with VNNI), a name of `models list`, or an ONNX file."),
     click.option("--det-threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True),
                  help="Least score of a face; by default the detector's own."),
     click.option("--det-size", callback=read_size, metavar="PIXELS",
@@ -78,6 +79,36 @@ def engine_options(command: _F) -> _F:
     for option in reversed(_ENGINE_OPTIONS):
         command = option(command)
     return command
+
+
+_TRACK_OPTIONS = (
+    click.option("--track/--no-track", default=True, show_default=True,
+                 help="Follow faces from frame to frame: a face keeps its id and its label does not flicker."),
+    click.option("--classify-every", type=click.IntRange(1), default=3, show_default=True, metavar="N",
+                 help="A face that is followed and certain is classified in every Nth frame."),
+    click.option("--detect-every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+                 help="The detector runs on every Nth frame; between them faces go on as they went."),
+)  # fmt: skip
+
+
+def track_options(command: _F) -> _F:
+    """Give a command the options of how faces are followed."""
+    for option in reversed(_TRACK_OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_track(options: dict[str, Any]) -> TrackOptions | None:
+    """Return what the options of ``track_options`` ask for; None for faces on their own."""
+    from maskinfer.engine.tracker import TrackOptions
+
+    if options["track"]:
+        return TrackOptions(classify_every=options["classify_every"], detect_every=options["detect_every"])
+    source = click.get_current_context().get_parameter_source
+    for name in ("classify_every", "detect_every"):
+        if source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs faces that are followed: leave out --no-track")
+    return None
 
 
 def open_engine(options: dict[str, Any]) -> Engine:

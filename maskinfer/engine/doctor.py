@@ -13,7 +13,7 @@ import av
 import cv2
 
 import maskinfer
-from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, load_classifier
+from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.detector import DEFAULT_DETECTOR
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.models import MODELS_DIR, SHIPPED, ShippedModel, find_model, sha256_of
@@ -154,8 +154,8 @@ def _default_job() -> Check:
 
     try:
         detector = load_detector()
-        load_classifier()
+        classifier = load_classifier()
     except MaskinferError as error:
         return Check("default job", "broken", str(error))
     active = short_name(detector.session.get_providers()[0])
-    return Check("default job", "ok", f"{DEFAULT_DETECTOR} and {DEFAULT_CLASSIFIER} on {AUTO} = {active}")
+    return Check("default job", "ok", f"{DEFAULT_DETECTOR} and {classifier.contract.name} on {AUTO} = {active}")

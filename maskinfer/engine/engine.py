@@ -21,6 +21,7 @@ from maskinfer.engine.tracker import Track, Tracker, TrackOptions
 
 # Frames that share a run of the models when a source is iterated. More gained nothing on a CPU.
 BATCH_FRAMES = 4
+_NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,13 @@ class Engine:
             frames: of one or several sources, those of a source in their order.
             trackers: for each frame that of its source, which follows its faces; None for faces on their own.
         """
-        found = self.detector([frame.bgr for frame in frames])
-        seen = [self._look(*one) for one in zip(frames, found, trackers or [None] * len(frames), strict=True)]
+        trackers = trackers or [None] * len(frames)
+        detected = [i for i, tracker in enumerate(trackers) if tracker is None or tracker.wants_detection()]
+        found = dict(zip(detected, self.detector([frames[i].bgr for i in detected]), strict=True))
+        seen = [
+            self._look(frame, found.get(i), tracker)
+            for i, (frame, tracker) in enumerate(zip(frames, trackers, strict=True))
+        ]
         crops = [look.crops for look in seen]
         scores = self.classifier(np.concatenate(crops)) if crops else np.zeros((0, 0), np.float32)
         per_frame = np.split(scores, np.cumsum([len(cuts) for cuts in crops])[:-1])
@@ -86,10 +92,10 @@ class Engine:
             for batch in batched(frames, BATCH_FRAMES):
                 yield from self.infer(batch, [tracker] * len(batch))
 
-    def _look(self, frame: SourceFrame, found: Detections, tracker: Tracker | None) -> _Look:
+    def _look(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> _Look:
         """Cut the faces that are to be classified: all but those of tracks that are certain."""
+        found, tracks = _tracked(found, frame.time_s, tracker)
         contract = self.classifier.contract
-        tracks: list[Track | None] = [None] * len(found) if tracker is None else tracker.follow(found, frame.time_s)
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
         crops = cut_crops(frame.bgr, found.xyxy[chosen], contract.crop, contract.size_wh)
         return _Look(frame, found, tracks, chosen, crops, None if tracker is None else tracker.options)
@@ -133,6 +139,14 @@ class _Look:
     options: TrackOptions | None
 
 
+def _tracked(found: Detections | None, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:
+    """Return the faces of a frame and the track of each; ``found`` is None where the detector did not run."""
+    if tracker is None:
+        faces = _NO_FACES if found is None else found
+        return faces, [None] * len(faces)
+    return tracker.coast(time_s) if found is None else (found, tracker.follow(found, time_s))
+
+
 def _points(found: Detections, i: int) -> tuple[tuple[float, float], ...] | None:
     if found.landmarks is None:
         return None
@@ -157,7 +171,7 @@ def load(
     Args:
         detector: ``retinaface-mask``, ``retinaface``, ``insightface:PACK`` (for non-commercial research), or an ONNX
             file's path.
-        classifier: a shipped model's name, or the path of an ONNX file that carries a contract.
+        classifier: ``auto``, a shipped model's name, or the path of an ONNX file that carries a contract.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error.
         threads: of the CPU for each model; None for all that this process may use.
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.

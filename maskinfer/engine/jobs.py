@@ -20,6 +20,7 @@ from maskinfer.engine.jsonl import STDOUT, open_jsonl
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
+from maskinfer.engine.tracker import Tracker, TrackOptions
 from maskinfer.engine.video_reader import VideoFrame, VideoReader, open_video
 from maskinfer.engine.video_writer import open_writer
 
@@ -133,6 +134,7 @@ def run_video(
     source: str,
     out: Path,
     *,
+    track: TrackOptions | None = None,
     jsonl: str | None = None,
     on_result: OnResult = _ignore,
     on_total: Callable[[int | None], None] = lambda total: None,
@@ -143,6 +145,7 @@ def run_video(
         engine: finds and labels.
         source: the video.
         out: .mp4, .mov or .mkv; appears when it is whole.
+        track: how faces are followed; None for faces on their own.
         jsonl: file for the results, or ``-``.
         on_result: called after each frame that was written.
         on_total: called once, with the number of frames if the source declares it.
@@ -163,7 +166,7 @@ def run_video(
         write_jsonl = stack.enter_context(open_jsonl(jsonl))
         on_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(batched(video, BATCH_FRAMES), QUEUE_BATCHES))
-        labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source), QUEUE_BATCHES))
+        labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES))
         try:
             for batch in labelled:
                 for frame, result in batch:
@@ -182,9 +185,12 @@ def run_video(
     return summary
 
 
-def _label(engine: Engine, batches: Iterator[list[VideoFrame]], source: str) -> Iterator[list[Labelled]]:
+def _label(
+    engine: Engine, batches: Iterator[list[VideoFrame]], source: str, track: TrackOptions | None
+) -> Iterator[list[Labelled]]:
+    tracker = None if track is None else Tracker(track)
     for batch in batches:
-        results = engine.infer([from_video(source, frame) for frame in batch])
+        results = engine.infer([from_video(source, frame) for frame in batch], [tracker] * len(batch))
         yield list(zip(batch, results, strict=True))
 
 
@@ -198,6 +204,7 @@ def run_stream(
     engine: Engine,
     source: str,
     *,
+    track: TrackOptions | None = None,
     show: bool = False,
     record: Path | None = None,
     jsonl: str | None = None,
@@ -208,6 +215,7 @@ def run_stream(
     Args:
         engine: finds and labels.
         source: a camera's index, a URL, or a video file.
+        track: how faces are followed; None for faces on their own.
         show: in a window; q or Esc closes it.
         record: annotated video; appears when it is whole.
         jsonl: file for the results, written line by line, or ``-``.
@@ -227,8 +235,9 @@ def run_stream(
         writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
         write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
         try:
+            tracker = None if track is None else Tracker(track)
             for frame in video:
-                result = engine.infer([from_video(video.info.source, frame)])[0]
+                result = engine.infer([from_video(video.info.source, frame)], [tracker])[0]
                 write_jsonl(result)
                 if writer is not None or window is not None:
                     draw_result(frame.bgr, result)

@@ -91,6 +91,29 @@ def resolve_provider(name: str) -> str:
     return str(known[key])
 
 
+def runs_on_cpu(name: str) -> bool:
+    """Tell whether a provider, or what ``auto`` may become here, is the CPU for certain.
+
+    Raises:
+        RequestError, ProviderError: as ``resolve_provider``.
+    """
+    if name.lower() != AUTO:
+        return resolve_provider(name) == CPU
+    return not [provider for provider in present_providers() if provider in AUTO_ORDER and provider != CPU]
+
+
+def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether the processor multiplies int8 without saturating and fast (AVX-512 VNNI, AVX-VNNI).
+
+    Only Linux is asked; elsewhere the answer is no.
+    """
+    try:
+        flags = cpuinfo.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
+
+
 def available_threads() -> int:
     """Return how many threads this process may keep busy: its CPU affinity, cut by the container's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from maskinfer.engine.errors import RequestError
 from maskinfer.engine.geometry import FloatArray, iou_matrix
 from maskinfer.engine.results import Detections
 
@@ -33,6 +34,10 @@ class TrackOptions:
         classify_every: a track that is certain is classified in every so many frames; 1 for all.
         certain_from: mean probability of a label from which a track is certain.
         certain_after: frames that it has to be classified in before that.
+        detect_every: the detector runs on every so many frames; between them faces are where their tracks would be.
+
+    Raises:
+        RequestError: a number of frames is under 1.
     """
 
     min_iou: float = 0.25
@@ -42,6 +47,13 @@ class TrackOptions:
     classify_every: int = 3
     certain_from: float = 0.9
     certain_after: int = 3
+    detect_every: int = 1
+
+    def __post_init__(self) -> None:
+        """Check what would only fail in the middle of a source."""
+        for name in ("classify_every", "certain_after", "detect_every"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} is {getattr(self, name)}, expected at least 1")
 
 
 @dataclass(slots=True)
@@ -51,6 +63,8 @@ class Track:
     Attributes:
         id: counts from 1 in the order of appearance.
         xyxy: float32 (4,), where it was seen last, in pixels.
+        landmarks: float32 (5, 2), as they were seen last, in pixels; None from a detector that gives none.
+        det_score: the detector's, when it was seen last.
         velocity: float32 (4,), of the box, in pixels a second.
         first_s, last_s: presentation times of the frames in which it was seen first and last.
         scores: float32 (labels,), running mean of its probabilities.
@@ -64,6 +78,8 @@ class Track:
     velocity: NDArray[np.float32]
     first_s: float
     last_s: float
+    det_score: float = 0.0
+    landmarks: NDArray[np.float32] | None = None
     scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     label: int = -1
     seen: int = 1
@@ -75,6 +91,14 @@ class Track:
     def at(self, time_s: float) -> NDArray[np.float32]:
         """Return the box where it would be at a time, float32 (4,)."""
         return np.asarray(self.xyxy + self.velocity * max(0.0, time_s - self.last_s), np.float32)
+
+    def landmarks_at(self, time_s: float) -> NDArray[np.float32] | None:
+        """Return the landmarks moved along with the box, float32 (5, 2)."""
+        if self.landmarks is None:
+            return None
+        before, after = self.xyxy, self.at(time_s)
+        scale = (after[2:] - after[:2]) / np.maximum(before[2:] - before[:2], 1e-3)
+        return np.asarray(after[:2] + (self.landmarks - before[:2]) * scale, np.float32)
 
     def move(self, xyxy: NDArray[np.float32], time_s: float) -> None:
         """Take the box that was found."""
@@ -113,6 +137,13 @@ class Tracker:
         self.options = options or TrackOptions()
         self._tracks: list[Track] = []
         self._next_id = 1
+        self._frames = 0
+        self._detected_s = 0.0
+
+    def wants_detection(self) -> bool:
+        """Tell whether the detector should run on the next frame; ask once for each."""
+        self._frames += 1
+        return (self._frames - 1) % self.options.detect_every == 0
 
     def follow(self, found: Detections, time_s: float) -> list[Track | None]:
         """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
@@ -123,15 +154,33 @@ class Tracker:
         """
         time_s = max([time_s, *(track.last_s for track in self._tracks)])
         self._tracks = [track for track in self._tracks if time_s - track.last_s <= self.options.max_gap_s]
+        self._detected_s = time_s
         boxes = found.xyxy[:MAX_FACES]
         given: list[Track | None] = [None] * len(found)
         for row, column in self._matches(boxes, time_s):
             self._tracks[row].move(boxes[column], time_s)
             given[column] = self._tracks[row]
         for column, box in enumerate(boxes):
-            if given[column] is None:
-                given[column] = self._begin(box, time_s)
+            track = given[column] = given[column] or self._begin(box, time_s)
+            track.det_score = float(found.scores[column])
+            track.landmarks = None if found.landmarks is None else found.landmarks[column]
         return given
+
+    def coast(self, time_s: float) -> tuple[Detections, list[Track | None]]:
+        """Return the faces of a frame that the detector did not see: where those that it saw last would be."""
+        there: list[Track | None] = []
+        boxes, points = [], []
+        for track in self._tracks:
+            if track.last_s == self._detected_s:
+                there.append(track)
+                boxes.append(track.at(time_s))
+                points.append(track.landmarks_at(time_s))
+        landmarks = np.array([p for p in points if p is not None], np.float32)
+        scores = np.array([track.det_score for track in there if track is not None], np.float32)
+        found = Detections(
+            np.array(boxes, np.float32).reshape(-1, 4), scores, landmarks if len(landmarks) == len(there) else None
+        )
+        return found, there
 
     def wants(self, track: Track) -> bool:
         """Tell whether the track should be classified in this frame; one that is certain is now and then."""
