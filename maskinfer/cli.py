@@ -14,12 +14,15 @@ from maskinfer import __version__
 from maskinfer.cli_export import adopt, card, quantize, verify
 from maskinfer.cli_models import models
 from maskinfer.cli_options import (
+    BLUR_OPTION,
     JSONL_OPTION,
     PATH,
     Commands,
     end,
     engine_options,
+    event_options,
     open_engine,
+    read_events,
     read_track,
     track_options,
 )
@@ -44,8 +47,9 @@ def main() -> None:
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
 @JSONL_OPTION
+@BLUR_OPTION
 @engine_options
-def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **options: Any) -> None:
+def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
     """Label the faces of images: files, folders (with sub-folders) and glob patterns.
 
     \b
@@ -57,6 +61,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **o
     from maskinfer.console import in_order, progress_bar, show_summary
     from maskinfer.engine.jobs import run_images
     from maskinfer.engine.results import FrameResult
+    from maskinfer.engine.style import Style
 
     def on_result(result: FrameResult) -> None:
         bar.advance()
@@ -70,6 +75,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **o
             open_engine(options),
             sources,
             out_dir=out_dir,
+            style=Style(blur_faces=blur_faces),
             jsonl=jsonl,
             on_result=on_result,
             on_total=bar.set_total,
@@ -82,18 +88,22 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, **o
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
 @JSONL_OPTION
+@BLUR_OPTION
+@event_options
 @track_options
 @engine_options
-def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
+def video(source: str, out: Path, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
     """Turn a recorded video into an annotated one: same frames, times, size and sound.
 
     \b
     Examples:
       maskinfer video entrance.mp4 -o annotated.mp4
-      maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --det-threshold 0.6
+      maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --events events.jsonl
+      maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
     """
     from maskinfer.console import progress_bar, show_summary
     from maskinfer.engine.jobs import run_video
+    from maskinfer.engine.style import Style
 
     with progress_bar(Path(source).name, "frames") as bar:
         summary = run_video(
@@ -101,11 +111,39 @@ def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
             source,
             out,
             track=read_track(options),
+            style=Style(blur_faces=blur_faces),
+            events=read_events(options),
             jsonl=jsonl,
             on_result=bar.advance,
             on_total=bar.set_total,
         )
-    show_summary(summary, "frames", {"annotated": out, "results": jsonl})
+    show_summary(summary, "frames", {"annotated": out, "results": jsonl, "events": options["events"]})
+    end(summary)
+
+
+@main.command(short_help="Draw a video again from its results.")
+@click.argument("source", metavar="SRC")
+@click.argument("results", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
+@click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, labels and counts.")
+@BLUR_OPTION
+def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool) -> None:
+    """Draw a video again from the results that `video --jsonl` wrote of it; no model runs.
+
+    \b
+    Examples:
+      maskinfer render entrance.mp4 results.jsonl -o blurred.mp4 --blur-faces
+      maskinfer render entrance.mp4 results.jsonl -o anonymous.mp4 --blur-faces --no-boxes
+    """
+    from maskinfer.console import progress_bar, show_summary
+    from maskinfer.engine.render import run_render
+    from maskinfer.engine.style import Style
+
+    with progress_bar(Path(source).name, "frames") as bar:
+        summary = run_render(
+            source, results, out, style=Style(boxes, blur_faces), on_result=bar.advance, on_total=bar.set_total
+        )
+    show_summary(summary, "frames", {"annotated": out})
     end(summary)
 
 
@@ -114,9 +152,11 @@ def video(source: str, out: Path, jsonl: str | None, **options: Any) -> None:
 @click.option("--show/--no-show", default=True, show_default=True, help="In a window; q closes it.")
 @click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv.")
 @JSONL_OPTION
+@BLUR_OPTION
+@event_options
 @track_options
 @engine_options
-def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **options: Any) -> None:
+def stream(source: str, show: bool, record: Path | None, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
     """Watch a camera, a URL or a file until it ends, q is pressed in the window, or Ctrl-C.
 
     \b
@@ -127,18 +167,21 @@ def stream(source: str, show: bool, record: Path | None, jsonl: str | None, **op
     """
     from maskinfer.console import progress_bar, show_summary
     from maskinfer.engine.jobs import run_stream
+    from maskinfer.engine.style import Style
 
     with progress_bar("stream", "frames") as bar:
         summary = run_stream(
             open_engine(options),
             source,
             track=read_track(options),
+            style=Style(blur_faces=blur_faces),
+            events=read_events(options),
             show=show,
             record=record,
             jsonl=jsonl,
             on_result=bar.advance,
         )
-    show_summary(summary, "frames", {"recorded": record, "results": jsonl})
+    show_summary(summary, "frames", {"recorded": record, "results": jsonl, "events": options["events"]})
     end(summary)
 
 

@@ -19,6 +19,12 @@ def models() -> None:
 
     Shipped ones lie in the package. MASKINFER_REGISTRY may name a JSON file of more; they are fetched into the user's
     cache folder.
+
+    \b
+    Examples:
+      maskinfer models list
+      maskinfer models show mobilenetv2-128
+      maskinfer models pull insightface:buffalo_l
     """
 
 

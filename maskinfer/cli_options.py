@@ -14,6 +14,7 @@ from maskinfer.engine.errors import MaskinferError, MissingExtraError
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
+    from maskinfer.engine.event_sinks import EventTargets
     from maskinfer.engine.jobs import JobSummary
     from maskinfer.engine.tracker import TrackOptions
 
@@ -109,6 +110,39 @@ def read_track(options: dict[str, Any]) -> TrackOptions | None:
         if source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--{name.replace('_', '-')} needs faces that are followed: leave out --no-track")
     return None
+
+
+_EVENT_OPTIONS = (
+    click.option("--events", metavar="FILE|-",
+                 help="Write a JSON object for each person and change: appeared, settled, changed, left."),
+    click.option("--webhook", metavar="URL", help="Post each event there, again until it is taken."),
+    click.option("--event-min-score", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="SCORE",
+                 help="Labels with less are uncertain, and make no event."),
+)  # fmt: skip
+
+
+def event_options(command: _F) -> _F:
+    """Give a command the options of events."""
+    for option in reversed(_EVENT_OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_events(options: dict[str, Any]) -> EventTargets | None:
+    """Return what the options of ``event_options`` ask for; None for no events."""
+    from maskinfer.engine.event_sinks import EventTargets
+    from maskinfer.engine.events import EventOptions
+
+    if options["events"] is None and options["webhook"] is None:
+        return None
+    if not options["track"]:
+        raise click.UsageError("--events and --webhook need faces that are followed: leave out --no-track")
+    return EventTargets(options["events"], options["webhook"], EventOptions(min_score=options["event_min_score"]))
+
+
+BLUR_OPTION = click.option(
+    "--blur-faces", is_flag=True, help="Make every face that was found unknowable in what is drawn."
+)
 
 
 def open_engine(options: dict[str, Any]) -> Engine:

@@ -28,6 +28,8 @@ COMMANDS = (
     "verify",
     "evaluate",
     "card",
+    "models",
+    "render",
     "data",
     "doctor",
 )

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from maskinfer.engine.camera import Camera, is_live, open_camera
 from maskinfer.engine.display import open_window
-from maskinfer.engine.draw import draw_result
 from maskinfer.engine.engine import BATCH_FRAMES, Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.event_sinks import EventTargets, open_events
 from maskinfer.engine.images import ImageFile, list_images, read_image, write_image
 from maskinfer.engine.interrupt import stop_wish
 from maskinfer.engine.jsonl import STDOUT, open_jsonl
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
+from maskinfer.engine.style import PLAIN, Style, annotate
 from maskinfer.engine.tracker import Tracker, TrackOptions
 from maskinfer.engine.video_reader import VideoFrame, VideoReader, open_video
 from maskinfer.engine.video_writer import open_writer
@@ -66,6 +67,7 @@ def run_images(
     sources: Sequence[str],
     *,
     out_dir: Path | None = None,
+    style: Style = PLAIN,
     jsonl: str | None = None,
     on_result: OnResult = _ignore,
     on_total: Callable[[int], None] = lambda total: None,
@@ -76,6 +78,7 @@ def run_images(
         engine: finds and labels.
         sources: files, folders and glob patterns.
         out_dir: where annotated copies go, under their names below the folder that was named.
+        style: how they are annotated.
         jsonl: file for the results, or ``-``.
         on_result: called after each image.
         on_total: called once, with the number of images.
@@ -102,7 +105,7 @@ def run_images(
             result = engine.infer([frame])[0]
             write(result)
             if out_dir is not None:
-                _write_annotated(out_dir / image.relative, frame, result)
+                _write_annotated(out_dir / image.relative, frame, result, style)
             summary.add(result)
             on_result(result)
     return summary
@@ -120,12 +123,12 @@ def _check_outputs(images: Sequence[ImageFile], out_dir: Path) -> None:
         outputs[target] = image.path
 
 
-def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult) -> None:
+def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult, style: Style) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
-    draw_result(frame.bgr, result)
+    annotate(frame.bgr, result, style)
     write_image(path, frame.bgr)
 
 
@@ -135,6 +138,8 @@ def run_video(
     out: Path,
     *,
     track: TrackOptions | None = None,
+    style: Style = PLAIN,
+    events: EventTargets | None = None,
     jsonl: str | None = None,
     on_result: OnResult = _ignore,
     on_total: Callable[[int | None], None] = lambda total: None,
@@ -146,6 +151,8 @@ def run_video(
         source: the video.
         out: .mp4, .mov or .mkv; appears when it is whole.
         track: how faces are followed; None for faces on their own.
+        style: how frames are annotated.
+        events: where events go, which need faces that are followed; None for none.
         jsonl: file for the results, or ``-``.
         on_result: called after each frame that was written.
         on_total: called once, with the number of frames if the source declares it.
@@ -164,15 +171,17 @@ def run_video(
         video = stack.enter_context(open_video(source))
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
         write_jsonl = stack.enter_context(open_jsonl(jsonl))
+        add_events = stack.enter_context(open_events(events, summary.problems))
         on_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(batched(video, BATCH_FRAMES), QUEUE_BATCHES))
         labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES))
         try:
             for batch in labelled:
                 for frame, result in batch:
-                    draw_result(frame.bgr, result)
+                    annotate(frame.bgr, result, style)
                     writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
                     write_jsonl(result)
+                    add_events(result)
                     summary.add(result)
                     on_result(result)
                 if stopped():
@@ -205,6 +214,8 @@ def run_stream(
     source: str,
     *,
     track: TrackOptions | None = None,
+    style: Style = PLAIN,
+    events: EventTargets | None = None,
     show: bool = False,
     record: Path | None = None,
     jsonl: str | None = None,
@@ -216,6 +227,8 @@ def run_stream(
         engine: finds and labels.
         source: a camera's index, a URL, or a video file.
         track: how faces are followed; None for faces on their own.
+        style: how frames are annotated.
+        events: where events go, which need faces that are followed; None for none.
         show: in a window; q or Esc closes it.
         record: annotated video; appears when it is whole.
         jsonl: file for the results, written line by line, or ``-``.
@@ -234,13 +247,15 @@ def run_stream(
         video = _open(source, stack)
         writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
         write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
+        add_events = stack.enter_context(open_events(events, summary.problems))
         try:
             tracker = None if track is None else Tracker(track)
             for frame in video:
                 result = engine.infer([from_video(video.info.source, frame)], [tracker])[0]
                 write_jsonl(result)
+                add_events(result)
                 if writer is not None or window is not None:
-                    draw_result(frame.bgr, result)
+                    annotate(frame.bgr, result, style)
                 if writer is not None:
                     writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
                 summary.add(result)

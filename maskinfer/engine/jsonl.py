@@ -34,7 +34,15 @@ def open_jsonl(target: str | None, *, follow: bool = False) -> Iterator[Write]:
     """
     if target is None:
         yield lambda result: None
-    elif target == STDOUT:
+        return
+    with open_lines(target, follow=follow) as write:
+        yield lambda result: write(to_line(result))
+
+
+@contextmanager
+def open_lines(target: str, *, follow: bool) -> Iterator[Callable[[str], None]]:
+    """Open a place for lines of text; gives the function that writes one. See ``open_jsonl``."""
+    if target == STDOUT:
         yield _writer(sys.stdout.write, STDOUT, flush=sys.stdout.flush)
     elif follow:
         try:
@@ -48,10 +56,10 @@ def open_jsonl(target: str | None, *, follow: bool = False) -> Iterator[Write]:
             yield _writer(file.write, target)
 
 
-def _writer(write: Callable[[str], int], target: str, flush: Callable[[], None] | None = None) -> Write:
-    def write_result(result: FrameResult) -> None:
+def _writer(write: Callable[[str], int], target: str, flush: Callable[[], None] | None = None) -> Callable[[str], None]:
+    def write_line(line: str) -> None:
         try:
-            write(to_line(result) + "\n")
+            write(line + "\n")
             if flush is not None:
                 flush()
         except BrokenPipeError:
@@ -59,4 +67,4 @@ def _writer(write: Callable[[str], int], target: str, flush: Callable[[], None] 
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror}") from error
 
-    return write_result
+    return write_line

@@ -1,0 +1,39 @@
+"""What is drawn on frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maskinfer.engine.blur import blur_faces
+from maskinfer.engine.draw import draw_result
+from maskinfer.engine.results import BGRFrame, FrameResult
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How frames are annotated.
+
+    Attributes:
+        boxes: draw boxes, labels and counts.
+        blur_faces: make every face that was found unknowable.
+    """
+
+    boxes: bool = True
+    blur_faces: bool = False
+
+
+PLAIN = Style()
+
+
+def annotate(bgr: BGRFrame, result: FrameResult, style: Style = PLAIN) -> None:
+    """Draw a frame's result on it, in place.
+
+    Args:
+        bgr: uint8 (height, width, 3).
+        result: of this very frame.
+        style: how.
+    """
+    if style.blur_faces:
+        blur_faces(bgr, result)
+    if style.boxes:
+        draw_result(bgr, result)
