@@ -22,6 +22,7 @@ from maskinfer.cli_options import (
     engine_options,
     event_options,
     open_engine,
+    read_duration,
     read_events,
     read_track,
     track_options,
@@ -147,41 +148,57 @@ def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool)
     end(summary)
 
 
-@main.command(short_help="Watch a camera, a URL or a file.")
-@click.option("--source", required=True, metavar="INDEX|FILE|URL", help="A camera's index, a video file, or a URL.")
-@click.option("--show/--no-show", default=True, show_default=True, help="In a window; q closes it.")
-@click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv.")
+@main.command(short_help="Watch cameras, URLs or files.")
+@click.option(
+    "--source", "sources", required=True, multiple=True, metavar="INDEX|FILE|URL",
+    help="A camera's index, a video file, or a URL; may be repeated.",
+)  # fmt: skip
+@click.option("--show/--no-show", default=True, show_default=True, help="In windows; q closes them.")
+@click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv; of several sources NAME-1, NAME-2 ...")
+@click.option("--segment", callback=read_duration, metavar="TIME", help="Split recordings, as 90s, 10m, 1h.")
+@click.option(
+    "--policy", type=click.Choice(["auto", "latest", "all"]), default="auto", show_default=True,
+    help="Keep only the newest frame, or all; auto is latest for what is live.",
+)  # fmt: skip
+@click.option(
+    "--give-up-after", callback=read_duration, metavar="TIME", help="End a live source that is lost for longer; never."
+)
 @JSONL_OPTION
 @BLUR_OPTION
 @event_options
 @track_options
 @engine_options
-def stream(source: str, show: bool, record: Path | None, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
-    """Watch a camera, a URL or a file until it ends, q is pressed in the window, or Ctrl-C.
+def stream(sources: tuple[str, ...], **options: Any) -> None:
+    """Watch cameras, URLs or files until they end, q is pressed in a window, or Ctrl-C.
+
+    A live source that is lost is tried again for ever, the others are not held up.
 
     \b
     Examples:
       maskinfer stream --source 0
-      maskinfer stream --source rtsp://camera.local/door --no-show --jsonl door.jsonl
-      maskinfer stream --source clip.mp4 --record annotated.mp4
+      maskinfer stream --source rtsp://camera.local/door --no-show --events door.jsonl --webhook http://desk.local/masks
+      maskinfer stream --source rtsp://a/1 --source rtsp://b/1 --no-show --record watch.mp4 --segment 10m
     """
     from maskinfer.console import progress_bar, show_summary
-    from maskinfer.engine.jobs import run_stream
+    from maskinfer.engine.feeds import FeedOptions
     from maskinfer.engine.style import Style
+    from maskinfer.engine.watch import Sinks, run_watch
 
+    sinks = Sinks(options["show"], options["record"], options["segment"], options["jsonl"], read_events(options))
     with progress_bar("stream", "frames") as bar:
-        summary = run_stream(
+        summary, reports = run_watch(
             open_engine(options),
-            source,
+            sources,
+            reading=FeedOptions(options["policy"], options["give_up_after"]),
             track=read_track(options),
-            style=Style(blur_faces=blur_faces),
-            events=read_events(options),
-            show=show,
-            record=record,
-            jsonl=jsonl,
+            style=Style(blur_faces=options["blur_faces"]),
+            sinks=sinks,
             on_result=bar.advance,
+            tell=lambda line: click.echo(line, err=True),
         )
-    show_summary(summary, "frames", {"recorded": record, "results": jsonl, "events": options["events"]})
+    for report in reports:
+        click.echo(report, err=True)
+    show_summary(summary, "frames", {"recorded": sinks.record, "results": sinks.jsonl, "events": options["events"]})
     end(summary)
 
 

@@ -52,6 +52,22 @@ def read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     return sides[0], sides[-1]
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read ``90``, ``90s``, ``10m`` or ``1h`` as seconds."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value.rstrip("smh")) * _SECONDS.get(value[-1:], 1)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < float("inf"):
+        raise click.BadParameter(f"{value!r} is no time: expected seconds, or as 90s, 10m, 1h")
+    return seconds
+
+
 _ENGINE_OPTIONS = (
     click.option("--provider", default="auto", show_default=True, metavar="NAME",
                  help="Execution provider: auto, cpu, cuda, openvino, ... One that is named is used, or it fails."),

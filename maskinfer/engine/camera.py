@@ -18,17 +18,29 @@ from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.source_name import is_url
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
 
-_TIME_BASE = Fraction(1, 90_000)
+TIME_BASE = Fraction(1, 90_000)
 _STOP_WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
-    """An open live source; ``frames`` waits for each, and raises SourceError when the source is lost."""
+class Live:
+    """An open live source.
+
+    Attributes:
+        name: without passwords.
+        frame_rate: as declared.
+        frames: waits for each, and raises SourceError when the source is lost.
+        has_end: it is a recording that has a length, read over the net.
+    """
 
     name: str
     frame_rate: Fraction | None
     frames: Iterator[BGRFrame]
+    has_end: bool = False
+
+    def info(self, bgr: BGRFrame) -> VideoInfo:
+        """Return what a recording has to know, by a frame; its clock is that of arrival."""
+        return VideoInfo(self.name, (bgr.shape[1], bgr.shape[0]), TIME_BASE, self.frame_rate, colour=SDR_VIDEO)
 
 
 def is_live(source: str) -> bool:
@@ -55,7 +67,7 @@ class Camera:
 
     info: VideoInfo
 
-    def __init__(self, opening: AbstractContextManager[_Live]) -> None:
+    def __init__(self, opening: AbstractContextManager[Live]) -> None:
         self._news = threading.Condition()
         self._newest: tuple[float, BGRFrame] | None = None
         self._dropped = 0
@@ -77,8 +89,8 @@ class Camera:
         while (newest := self._take()) is not None:
             arrived_s, bgr = newest
             start_s = arrived_s if start_s is None else start_s
-            last_pts = max(last_pts + 1, round((arrived_s - start_s) / _TIME_BASE))
-            yield VideoFrame(index, float(last_pts * _TIME_BASE), last_pts, _TIME_BASE, None, bgr)
+            last_pts = max(last_pts + 1, round((arrived_s - start_s) / TIME_BASE))
+            yield VideoFrame(index, float(last_pts * TIME_BASE), last_pts, TIME_BASE, None, bgr)
             index += 1
         if self._error is not None:
             raise self._error
@@ -112,7 +124,7 @@ class Camera:
         while self._newest is None and not self._ended:
             self._news.wait(timeout=0.5)
 
-    def _read(self, opening: AbstractContextManager[_Live]) -> None:
+    def _read(self, opening: AbstractContextManager[Live]) -> None:
         error: BaseException | None = None
         try:
             with opening as live:
@@ -125,13 +137,12 @@ class Camera:
             self._ended, self._error = True, error
             self._news.notify_all()
 
-    def _offer(self, live: _Live, bgr: BGRFrame) -> bool:
+    def _offer(self, live: Live, bgr: BGRFrame) -> bool:
         with self._news:
             if self._ended:
                 return False
             if not hasattr(self, "info"):
-                height, width = bgr.shape[:2]
-                self.info = VideoInfo(live.name, (width, height), _TIME_BASE, live.frame_rate, colour=SDR_VIDEO)
+                self.info = live.info(bgr)
             self._dropped += self._newest is not None
             self._newest = time.monotonic(), bgr
             self._news.notify_all()
@@ -145,8 +156,7 @@ def open_camera(source: int | str) -> Iterator[Camera]:
     Raises:
         SourceError: there is no such camera, it is in use, or the URL does not answer.
     """
-    is_index = isinstance(source, int) or source.isdecimal()
-    camera = Camera(_device(int(source)) if is_index else _stream(str(source)))
+    camera = Camera(open_live(source))
     try:
         camera.wait_until_open()
         yield camera
@@ -154,14 +164,21 @@ def open_camera(source: int | str) -> Iterator[Camera]:
         camera.stop()
 
 
+def open_live(source: int | str) -> AbstractContextManager[Live]:
+    """Open a camera by its index, or a URL, in the calling thread; see ``open_camera``."""
+    is_index = isinstance(source, int) or source.isdecimal()
+    return _device(int(source)) if is_index else _stream(str(source))
+
+
 @contextmanager
-def _stream(url: str) -> Iterator[_Live]:
+def _stream(url: str) -> Iterator[Live]:
     with open_video(url) as video:
-        yield _Live(video.info.source, video.info.frame_rate, (frame.bgr for frame in video))
+        info = video.info
+        yield Live(info.source, info.frame_rate, (frame.bgr for frame in video), info.duration_s is not None)
 
 
 @contextmanager
-def _device(index: int) -> Iterator[_Live]:
+def _device(index: int) -> Iterator[Live]:
     with _quiet_opencv():
         capture = cv2.VideoCapture(index)
     try:
@@ -171,7 +188,7 @@ def _device(index: int) -> Iterator[_Live]:
             )
         rate = capture.get(cv2.CAP_PROP_FPS)
         frame_rate = Fraction(rate).limit_denominator(1001) if 1 <= rate < 1000 else None
-        yield _Live(f"camera {index}", frame_rate, _captured(capture, index))
+        yield Live(f"camera {index}", frame_rate, _captured(capture, index))
     finally:
         capture.release()
 

@@ -1,4 +1,4 @@
-"""Whole jobs: images, a video, a stream. Each reports what was done, also when it ends early."""
+"""Whole jobs: images, a video. Each reports what was done, also when it ends early; see also ``watch``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maskinfer.engine.camera import Camera, is_live, open_camera
-from maskinfer.engine.display import open_window
 from maskinfer.engine.engine import BATCH_FRAMES, Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.event_sinks import EventTargets, open_events
 from maskinfer.engine.images import ImageFile, list_images, read_image, write_image
 from maskinfer.engine.interrupt import stop_wish
-from maskinfer.engine.jsonl import STDOUT, open_jsonl
+from maskinfer.engine.jsonl import open_jsonl
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
 from maskinfer.engine.style import PLAIN, Style, annotate
 from maskinfer.engine.tracker import Tracker, TrackOptions
-from maskinfer.engine.video_reader import VideoFrame, VideoReader, open_video
+from maskinfer.engine.video_reader import VideoFrame, open_video
 from maskinfer.engine.video_writer import open_writer
 
 # Frames that wait between two stages; enough to ride out an uneven one, 6 MB each at 1080p.
@@ -201,70 +199,3 @@ def _label(
     for batch in batches:
         results = engine.infer([from_video(source, frame) for frame in batch], [tracker] * len(batch))
         yield list(zip(batch, results, strict=True))
-
-
-def _open(source: str, stack: ExitStack) -> Camera | VideoReader:
-    if is_live(source):
-        return stack.enter_context(open_camera(source))
-    return stack.enter_context(open_video(source))
-
-
-def run_stream(
-    engine: Engine,
-    source: str,
-    *,
-    track: TrackOptions | None = None,
-    style: Style = PLAIN,
-    events: EventTargets | None = None,
-    show: bool = False,
-    record: Path | None = None,
-    jsonl: str | None = None,
-    on_result: OnResult = _ignore,
-) -> JobSummary:
-    """Watch a camera, a URL or a file, frame by frame, until it ends, the window is closed, or a signal.
-
-    Args:
-        engine: finds and labels.
-        source: a camera's index, a URL, or a video file.
-        track: how faces are followed; None for faces on their own.
-        style: how frames are annotated.
-        events: where events go, which need faces that are followed; None for none.
-        show: in a window; q or Esc closes it.
-        record: annotated video; appears when it is whole.
-        jsonl: file for the results, written line by line, or ``-``.
-        on_result: called after each frame.
-
-    Returns:
-        The summary; a source that is lost is among its problems.
-
-    Raises:
-        SourceError: the source cannot be opened. DisplayError: no window can be opened. OutputError.
-    """
-    summary = JobSummary()
-    with ExitStack() as stack:
-        stopped = stack.enter_context(stop_wish())
-        window = stack.enter_context(open_window("maskinfer")) if show else None
-        video = _open(source, stack)
-        writer = stack.enter_context(open_writer(record, video.info)) if record is not None else None
-        write_jsonl = stack.enter_context(open_jsonl(jsonl, follow=jsonl != STDOUT))
-        add_events = stack.enter_context(open_events(events, summary.problems))
-        try:
-            tracker = None if track is None else Tracker(track)
-            for frame in video:
-                result = engine.infer([from_video(video.info.source, frame)], [tracker])[0]
-                write_jsonl(result)
-                add_events(result)
-                if writer is not None or window is not None:
-                    annotate(frame.bgr, result, style)
-                if writer is not None:
-                    writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
-                summary.add(result)
-                on_result(result)
-                if stopped() or (window is not None and not window.show(frame.bgr)):
-                    break
-        except SourceError as error:
-            if not summary.frames:
-                raise
-            summary.problems.append(str(error))
-        summary.signal = stopped()
-    return summary
