@@ -33,10 +33,11 @@ def ours(source: str, out: Path, provider: str) -> None:
     """Run one job of maskinfer and print its frames and seconds."""
     from maskinfer.engine.engine import load
     from maskinfer.engine.jobs import run_video
+    from maskinfer.engine.tracker import TrackOptions
 
     engine = load(provider=provider)
     start = time.perf_counter()
-    summary = run_video(engine, source, out)
+    summary = run_video(engine, source, out, track=TrackOptions())
     click.echo(json.dumps({"frames": summary.frames, "seconds": time.perf_counter() - start}))
 
 

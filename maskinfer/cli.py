@@ -15,16 +15,17 @@ from maskinfer.cli_export import adopt, card, quantize, verify
 from maskinfer.cli_models import models
 from maskinfer.cli_options import (
     BLUR_OPTION,
-    JSONL_OPTION,
     PATH,
     Commands,
     end,
     engine_options,
     event_options,
     open_engine,
+    output_options,
     read_duration,
-    read_events,
+    read_outputs,
     read_track,
+    show_written,
     track_options,
 )
 from maskinfer.cli_training import data, evaluate, export, train
@@ -47,10 +48,10 @@ def main() -> None:
 @main.command(short_help="Label the faces of images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
-@JSONL_OPTION
+@output_options
 @BLUR_OPTION
 @engine_options
-def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
+def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **options: Any) -> None:
     """Label the faces of images: files, folders (with sub-folders) and glob patterns.
 
     \b
@@ -61,12 +62,16 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, blu
     """
     from maskinfer.console import in_order, progress_bar, show_summary
     from maskinfer.engine.jobs import run_images
+    from maskinfer.engine.outputs import Outputs
     from maskinfer.engine.results import FrameResult
     from maskinfer.engine.style import Style
 
+    outputs = read_outputs(options)
+    is_silent = out_dir is not None or outputs != Outputs()
+
     def on_result(result: FrameResult) -> None:
         bar.advance()
-        if out_dir is None and jsonl is None:
+        if not is_silent:
             click.echo(
                 f"{result.source}: " + (", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces")
             )
@@ -77,48 +82,61 @@ def image(sources: tuple[str, ...], out_dir: Path | None, jsonl: str | None, blu
             sources,
             out_dir=out_dir,
             style=Style(blur_faces=blur_faces),
-            jsonl=jsonl,
+            outputs=outputs,
             on_result=on_result,
             on_total=bar.set_total,
         )
-    show_summary(summary, "images", {"annotated": out_dir, "results": jsonl})
+    show_summary(summary, "images", {"annotated": out_dir, **show_written(options)})
     end(summary)
 
 
-@main.command(short_help="Turn a recorded video into an annotated one.")
-@click.argument("source", metavar="SRC")
-@click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
-@JSONL_OPTION
+@main.command(short_help="Turn recorded videos into annotated ones.")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.option(
+    "-o", "--out", type=PATH, required=True, metavar="FILE|FOLDER",
+    help="Annotated video: .mp4, .mov or .mkv; a folder for several.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="So many of several at a time.")
+@output_options
 @BLUR_OPTION
 @event_options
 @track_options
 @engine_options
-def video(source: str, out: Path, jsonl: str | None, blur_faces: bool, **options: Any) -> None:
-    """Turn a recorded video into an annotated one: same frames, times, size and sound.
+def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **options: Any) -> None:
+    """Turn recorded videos into annotated ones: same frames, times, size and sound.
+
+    Of several (files, folders, glob patterns) those that are in the output folder already, from the same content with
+    the same settings, are left out; --jsonl, --csv and --events name folders then.
 
     \b
     Examples:
       maskinfer video entrance.mp4 -o annotated.mp4
       maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --events events.jsonl
       maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
+      maskinfer video archive/ -o annotated/ --jsonl results/ --jobs 2
     """
     from maskinfer.console import progress_bar, show_summary
+    from maskinfer.engine.archive import run_videos
     from maskinfer.engine.jobs import run_video
     from maskinfer.engine.style import Style
 
-    with progress_bar(Path(source).name, "frames") as bar:
-        summary = run_video(
-            open_engine(options),
-            source,
-            out,
-            track=read_track(options),
-            style=Style(blur_faces=blur_faces),
-            events=read_events(options),
-            jsonl=jsonl,
-            on_result=bar.advance,
-            on_total=bar.set_total,
-        )
-    show_summary(summary, "frames", {"annotated": out, "results": jsonl, "events": options["events"]})
+    is_one = len(sources) == 1 and bool(out.suffix) and not (Path(sources[0]).is_dir() or out.is_dir())
+    if is_one and jobs > 1:
+        raise click.UsageError("--jobs is for several videos: name a folder for -o")
+    shared: dict[str, Any] = {
+        "track": read_track(options), "style": Style(blur_faces=blur_faces), "outputs": read_outputs(options),
+    }  # fmt: skip
+    if is_one:
+        with progress_bar(Path(sources[0]).name, "frames") as bar:
+            summary = run_video(
+                open_engine(options), sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared
+            )
+    else:
+        with progress_bar("videos", "videos") as bar:
+            summary = run_videos(
+                open_engine(options), sources, out, jobs=jobs, on_video=bar.advance, on_total=bar.set_total, **shared
+            )
+    show_summary(summary, "frames", {"annotated": out, **show_written(options)})
     end(summary)
 
 
@@ -163,7 +181,7 @@ def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool)
 @click.option(
     "--give-up-after", callback=read_duration, metavar="TIME", help="End a live source that is lost for longer; never."
 )
-@JSONL_OPTION
+@output_options
 @BLUR_OPTION
 @event_options
 @track_options
@@ -184,7 +202,7 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
     from maskinfer.engine.style import Style
     from maskinfer.engine.watch import Sinks, run_watch
 
-    sinks = Sinks(options["show"], options["record"], options["segment"], options["jsonl"], read_events(options))
+    sinks = Sinks(options["show"], options["record"], options["segment"], read_outputs(options))
     with progress_bar("stream", "frames") as bar:
         summary, reports = run_watch(
             open_engine(options),
@@ -198,7 +216,7 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
         )
     for report in reports:
         click.echo(report, err=True)
-    show_summary(summary, "frames", {"recorded": sinks.record, "results": sinks.jsonl, "events": options["events"]})
+    show_summary(summary, "frames", {"recorded": sinks.record, **show_written(options)})
     end(summary)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
     from maskinfer.engine.event_sinks import EventTargets
     from maskinfer.engine.jobs import JobSummary
+    from maskinfer.engine.outputs import Outputs
     from maskinfer.engine.tracker import TrackOptions
 
 INTERRUPTED = 130
@@ -128,6 +129,15 @@ def read_track(options: dict[str, Any]) -> TrackOptions | None:
     return None
 
 
+_OUTPUT_OPTIONS = (
+    click.option("--jsonl", metavar="FILE|-",
+                 help="Write a JSON object for each frame or image; - is standard output."),
+    click.option("--csv", metavar="FILE|-", help="Write a row for each face."),
+    click.option("--crops", type=PATH, metavar="FOLDER",
+                 help="Write a picture of each face; of one that is followed the best for each label."),
+    click.option("--crop-label", "crop_labels", multiple=True, metavar="LABEL",
+                 help="Of faces with this label only; may be repeated."),
+)  # fmt: skip
 _EVENT_OPTIONS = (
     click.option("--events", metavar="FILE|-",
                  help="Write a JSON object for each person and change: appeared, settled, changed, left."),
@@ -137,6 +147,13 @@ _EVENT_OPTIONS = (
 )  # fmt: skip
 
 
+def output_options(command: _F) -> _F:
+    """Give a command the options of where results go."""
+    for option in reversed(_OUTPUT_OPTIONS):
+        command = option(command)
+    return command
+
+
 def event_options(command: _F) -> _F:
     """Give a command the options of events."""
     for option in reversed(_EVENT_OPTIONS):
@@ -144,8 +161,23 @@ def event_options(command: _F) -> _F:
     return command
 
 
-def read_events(options: dict[str, Any]) -> EventTargets | None:
-    """Return what the options of ``event_options`` ask for; None for no events."""
+def read_outputs(options: dict[str, Any]) -> Outputs:
+    """Return what the options of ``output_options``, and those of ``event_options`` if there are any, ask for."""
+    from maskinfer.engine.outputs import Outputs
+
+    if options["crop_labels"] and options["crops"] is None:
+        raise click.UsageError("--crop-label needs --crops")
+    events = _read_events(options) if "events" in options else None
+    return Outputs(options["jsonl"], options["csv"], events, options["crops"], options["crop_labels"])
+
+
+def show_written(options: dict[str, Any]) -> dict[str, object]:
+    """Return what the options of ``output_options`` and ``event_options`` made, for the summary."""
+    names = {"results": "jsonl", "table": "csv", "events": "events", "crops": "crops"}
+    return {what: options.get(name) for what, name in names.items()}
+
+
+def _read_events(options: dict[str, Any]) -> EventTargets | None:
     from maskinfer.engine.event_sinks import EventTargets
     from maskinfer.engine.events import EventOptions
 
@@ -211,11 +243,6 @@ def train_extra() -> Iterator[None]:
         if (error.name or "").split(".")[0] in _TRAIN_PACKAGES:
             raise MissingExtraError(str(error.name), "train") from error
         raise
-
-
-JSONL_OPTION = click.option(
-    "--jsonl", metavar="FILE|-", help="Write a JSON object for each frame or image; - is standard output."
-)
 
 
 def end(summary: JobSummary) -> NoReturn:

@@ -125,6 +125,8 @@ def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) 
     counts = ", ".join(f"{label} {count}" for label, count in in_order(summary.faces)) or "no faces"
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
     _stderr.print(f"{summary.frames} {unit} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s): {counts}", markup=False)
+    if summary.skipped:
+        _stderr.print(f"{summary.skipped} were done before", markup=False)
     for what, path in written.items():
         if path not in (None, "-"):
             _stderr.print(f"{what}: {path}", markup=False)

@@ -194,7 +194,7 @@ def test_without_a_receiver_the_newest_wait_and_the_loss_is_told(monkeypatch: py
 
 def test_events_go_to_a_file_line_by_line_and_to_the_webhook(receiver: Receiver, tmp_path: Path) -> None:
     file, problems = tmp_path / "events.jsonl", list[str]()
-    with open_events(EventTargets(str(file), receiver.url), problems) as add:
+    with open_events(EventTargets(str(file), receiver.url), problems, follow=True) as add:
         for i in range(10):
             for source in ("a", "b"):
                 add(FrameResult(source, i, i / RATE, (64, 48), (face("with_mask"),)))

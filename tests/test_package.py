@@ -71,7 +71,7 @@ def test_the_wheel_holds_models_schema_and_types(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"maskinfer/models/{model.file}" for model in SHIPPED.values()}
     wanted |= {f"maskinfer/models/{model.card}" for model in SHIPPED.values()}
-    wanted |= {f"maskinfer/schemas/{name}.schema.json" for name in ("frame_result", "contract", "registry")}
+    wanted |= {f"maskinfer/schemas/{name}.schema.json" for name in ("frame_result", "event", "contract", "registry")}
     assert wanted | {"maskinfer/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
     assert wheel.stat().st_size < 20e6

@@ -19,6 +19,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.event_sinks import EventTargets
 from maskinfer.engine.feeds import FeedOptions, open_feeds
+from maskinfer.engine.outputs import Outputs
 from maskinfer.engine.recorder import Recorder
 from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.tracker import TrackOptions
@@ -108,7 +109,7 @@ def test_a_source_that_is_dead_holds_nobody_up(engine: Engine, tmp_path: Path) -
     told: list[str] = []
     summary, reports = run_watch(
         engine, [clip, DEAD, str(tmp_path / "none.mp4")],
-        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(jsonl=str(out)), tell=told.append,
+        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(outputs=Outputs(str(out))), tell=told.append,
     )  # fmt: skip
     assert [record["frame"] for record in lines(out)] == list(range(12))
     assert [report.frames for report in reports] == [12, 0, 0]
@@ -143,8 +144,8 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
             live.kill()
 
     summary, (report,) = run_watch(
-        engine, [live.url], reading=FeedOptions(give_up_after_s=2), sinks=Sinks(jsonl=str(out)), on_result=on_result,
-        tell=told.append,
+        engine, [live.url], reading=FeedOptions(give_up_after_s=2), sinks=Sinks(outputs=Outputs(str(out))),
+        on_result=on_result, tell=told.append,
     )  # fmt: skip
     assert report.returns == 1
     assert [line.split(" is ")[1].split(",")[0] for line in told[:3]] == ["lost", "back", "lost"]
@@ -199,7 +200,7 @@ def test_recordings_are_split_and_whole(engine: Engine, tmp_path: Path) -> None:
 
 def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> None:
     clip, out = str(write_clip(tmp_path / "a.mp4", 12)), tmp_path / "out.jsonl"
-    sinks = Sinks(record=tmp_path / "none" / "rec.mp4", jsonl=str(out))
+    sinks = Sinks(record=tmp_path / "none" / "rec.mp4", outputs=Outputs(str(out)))
     summary, _ = run_watch(engine, [clip], sinks=sinks)
     assert len(lines(out)) == 12
     assert len(summary.problems) == 1
@@ -224,7 +225,7 @@ def test_a_full_disk_keeps_what_was_whole(engine: Engine, small_disk: Path, tmp_
     noisy = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(60)]
     clip = write_clip(tmp_path / "noise.mp4", noisy, rate=25)
     out = tmp_path / "out.jsonl"
-    sinks = Sinks(record=small_disk / "rec.mp4", segment_s=0.2, jsonl=str(out))
+    sinks = Sinks(record=small_disk / "rec.mp4", segment_s=0.2, outputs=Outputs(str(out)))
     summary, _ = run_watch(engine, [str(clip)], sinks=sinks)
     assert len(lines(out)) == 60
     assert "No space left" in summary.problems[0]
@@ -236,7 +237,7 @@ def test_a_full_disk_keeps_what_was_whole(engine: Engine, small_disk: Path, tmp_
 def test_sources_have_tracks_and_events_of_their_own(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:
     clips = [str(write_clip(tmp_path / f"{name}.mp4", [portrait] * 15, rate=25)) for name in "ab"]
     events = tmp_path / "events.jsonl"
-    run_watch(engine, clips, track=TrackOptions(), sinks=Sinks(events=EventTargets(str(events))))
+    run_watch(engine, clips, track=TrackOptions(), sinks=Sinks(outputs=Outputs(events=EventTargets(str(events)))))
     records = lines(events)
     for clip in clips:
         mine = [(record["event"], record["track_id"]) for record in records if record["source"] == clip]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".t
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image that a request means.
+class SourceFile:
+    """An image, or another file, that a request means.
 
     Attributes:
         path: of the file.
@@ -30,35 +30,49 @@ class ImageFile:
     relative: Path
 
 
-def list_images(sources: Sequence[str]) -> list[ImageFile]:
+def list_images(sources: Sequence[str]) -> list[SourceFile]:
     """Return the images that files, folders (with their sub-folders) and glob patterns mean, each once.
 
     Raises:
         SourceNotFoundError: a file does not exist, a pattern matches nothing, or a folder holds no image.
     """
-    found: dict[Path, ImageFile] = {}
+    return list_files(sources, IMAGE_SUFFIXES, "image")
+
+
+def list_files(sources: Sequence[str], suffixes: Set[str], what: str) -> list[SourceFile]:
+    """Return the files of a kind that files, folders and glob patterns mean; see ``list_images``.
+
+    Args:
+        sources: files, whatever their suffixes, folders and patterns.
+        suffixes: which files of a folder are meant, in lower case.
+        what: the kind, for messages.
+    """
+    found: dict[Path, SourceFile] = {}
     for source in sources:
-        for image in _expand(source):
-            found.setdefault(image.path.resolve(), image)
+        for file in _expand(source, suffixes, what):
+            found.setdefault(file.path.resolve(), file)
     return list(found.values())
 
 
-def _expand(source: str) -> list[ImageFile]:
+def _expand(source: str, suffixes: Set[str], what: str) -> list[SourceFile]:
     path = Path(source)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
         if not files:
             raise SourceNotFoundError(
-                f"{source} holds no image: expected files ending in {' '.join(sorted(IMAGE_SUFFIXES))}"
+                f"{source} holds no {what}: expected files ending in {' '.join(sorted(suffixes))}"
             )
-        return [ImageFile(file, file.relative_to(path)) for file in files]
+        return [SourceFile(file, file.relative_to(path)) for file in files]
     if path.is_file():
-        return [ImageFile(path, Path(path.name))]
+        return [SourceFile(path, Path(path.name))]
     matches = sorted(Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 - any anchor
     files = [match for match in matches if match.is_file()]
     if not files:
-        raise SourceNotFoundError(f"{source} does not exist: expected an image, a folder or a pattern that matches")
-    return [ImageFile(file, Path(file.name)) for file in files]
+        article = "an" if what[0] in "aeiou" else "a"
+        raise SourceNotFoundError(
+            f"{source} does not exist: expected {article} {what}, a folder or a pattern that matches"
+        )
+    return [SourceFile(file, Path(file.name)) for file in files]
 
 
 def read_image(path: Path) -> BGRFrame:

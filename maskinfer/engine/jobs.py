@@ -1,4 +1,7 @@
-"""Whole jobs: images, a video. Each reports what was done, also when it ends early; see also ``watch``."""
+"""Whole jobs: images, a video. Each reports what was done, also when it ends early.
+
+Many videos are in ``archive``, cameras in ``watch``.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from pathlib import Path
 
 from maskinfer.engine.engine import BATCH_FRAMES, Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
-from maskinfer.engine.event_sinks import EventTargets, open_events
-from maskinfer.engine.images import ImageFile, list_images, read_image, write_image
+from maskinfer.engine.images import SourceFile, list_images, read_image, write_image
 from maskinfer.engine.interrupt import stop_wish
-from maskinfer.engine.jsonl import open_jsonl
+from maskinfer.engine.outputs import Outputs, open_outputs
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
@@ -43,6 +45,7 @@ class JobSummary:
         faces: of each label, over all frames.
         seconds: wall-clock time.
         problems: one line for each thing that could not be done; empty when all went well.
+        skipped: videos that were done before.
         signal: number of the signal that ended it, SIGINT or SIGTERM; 0 when none did.
     """
 
@@ -50,6 +53,7 @@ class JobSummary:
     faces: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
+    skipped: int = 0
     signal: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
@@ -59,6 +63,13 @@ class JobSummary:
         self.faces.update(result.counts())
         self.seconds = time.perf_counter() - self._started
 
+    def merge(self, other: JobSummary) -> None:
+        """Count what another job did, which was part of this one."""
+        self.frames += other.frames
+        self.faces.update(other.faces)
+        self.problems += other.problems
+        self.seconds = time.perf_counter() - self._started
+
 
 def run_images(
     engine: Engine,
@@ -66,7 +77,7 @@ def run_images(
     *,
     out_dir: Path | None = None,
     style: Style = PLAIN,
-    jsonl: str | None = None,
+    outputs: Outputs | None = None,
     on_result: OnResult = _ignore,
     on_total: Callable[[int], None] = lambda total: None,
 ) -> JobSummary:
@@ -77,7 +88,7 @@ def run_images(
         sources: files, folders and glob patterns.
         out_dir: where annotated copies go, under their names below the folder that was named.
         style: how they are annotated.
-        jsonl: file for the results, or ``-``.
+        outputs: where else results go.
         on_result: called after each image.
         on_total: called once, with the number of images.
 
@@ -93,7 +104,7 @@ def run_images(
         _check_outputs(images, out_dir)
     summary = JobSummary()
     on_total(len(images))
-    with open_jsonl(jsonl) as write:
+    with open_outputs(outputs, summary.problems) as add:
         for image in images:
             try:
                 frame = SourceFrame(str(image.path), 0, 0.0, read_image(image.path))
@@ -101,7 +112,7 @@ def run_images(
                 summary.problems.append(str(error))
                 continue
             result = engine.infer([frame])[0]
-            write(result)
+            add(frame.bgr, result)
             if out_dir is not None:
                 _write_annotated(out_dir / image.relative, frame, result, style)
             summary.add(result)
@@ -109,7 +120,7 @@ def run_images(
     return summary
 
 
-def _check_outputs(images: Sequence[ImageFile], out_dir: Path) -> None:
+def _check_outputs(images: Sequence[SourceFile], out_dir: Path) -> None:
     inputs = {image.path.resolve() for image in images}
     outputs: dict[Path, Path] = {}
     for image in images:
@@ -137,10 +148,10 @@ def run_video(
     *,
     track: TrackOptions | None = None,
     style: Style = PLAIN,
-    events: EventTargets | None = None,
-    jsonl: str | None = None,
+    outputs: Outputs | None = None,
     on_result: OnResult = _ignore,
     on_total: Callable[[int | None], None] = lambda total: None,
+    stopped: Callable[[], int] | None = None,
 ) -> JobSummary:
     """Turn a recorded video into an annotated one; reading, inference and writing overlap.
 
@@ -150,10 +161,11 @@ def run_video(
         out: .mp4, .mov or .mkv; appears when it is whole.
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
-        events: where events go, which need faces that are followed; None for none.
-        jsonl: file for the results, or ``-``.
+        outputs: where results go besides.
         on_result: called after each frame that was written.
         on_total: called once, with the number of frames if the source declares it.
+        stopped: asked between frames; gives the number of a signal that is to end the job, or 0. By default Ctrl-C
+            and SIGTERM are waited for.
 
     Returns:
         The summary; if the source ends early or is broken in the middle, that is among its problems, and what
@@ -165,21 +177,20 @@ def run_video(
     """
     summary = JobSummary()
     with ExitStack() as stack:
-        stopped = stack.enter_context(stop_wish())
+        if stopped is None:
+            stopped = stack.enter_context(stop_wish())
         video = stack.enter_context(open_video(source))
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
-        write_jsonl = stack.enter_context(open_jsonl(jsonl))
-        add_events = stack.enter_context(open_events(events, summary.problems))
+        add = stack.enter_context(open_outputs(outputs, summary.problems))
         on_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(batched(video, BATCH_FRAMES), QUEUE_BATCHES))
         labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES))
         try:
             for batch in labelled:
                 for frame, result in batch:
+                    add(frame.bgr, result)
                     annotate(frame.bgr, result, style)
                     writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
-                    write_jsonl(result)
-                    add_events(result)
                     summary.add(result)
                     on_result(result)
                 if stopped():

@@ -27,7 +27,7 @@ def open_jsonl(target: str | None, *, follow: bool = False) -> Iterator[Write]:
 
     Args:
         target: a file's path, ``-`` for standard output, None for nowhere.
-        follow: write in place, a line at once, for those who read along; otherwise the file appears when whole.
+        follow: append, a line at once, for those who read along; otherwise the file appears when it is whole.
 
     Raises:
         OutputError: it cannot be written.
@@ -46,7 +46,7 @@ def open_lines(target: str, *, follow: bool) -> Iterator[Callable[[str], None]]:
         yield _writer(sys.stdout.write, STDOUT, flush=sys.stdout.flush)
     elif follow:
         try:
-            file = Path(target).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - entered below
+            file = Path(target).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - entered below
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror}") from error
         with file:

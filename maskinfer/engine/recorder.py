@@ -17,7 +17,8 @@ class Recorder:
     """A recording of one source; use as a context manager and ``write`` every frame in order.
 
     Args:
-        path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-000.mp4``, ``door-001.mp4`` ...
+        path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-000.mp4``, ``door-001.mp4`` ..., after
+            those that are there.
         segment_s: of a segment, in seconds of the source; None for one file.
     """
 
@@ -70,8 +71,9 @@ class Recorder:
     def _next_path(self) -> Path:
         if self._segment_s is None:
             return self._path
-        self._segment += 1
-        return self._path.with_stem(f"{self._path.stem}-{self._segment - 1:03d}")
+        while (path := self._path.with_stem(f"{self._path.stem}-{self._segment:03d}")).exists():
+            self._segment += 1
+        return path
 
 
 def _starting_at(info: VideoInfo, frame: VideoFrame) -> VideoInfo:

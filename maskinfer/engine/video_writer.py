@@ -21,7 +21,7 @@ from maskinfer.engine.sound import open_sound
 from maskinfer.engine.source_name import is_url
 from maskinfer.engine.video_reader import VideoInfo
 
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _LIMITED_RANGE = 1
 _MIN_FILM_SCALE = 1000
 
@@ -130,8 +130,8 @@ def open_writer(
         OutputError: the folder cannot be written to, the disk is full or the encoder failed.
     """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(_FORMATS)}")
+    if path.suffix.lower() not in FORMATS:
+        raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
     _refuse_input(path, info.source, audio_from)
     with whole_file(path) as part, ExitStack() as stack:
         container = _open_container(part, path, info.time_base)
@@ -164,7 +164,7 @@ def _open_container(part: Path, path: Path, time_base: Fraction) -> OutputContai
     scale = time_base.denominator * ceil(_MIN_FILM_SCALE / time_base.denominator)
     options = {} if suffix == ".mkv" else {"movflags": "+faststart", "movie_timescale": str(scale)}
     with _as_output_error(path):
-        return av.open(str(part), "w", format=_FORMATS[suffix], options=options)
+        return av.open(str(part), "w", format=FORMATS[suffix], options=options)
 
 
 def _add_stream(container: OutputContainer, info: VideoInfo, options: dict[str, str], threads: int) -> av.VideoStream:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
@@ -14,11 +15,10 @@ import numpy as np
 from maskinfer.engine.display import Window, open_window
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError
-from maskinfer.engine.event_sinks import EventTargets, open_events
 from maskinfer.engine.feeds import Fed, Feed, FeedOptions, open_feeds
 from maskinfer.engine.interrupt import stop_wish
 from maskinfer.engine.jobs import JobSummary, OnResult
-from maskinfer.engine.jsonl import STDOUT, open_jsonl
+from maskinfer.engine.outputs import Outputs, open_outputs
 from maskinfer.engine.recorder import Recorder
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import from_video
@@ -36,15 +36,13 @@ class Sinks:
         show: in a window for each source; q or Esc closes it and ends the watch.
         record: annotated video; of several sources ``door.mp4`` becomes ``door-1.mp4``, ``door-2.mp4`` ...
         segment_s: length of a recording's files in seconds; None for one.
-        jsonl: file for the results, written line by line, or ``-``.
-        events: where events go; None for none.
+        outputs: files, which are appended to.
     """
 
     show: bool = False
     record: Path | None = None
     segment_s: float | None = None
-    jsonl: str | None = None
-    events: EventTargets | None = None
+    outputs: Outputs | None = None
 
 
 @dataclass(slots=True)
@@ -132,16 +130,15 @@ def run_watch(
     summary = JobSummary()
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_wish())
-        write_jsonl = stack.enter_context(open_jsonl(sinks.jsonl, follow=sinks.jsonl != STDOUT))
-        add_events = stack.enter_context(open_events(sinks.events, summary.problems))
+        began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
+        add = stack.enter_context(open_outputs(sinks.outputs, summary.problems, follow=True, crop_prefix=began))
         feeds = stack.enter_context(open_feeds(sources, reading, tell))
         desks = {feed: _desk(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)}
         for batch in feeds.batches(stopped):
             frames = [from_video(fed.info.source, fed.frame) for fed in batch]
             results = engine.infer(frames, [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
-                write_jsonl(result)
-                add_events(result)
+                add(fed.frame.bgr, result)
                 desks[fed.feed].report.add(fed)
                 summary.add(result)
                 on_result(result)
