@@ -168,8 +168,8 @@ def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool)
 
 @main.command(short_help="Watch cameras, URLs or files.")
 @click.option(
-    "--source", "sources", required=True, multiple=True, metavar="INDEX|FILE|URL",
-    help="A camera's index, a video file, or a URL; may be repeated.",
+    "--source", "sources", required=True, multiple=True, metavar="INDEX|FILE|URL|FOLDER|-",
+    help="Camera's index, video file, URL, folder of images, or - for a video on standard input; may be repeated.",
 )  # fmt: skip
 @click.option("--show/--no-show", default=True, show_default=True, help="In windows; q closes them.")
 @click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv; of several sources NAME-1, NAME-2 ...")

@@ -16,10 +16,12 @@ from maskinfer.engine.errors import SourceError
 from maskinfer.engine.pixels import SDR_VIDEO
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.source_name import is_url
-from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
+from maskinfer.engine.video_reader import VideoFrame, VideoInfo, VideoReader, open_video
 
 TIME_BASE = Fraction(1, 90_000)
 _STOP_WAIT_S = 2.0
+# A recording may end so much before its declared end: with the last frame, or with its sound.
+_END_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,18 @@ def open_live(source: int | str) -> AbstractContextManager[Live]:
 def _stream(url: str) -> Iterator[Live]:
     with open_video(url) as video:
         info = video.info
-        yield Live(info.source, info.frame_rate, (frame.bgr for frame in video), info.duration_s is not None)
+        yield Live(info.source, info.frame_rate, _to_its_end(video), info.duration_s is not None)
+
+
+def _to_its_end(video: VideoReader) -> Iterator[BGRFrame]:
+    # A server of recordings that dies closes the connection as if it were through.
+    time_s = 0.0
+    for frame in video:
+        time_s = frame.time_s
+        yield frame.bgr
+    length_s = video.info.duration_s
+    if length_s is not None and time_s < length_s - _END_S:
+        raise SourceError(f"{video.info.source} ended after {time_s:.1f} of {length_s:.1f} s")
 
 
 @contextmanager

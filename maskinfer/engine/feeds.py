@@ -15,6 +15,7 @@ from maskinfer.engine.camera import TIME_BASE, Live, is_live, open_live
 from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.source_name import public_name
+from maskinfer.engine.sources import holds_images, timed_images
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
 
 Policy = Literal["auto", "latest", "all"]
@@ -151,6 +152,13 @@ class Feed:
     def _read_once(self, reader: int) -> str | None:
         """Read until the source ends; return why, or None when that was its end."""
         try:
+            if holds_images(self._source):
+                broken: list[str] = []
+                for frame, info in timed_images(self._source, broken):
+                    if not self._offer(reader, frame, info):
+                        break
+                self.problem = f"{len(broken)} images cannot be read, the first: {broken[0]}" if broken else ""
+                return None
             if not self._is_live:
                 with open_video(self._source) as video:
                     for frame in video:

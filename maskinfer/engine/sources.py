@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from maskinfer.engine.camera import is_live, open_camera
+from maskinfer.engine.errors import SourceError
 from maskinfer.engine.images import IMAGE_SUFFIXES, list_images, read_image
 from maskinfer.engine.results import BGRFrame
-from maskinfer.engine.video_reader import VideoFrame, open_video
+from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,34 @@ def open_source(source: str | Path) -> Iterator[Iterator[SourceFrame]]:
         SourceError: it cannot be opened; while iterating: it cannot be read (on).
     """
     name = str(source)
-    path = Path(name)
-    if not is_live(name) and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES):
+    if holds_images(name):
         yield _images(name)
         return
     with open_camera(name) if is_live(name) else open_video(name) as video:
         yield (from_video(video.info.source, frame) for frame in video)
+
+
+def holds_images(source: str) -> bool:
+    """Tell whether a source is an image or a folder, rather than a video, a camera or a URL."""
+    path = Path(source)
+    return not is_live(source) and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def timed_images(source: str, broken: list[str]) -> Iterator[tuple[VideoFrame, VideoInfo]]:
+    """Yield the images of a folder as frames of a film that shows each for a second; those of any sizes.
+
+    Args:
+        source: a folder, or an image.
+        broken: told of each that cannot be read.
+    """
+    for index, image in enumerate(list_images([source])):
+        try:
+            bgr = read_image(image.path)
+        except SourceError as error:
+            broken.append(str(error))
+            continue
+        info = VideoInfo(str(image.path), (bgr.shape[1], bgr.shape[0]), Fraction(1), Fraction(1))
+        yield VideoFrame(index, float(index), index, Fraction(1), 1, bgr), info
 
 
 def _images(source: str) -> Iterator[SourceFrame]:

@@ -32,6 +32,7 @@ from maskinfer.engine.video_packets import Health, declared_end, decoded, is_cut
 
 _log = logging.getLogger(__name__)
 
+STDIN = "-"
 _SECOND_US = 1_000_000
 
 
@@ -116,7 +117,7 @@ def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0)
     Damaged packets are skipped, counted and logged as one warning at the end.
 
     Args:
-        source: path of a file, or a URL that FFmpeg knows, such as http:// and rtsp://.
+        source: path of a file, a URL that FFmpeg knows, such as http:// and rtsp://, or ``-`` for standard input.
         threads: of the decoder; 0 lets FFmpeg choose.
         timeout_s: how long a URL may stay silent.
 
@@ -157,6 +158,8 @@ def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContai
         options["timeout"] = (timeout_s, timeout_s)
         if source.startswith("rtsp"):
             options["options"] = {"rtsp_transport": "tcp"}
+    elif source == STDIN:
+        source = "pipe:0"
     elif not Path(source).exists():
         raise SourceNotFoundError(f"there is no file {name}")
     else:

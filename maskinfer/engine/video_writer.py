@@ -19,7 +19,7 @@ from maskinfer.engine.pixels import UNSPECIFIED, even_sized, fitted, yuv_convert
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sound import open_sound
 from maskinfer.engine.source_name import is_url
-from maskinfer.engine.video_reader import VideoInfo
+from maskinfer.engine.video_reader import STDIN, VideoInfo
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _LIMITED_RANGE = 1
@@ -141,7 +141,8 @@ def open_writer(
             # distances of frames in the order of decoding.
             stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
         writer = VideoWriter(path, container, stream, info)
-        if audio_from is not None and info.duration_s is not None:  # what is live cannot be read twice
+        # What is live, or comes through a pipe, cannot be read twice.
+        if audio_from is not None and str(audio_from) != STDIN and info.duration_s is not None:
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s)
             writer.add_sound(stack.enter_context(sound))
         yield writer

@@ -21,7 +21,7 @@ from maskinfer.engine.jobs import JobSummary, OnResult
 from maskinfer.engine.outputs import Outputs, open_outputs
 from maskinfer.engine.recorder import Recorder
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sources import from_video
+from maskinfer.engine.sources import from_video, holds_images
 from maskinfer.engine.style import PLAIN, Style, annotate
 from maskinfer.engine.tracker import Tracker, TrackOptions
 
@@ -111,7 +111,7 @@ def run_watch(
 
     Args:
         engine: finds and labels.
-        sources: indices of cameras, URLs, video files.
+        sources: indices of cameras, URLs, video files, folders of images, ``-`` for a video on standard input.
         reading: how they are read.
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
@@ -159,7 +159,9 @@ def _desk(stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track
         recorder = stack.enter_context(Recorder(path, sinks.segment_s))
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
-    return _Desk(feed, SourceReport(feed.name), None if track is None else Tracker(track), recorder, window)
+    # Pictures of a folder do not follow one another.
+    tracker = None if track is None or holds_images(feed.name) else Tracker(track)
+    return _Desk(feed, SourceReport(feed.name), tracker, recorder, window)
 
 
 def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, summary: JobSummary) -> bool:
