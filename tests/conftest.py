@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -21,6 +22,11 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"the development data ({'/'.join(parts)}) is not here")
     return path
+
+
+# A machine that is busy is no reason for a test to fail.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

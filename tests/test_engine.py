@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import numpy as np
 import pytest
 
 import maskinfer
+from maskinfer.engine.classifier import load_classifier
+from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRFrame, Detections
+from maskinfer.engine.sources import SourceFrame
+from maskinfer.engine.style import annotate
+from maskinfer.engine.tracker import Tracker
 from tests.clips import write_clip
 
 
@@ -67,3 +73,25 @@ def test_a_source_yields_a_result_a_frame(engine: maskinfer.Engine, portrait: BG
     assert [result.frame for result in results] == list(range(7))
     assert [result.time_s for result in results] == pytest.approx([n / 10 for n in range(7)])
     assert all(len(result.faces) == 1 for result in results)
+
+
+def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
+    count = 10_000
+    corners = np.stack(np.meshgrid(np.arange(100) * 6, np.arange(100) * 6), -1).reshape(-1, 2)
+    xyxy = np.concatenate([corners, corners + 6], axis=1).astype(np.float32)
+
+    def crowd(frames: Sequence[BGRFrame]) -> list[Detections]:
+        return [Detections(xyxy, np.linspace(1, 0.5, count, dtype=np.float32), None)] * len(frames)
+
+    frame = np.full((600, 600, 3), 80, np.uint8)
+    frame[:, 300:, 2] = 250  # the right half is red
+    engine = Engine(crowd, load_classifier(str(colour_classifier)))
+    tracker = Tracker()
+    for i in range(3):
+        (result,) = engine.infer([SourceFrame("crowd", i, i / 25, frame)], [tracker])
+        assert len(result.faces) == count
+        annotate(frame.copy(), result)
+    red = {face.label for face in result.faces if face.xyxy[0] > 320}
+    other = {face.label for face in result.faces if face.xyxy[2] < 280}
+    assert len(red) == len(other) == 1
+    assert red != other

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, UNCERTAIN, OnnxClassifier, load_classifier
+from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, MAX_BATCH, UNCERTAIN, OnnxClassifier, load_classifier
 from maskinfer.engine.detector import DEFAULT_DETECTOR, Detector, load_detector
 from maskinfer.engine.gate import Gate
 from maskinfer.engine.geometry import FloatArray, cut_crops
@@ -21,6 +23,10 @@ from maskinfer.engine.tracker import Track, Tracker, TrackOptions
 
 # Frames that share a run of the models when a source is iterated. More gained nothing on a CPU.
 BATCH_FRAMES = 4
+# They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
+_CROPS_AT_ONCE = 8 * MAX_BATCH
+# Probabilities, float32 (labels,), and whether the gate lets the face pass.
+_Said = tuple[FloatArray, bool]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
@@ -72,10 +78,8 @@ class Engine:
             self._look(frame, found.get(i), tracker)
             for i, (frame, tracker) in enumerate(zip(frames, trackers, strict=True))
         ]
-        crops = [look.crops for look in seen]
-        scores = self.classifier(np.concatenate(crops)) if crops else np.zeros((0, 0), np.float32)
-        per_frame = np.split(scores, np.cumsum([len(cuts) for cuts in crops])[:-1])
-        return [self._result(look, rows) for look, rows in zip(seen, per_frame, strict=False)]
+        said = self._classify(seen)
+        return [self._result(look, said[k]) for k, look in enumerate(seen)]
 
     def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
@@ -93,23 +97,37 @@ class Engine:
                 yield from self.infer(batch, [tracker] * len(batch))
 
     def _look(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> _Look:
-        """Cut the faces that are to be classified: all but those of tracks that are certain."""
+        """Choose the faces that are to be classified: all but those of tracks that are certain."""
         found, tracks = _tracked(found, frame.time_s, tracker)
-        contract = self.classifier.contract
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
-        crops = cut_crops(frame.bgr, found.xyxy[chosen], contract.crop, contract.size_wh)
-        return _Look(frame, found, tracks, chosen, crops, None if tracker is None else tracker.options)
+        return _Look(frame, found, tracks, chosen, None if tracker is None else tracker.options)
 
-    def _result(self, look: _Look, rows: FloatArray) -> FrameResult:
+    def _classify(self, seen: Sequence[_Look]) -> list[dict[int, _Said]]:
+        """Return what the classifier says of the chosen faces of each frame, by their indices."""
+        contract = self.classifier.contract
+        said: list[dict[int, _Said]] = [{} for _ in seen]
+        chosen = [(k, i) for k, look in enumerate(seen) for i in look.chosen]
+        for start in range(0, len(chosen), _CROPS_AT_ONCE):
+            some = chosen[start : start + _CROPS_AT_ONCE]
+            frames = [(k, [i for _, i in group]) for k, group in groupby(some, key=itemgetter(0))]
+            crops = np.concatenate(
+                [
+                    cut_crops(seen[k].frame.bgr, seen[k].found.xyxy[ids], contract.crop, contract.size_wh)
+                    for k, ids in frames
+                ]
+            )
+            for (k, i), row, crop in zip(some, self.classifier(crops), crops, strict=True):
+                said[k][i] = row, self.gate.passes(seen[k].found.xyxy[i], crop)
+        return said
+
+    def _result(self, look: _Look, said: dict[int, _Said]) -> FrameResult:
         height, width = look.frame.bgr.shape[:2]
-        classified = {i: (rows[k], look.crops[k]) for k, i in enumerate(look.chosen)}
-        faces = tuple(self._face(look, i, *classified.get(i, (None, None))) for i in range(len(look.found)))
+        faces = tuple(self._face(look, i, *said.get(i, (None, True))) for i in range(len(look.found)))
         return FrameResult(look.frame.source, look.frame.index, look.frame.time_s, (width, height), faces)
 
-    def _face(self, look: _Look, i: int, row: FloatArray | None, crop: BGRFrame | None) -> Face:
+    def _face(self, look: _Look, i: int, row: FloatArray | None, passes: bool) -> Face:
         left, top, right, bottom = (float(v) for v in look.found.xyxy[i])
         track = look.tracks[i]
-        passes = crop is None or self.gate.passes((left, top, right, bottom), crop)
         if track is not None and look.options is not None and row is not None and passes:
             # What does not pass the gate says nothing of its track either.
             track.classify(row, look.frame.time_s, look.options)
@@ -129,13 +147,12 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A frame on its way: its faces, their tracks, and the crops of those that are to be classified."""
+    """A frame on its way: its faces, their tracks, and the indices of those that are to be classified."""
 
     frame: SourceFrame
     found: Detections
     tracks: list[Track | None]
     chosen: list[int]
-    crops: BGRFrame
     options: TrackOptions | None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.geometry import FloatArray
 from maskinfer.engine.results import BGRFrame
 
 _SIDE_PX = 64
@@ -37,11 +39,11 @@ class Gate:
             if not getattr(self, name) >= 0:
                 raise RequestError(f"{name} is {getattr(self, name)}, expected 0 (off) or more")
 
-    def passes(self, xyxy: tuple[float, float, float, float], crop: BGRFrame) -> bool:
+    def passes(self, xyxy: Sequence[float] | FloatArray, crop: BGRFrame) -> bool:
         """Say whether a face is large and sharp enough.
 
         Args:
-            xyxy: the detector's box, in pixels of the source frame.
+            xyxy: (4,), the detector's box, in pixels of the source frame.
             crop: uint8 (height, width, 3), as the classifier gets it.
         """
         if min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]) < self.min_face_px:
