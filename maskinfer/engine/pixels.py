@@ -64,16 +64,23 @@ def bgr_converter() -> ToBGR:
     # One converter per kind of picture: swscale contexts are dear to build, and one that is used for several
     # kinds keeps the colours of the first in PyAV 14.
     converters: dict[tuple[object, ...], VideoReformatter] = {}
+    # A frame whose side data were looked at is freed by the garbage collector only, hundreds of MB later; so they are
+    # looked at anew only when the rotation, which PyAV tells without them, is another one.
+    matrices: dict[float, DisplayMatrix | None] = {}
 
     def convert(frame: av.VideoFrame) -> BGRFrame:
         matrix = _SWS_MATRIX[matrix_of(int(frame.colorspace), frame.width, frame.height)]
         full = _FULL if is_full_range(frame) else _LIMITED
         key = (frame.format.name, frame.width, frame.height, matrix, full)
-        bgr_frame = converters.setdefault(key, VideoReformatter()).reformat(
+        if key not in converters:
+            converters[key] = VideoReformatter()
+        bgr_frame = converters[key].reformat(
             frame, format="bgr24", src_colorspace=matrix, dst_colorspace=0, src_color_range=full, dst_color_range=_FULL
         )
         bgr = np.asarray(bgr_frame.to_ndarray(), dtype=np.uint8)
-        return upright(bgr, display_matrix(frame))
+        if frame.rotation not in matrices:
+            matrices[frame.rotation] = display_matrix(frame)
+        return upright(bgr, matrices[frame.rotation])
 
     return convert
 

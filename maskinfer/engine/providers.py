@@ -171,6 +171,8 @@ def _open(model: Path, provider: str, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Plans of memory are kept for every shape, and there is one for each number of faces.
+    options.enable_mem_pattern = False
     # Threads of one model that wait busily take the cores from the other models and stages of the job.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     wanted: list[Any] = [(provider, _provider_options(provider, threads))]
