@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from maskinfer import __version__
+from maskinfer.cli_benchmark import benchmark
 from maskinfer.cli_export import adopt, card, quantize, verify
 from maskinfer.cli_models import models
 from maskinfer.cli_options import (
@@ -232,5 +233,5 @@ def doctor() -> None:
     click.get_current_context().exit(1 if broken else 0)
 
 
-for _command in (train, export, adopt, quantize, verify, evaluate, card, models, data):
+for _command in (benchmark, train, export, adopt, quantize, verify, evaluate, card, models, data):
     main.add_command(_command)

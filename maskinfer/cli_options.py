@@ -235,6 +235,20 @@ def read_shares(texts: Sequence[str]) -> dict[str, float] | None:
 
 
 @contextmanager
+def benchmark_extra() -> Iterator[None]:
+    """Turn a missing package into the error that names the extra which has it."""
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "").split(".")[0]
+        if package == "matplotlib":
+            raise MissingExtraError(package, "benchmark") from error
+        if package in _TRAIN_PACKAGES:
+            raise MissingExtraError(package, "train") from error
+        raise
+
+
+@contextmanager
 def train_extra() -> Iterator[None]:
     """Turn a missing package of the ``[train]`` extra into the error that names the extra."""
     try:

@@ -54,11 +54,12 @@ class _SpeedColumn(ProgressColumn):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A progress bar: set its total when that is known, advance it by one, begin anew under another name."""
+    """A progress bar: set its total once it is known, advance it by one, begin anew, show a step and its place."""
 
     set_total: Callable[[int | None], None]
     advance: Callable[..., None]
     restart: Callable[[str], None]
+    show: Callable[[str, int], None]
 
     def step(self, total: int) -> None:
         """Advance by one of so many."""
@@ -83,6 +84,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Bar]:
             lambda total: progress.update(task, total=total),
             lambda *_: progress.advance(task),
             lambda name: progress.reset(task, total=None, description=name),
+            lambda name, done: progress.update(task, description=name, completed=done),
         )
 
 
@@ -95,10 +97,11 @@ def byte_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
 
 
-def _stdout() -> Console:
+def stdout_console(width: int = _TABLE_WIDTH) -> Console:
+    """Return what tables are printed to, at least so wide."""
     out = Console(highlight=False)
     # A table cut to 80 columns, as a pipe has them, says nothing.
-    out.width = max(out.width, _TABLE_WIDTH)
+    out.width = max(out.width, width)
     return out
 
 
@@ -111,12 +114,12 @@ def show_models(entries: Sequence[Entry]) -> None:
         here = f"{entry.file.stat().st_size / 1e6:.1f} MB, {entry.origin}" if entry.is_here else "no"
         rights = " (non-commercial research only)" if entry.research_only else ""
         table.add_row(entry.name, entry.task, here, f"{entry.about}{rights}")
-    _stdout().print(table)
+    stdout_console().print(table)
 
 
 def show_markdown(text: str) -> None:
     """Print Markdown, laid out on a terminal and as it is in a pipe."""
-    console = _stdout()
+    console = stdout_console()
     console.print(Markdown(text)) if console.is_terminal else console.file.write(text)
 
 
@@ -157,7 +160,7 @@ def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print the figures of an evaluation, with 95 % intervals, on standard output."""
-    out = _stdout()
+    out = stdout_console()
     groups = {"all": evaluation.all, **(evaluation.sets if len(evaluation.sets) > 1 else {})}
     out.print(_figures_table("found and labelled right, end to end: per cent (95 % interval)", groups))
     if evaluation.slices:
@@ -173,7 +176,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 def show_quantization(summary: QuantizeSummary) -> None:
     """Print the old and the new model side by side, and whether the new one is kept, on standard output."""
-    out = _stdout()
+    out = stdout_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "as it is", "new", "gain"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
@@ -198,7 +201,7 @@ def show_quantization(summary: QuantizeSummary) -> None:
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print a line for each runtime, on standard output."""
-    out = _stdout()
+    out = stdout_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("runtime", "largest difference", "same labels or faces", "ms a batch", ""):
         table.add_column(name, justify="left" if name in ("runtime", "") else "right", no_wrap=bool(name))

@@ -136,13 +136,16 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     return int(quota) / int(period)
 
 
-def create_session(model: Path, *, provider: str = AUTO, threads: int | None = None) -> ort.InferenceSession:
+def create_session(
+    model: Path, *, provider: str = AUTO, threads: int | None = None, profile: Path | None = None
+) -> ort.InferenceSession:
     """Open a model on a provider and prove that the provider is active.
 
     Args:
         model: an ONNX file.
         provider: see ``resolve_provider``; ``auto`` takes the best one that becomes active.
         threads: of the CPU for this session; None for ``available_threads()``.
+        profile: how the names of onnxruntime's own profiles begin; None for none.
 
     Raises:
         RequestError, ProviderError: as ``resolve_provider``, or the provider did not become active.
@@ -152,17 +155,17 @@ def create_session(model: Path, *, provider: str = AUTO, threads: int | None = N
     if threads < 1:
         raise RequestError(f"threads is {threads}, expected at least 1")
     if provider.lower() != AUTO:
-        return _open(model, resolve_provider(provider), threads)
+        return _open(model, resolve_provider(provider), threads, profile)
     present = present_providers()
     for candidate in (p for p in AUTO_ORDER if p in present and p != CPU):
         try:
-            return _open(model, candidate, threads)
+            return _open(model, candidate, threads, profile)
         except ProviderError:
             continue
-    return _open(model, CPU, threads)
+    return _open(model, CPU, threads, profile)
 
 
-def _open(model: Path, provider: str, threads: int) -> ort.InferenceSession:
+def _open(model: Path, provider: str, threads: int, profile: Path | None) -> ort.InferenceSession:
     ort = import_onnxruntime()
     if provider == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
         # Finds the CUDA and cuDNN wheels of pip, which the loader does not search by itself.
@@ -175,6 +178,8 @@ def _open(model: Path, provider: str, threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = False
     # Threads of one model that wait busily take the cores from the other models and stages of the job.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     wanted: list[Any] = [(provider, _provider_options(provider, threads))]
     if provider != CPU:
         wanted.append(CPU)  # for the nodes that the provider does not implement

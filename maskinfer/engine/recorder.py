@@ -73,6 +73,7 @@ class Recorder:
             return self._path
         while (path := self._path.with_stem(f"{self._path.stem}-{self._segment:03d}")).exists():
             self._segment += 1
+        self._segment += 1  # also when somebody moves that one away meanwhile
         return path
 
 

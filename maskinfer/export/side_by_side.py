@@ -116,7 +116,7 @@ def labelled_crops(
     crops, labels, images = [], [], []
     for i, scene in enumerate(scenes):
         image = read_image(scene.path)
-        true, _ = judge(i, scene, _as_result(engine.detector([image])[0]))
+        true, _ = judge(i, scene, as_result(engine.detector([image])[0]))
         found = [face for face in true if face.found is not None and face.label in contract.labels]
         boxes = np.array([face.found.xyxy for face in found if face.found], np.float32).reshape(-1, 4)
         crops.append(cut_crops(image, boxes, contract.crop, contract.size_wh))
@@ -149,7 +149,7 @@ def compare_detectors(
     false = np.zeros(2)
     for i, scene in enumerate(scenes):
         image = read_image(scene.path)
-        judged = [judge(i, scene, _as_result(model([image])[0])) for model in (old, new)]
+        judged = [judge(i, scene, as_result(model([image])[0])) for model in (old, new)]
         found += [(a.found is not None, b.found is not None) for a, b in zip(judged[0][0], judged[1][0], strict=True)]
         images += [i] * len(judged[0][0])
         false += [len(wrong) for _, wrong in judged]
@@ -161,7 +161,8 @@ def compare_detectors(
     return replace(result, old_false=float(false[0] / len(scenes)), new_false=float(false[1] / len(scenes)))
 
 
-def _as_result(found: Detections) -> FrameResult:
+def as_result(found: Detections) -> FrameResult:
+    """Return what a detector found as a result without labels."""
     faces = tuple(
         Face((float(x[0]), float(x[1]), float(x[2]), float(x[3])), float(score), None, "", 0.0, {})
         for x, score in zip(found.xyxy, found.scores, strict=True)

@@ -1,0 +1,158 @@
+"""A watch of looping live sources for a long time: memory, open files and threads at the start and at the end.
+
+    python -m benchmarks.soak office.mp4 demo.mp4 --minutes 20
+
+Each clip becomes an endless MPEG transport stream over HTTP, in real time; where it begins anew its clock jumps back,
+and now and then its server hangs up. Recordings are split by the minute; finished ones are deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the process held at a time.
+
+    Attributes:
+        time_s: since it began.
+        memory_mb: resident.
+        files: open ones, sockets and pipes among them.
+        threads: of the process.
+    """
+
+    time_s: float
+    memory_mb: float
+    files: int
+    threads: int
+
+
+@click.command()
+@click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--minutes", default=20.0, show_default=True)
+@click.option("--hang-up-every", default=180.0, show_default=True, help="Seconds between two losses of a source.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path))
+def main(clips: tuple[Path, ...], minutes: float, hang_up_every: float, json_path: Path | None) -> None:
+    """Watch endless streams of CLIPS and print what the process held."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        urls = [stack.enter_context(LoopServer(_as_stream(clip, folder), hang_up_every)).url for clip in clips]
+        process = _watch(urls, folder)
+        samples = _sample(process, folder, minutes * 60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        events = len((folder / "events.jsonl").read_text().splitlines())
+    click.echo(said)
+    click.echo(f"exit {process.returncode}, {events} events")
+    for sample in _spread(samples, 8):
+        click.echo(
+            f"{sample.time_s / 60:6.1f} min: {sample.memory_mb:.0f} MB, {sample.files} files, {sample.threads} threads"
+        )
+    if json_path is not None:
+        json_path.write_text(json.dumps([[s.time_s, s.memory_mb, s.files, s.threads] for s in samples]))
+
+
+class LoopServer:
+    """Sends a transport stream over and over, at the speed at which it plays."""
+
+    def __init__(self, film: tuple[Path, float], hang_up_every_s: float) -> None:
+        content, seconds = film[0].read_bytes(), film[1]
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "video/mp2t")
+                self.end_headers()
+                began_s, sent = time.monotonic(), 0
+                try:
+                    while (now_s := time.monotonic() - began_s) < hang_up_every_s:
+                        due = int(now_s / seconds * len(content))
+                        while sent < due:
+                            start = sent % len(content)
+                            piece = content[start : start + min(due - sent, len(content) - start)]
+                            self.wfile.write(piece)
+                            sent += len(piece)
+                        time.sleep(0.02)
+                except OSError:
+                    return
+
+            def log_message(self, *arguments: Any) -> None: ...
+
+        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._httpd.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._httpd.server_port}/{film[0].name}"
+
+    def __enter__(self) -> LoopServer:
+        threading.Thread(target=self._httpd.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._httpd.shutdown()
+        self._httpd.server_close()
+
+
+def _as_stream(clip: Path, folder: Path) -> tuple[Path, float]:
+    """Return the clip's video as a transport stream, packets copied, and its length in seconds."""
+    out = folder / f"{clip.stem}.ts"
+    with av.open(str(clip)) as source, av.open(str(out), "w", format="mpegts") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 10.0
+    return out, seconds
+
+
+def _watch(urls: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    sources = [part for url in urls for part in ("--source", url)]
+    outputs = ["--record", "rec.mp4", "--segment", "1m", "--jsonl", "out.jsonl", "--events", "events.jsonl"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "maskinfer", "stream", "--no-show", *sources, *outputs, "--crops", "crops"],
+        cwd=folder, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _sample(process: subprocess.Popen[str], folder: Path, seconds: float) -> list[Sample]:
+    samples: list[Sample] = []
+    began_s = time.monotonic()
+    while (now_s := time.monotonic() - began_s) < seconds and process.poll() is None:
+        time.sleep(5)
+        samples.append(_held(process.pid, now_s + 5))
+        for path in sorted(folder.glob("rec-*.mp4"))[:-4]:
+            path.unlink()
+    return samples
+
+
+def _held(pid: int, now_s: float) -> Sample:
+    proc = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
+    return Sample(
+        now_s, int(status["VmRSS"].split()[0]) / 1024, len(list((proc / "fd").iterdir())), int(status["Threads"])
+    )
+
+
+def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    steps = min(count, len(samples))
+    return [samples[round(i * (len(samples) - 1) / max(1, steps - 1))] for i in range(steps)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What this machine makes of the models and of whole jobs, with accuracy beside every speed."""

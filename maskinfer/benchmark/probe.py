@@ -1,0 +1,108 @@
+"""One session in a process of its own: how long it takes to load, what memory it takes, which nodes its provider took.
+
+python -m maskinfer.benchmark.probe MODEL PROVIDER THREADS BATCH [KIND]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskinfer.engine.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a fresh process told.
+
+    Attributes:
+        load_ms: from the file to a session.
+        memory_mb: at most, less what the process had before the session.
+        provider_kernels, other_kernels: kernels of one run, on the provider and on the CPU beside it.
+    """
+
+    load_ms: float
+    memory_mb: float
+    provider_kernels: int
+    other_kernels: int
+
+
+def probe(model: str, provider: str, threads: int, shape: tuple[int, ...]) -> Probe:
+    """Ask a fresh process.
+
+    Args:
+        model: the file.
+        provider: by its short name.
+        threads: of the CPU.
+        shape: of the input that it runs on, uint8 or float32 as the graph takes.
+
+    Raises:
+        ModelError: the process failed.
+    """
+    command = [sys.executable, "-m", __spec__.name, model, provider, str(threads), ",".join(map(str, shape))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        raise ModelError(f"{model} on {provider} failed in a process of its own: {reason[0]}")
+    return Probe(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _measure(model: Path, provider: str, threads: int, shape: tuple[int, ...]) -> Probe:
+    from maskinfer.engine.providers import create_session, import_onnxruntime
+
+    import_onnxruntime()
+    before_mb = _peak_mb()
+    began_s = time.perf_counter()
+    session = create_session(model, provider=provider, threads=threads)
+    load_ms = (time.perf_counter() - began_s) * 1e3
+    graph_input = session.get_inputs()[0]
+    batch = np.zeros(shape, np.uint8 if "uint8" in graph_input.type else np.float32)
+    for _ in range(2):
+        session.run(None, {graph_input.name: batch})
+    memory_mb = _peak_mb() - before_mb
+    del session
+    own, other = _kernels(model, provider, threads, batch)
+    return Probe(load_ms, memory_mb, own, other)
+
+
+def _kernels(model: Path, provider: str, threads: int, batch: Any) -> tuple[int, int]:
+    """Count the kernels of one run by onnxruntime's own profile."""
+    from maskinfer.engine.providers import CPU, create_session, resolve_provider
+
+    with tempfile.TemporaryDirectory() as folder:
+        session = create_session(model, provider=provider, threads=threads, profile=Path(folder) / "profile")
+        session.run(None, {session.get_inputs()[0].name: batch})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    places = [
+        event["args"].get("provider", CPU)
+        for event in events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    ]
+    own = sum(place == resolve_provider(provider) for place in places)
+    return own, len(places) - own
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # the resource usage of a child begins with its parent's on Linux
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("ORT_LOGGING_LEVEL", "3")
+    _model, _provider, _threads, _shape = sys.argv[1:]
+    _sides = tuple(int(side) for side in _shape.split(","))
+    sys.stdout.write(json.dumps(asdict(_measure(Path(_model), _provider, int(_threads), _sides))) + "\n")

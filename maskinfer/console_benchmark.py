@@ -1,0 +1,79 @@
+"""What ``maskinfer benchmark`` shows on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from maskinfer.benchmark.rows import Change, Report, Row, noisy
+from maskinfer.console import stdout_console
+
+_NOT_BUILT = "not in the installed onnxruntime"
+_WIDTH = 150
+_UNITS = {"classifier": "faces/s", "detector": "frames/s"}
+
+
+def show_report(report: Report) -> None:
+    """Print a table for each task, and what cannot run here."""
+    out = stdout_console(_WIDTH)
+    machine = report.machine
+    out.print(
+        f"{machine['processor']}, {machine['threads']} threads; onnxruntime {machine['onnxruntime']}; "
+        f"yardstick {report.yardstick.p50_ms:.2f} ms",
+        markup=False,
+    )
+    for task in ("classifier", "detector"):
+        rows = [row for row in report.rows if row.task == task]
+        if rows:
+            out.print(_table(task, rows))
+    if count := noisy(report.rows):
+        out.print(f"~ {count} of {len(report.rows)} rows are noisy: their medians moved by more than 5 % meanwhile")
+    # What the build lacks is one list; a provider that it has and that fails says why.
+    lacking = [provider for provider, reason in report.inactive.items() if _NOT_BUILT in reason]
+    if lacking:
+        out.print(f"{_NOT_BUILT} {machine['onnxruntime']}: {', '.join(lacking)}", markup=False, soft_wrap=True)
+    for provider, reason in report.inactive.items():
+        if provider not in lacking:
+            out.print(f"not active: {provider}: {reason}", markup=False, soft_wrap=True)
+
+
+def _table(task: str, rows: Sequence[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{task}s", title_justify="left")
+    table.add_column("model", no_wrap=True)
+    table.add_column("type")
+    table.add_column("provider", no_wrap=True)
+    names = ["threads", "batch", "p50 ms", "p90", "p99", "mean", _UNITS[task], "load ms", "MB", "nodes", "agrees"]
+    has_accuracy = any(row.accuracy is not None for row in rows)
+    for name in [*names, *(["right" if task == "classifier" else "found"] if has_accuracy else [])]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        timing = row.timing
+        mark = "~" if timing.is_noisy else ""
+        cells = [
+            Path(row.model).name, row.precision, row.provider, str(row.threads), str(row.batch),
+            f"{mark}{timing.p50_ms:.2f}",
+            f"{timing.p90_ms:.2f}", f"{timing.p99_ms:.2f}", f"{timing.mean_ms:.2f}", f"{row.per_second:.0f}",
+            f"{row.load_ms:.0f}", f"{row.memory_mb:.0f}", f"{row.on_provider:.0%}", f"{row.agreement:.1%}",
+        ]  # fmt: skip
+        table.add_row(*cells, *([f"{row.accuracy:.1%}" if row.accuracy is not None else ""] if has_accuracy else []))
+    return table
+
+
+def show_changes(changes: Sequence[Change], machine_slowdown: float) -> None:
+    """Print what got slower or faster than it was, beyond the noise of both."""
+    out = stdout_console()
+    out.print(f"against the baseline the machine's own yardstick takes {machine_slowdown:.2f} times as long")
+    for change in changes:
+        if change.is_slower or change.is_faster:
+            row, word = change.row, "slower" if change.is_slower else "faster"
+            out.print(
+                f"{word}: {row.model} on {row.provider}, {row.threads} threads, batch {row.batch}: "
+                f"{change.before.timing.p50_ms:.2f} -> {row.timing.p50_ms:.2f} ms ({change.ratio:.2f} times, "
+                f"noise {change.noise:.0%})",
+                markup=False, soft_wrap=True,
+            )  # fmt: skip
+    same = sum(not change.is_slower and not change.is_faster for change in changes)
+    out.print(f"{same} of {len(changes)} rows are as fast as they were, within the noise")
