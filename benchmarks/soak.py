@@ -13,17 +13,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import av
 import click
+
+from maskinfer.benchmark.loop_server import served
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def main(clips: tuple[Path, ...], minutes: float, hang_up_every: float, json_pat
     """Watch endless streams of CLIPS and print what the process held."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        urls = [stack.enter_context(LoopServer(_as_stream(clip, folder), hang_up_every)).url for clip in clips]
+        urls = [stack.enter_context(served(_as_stream(clip, folder), hang_up_every)) for clip in clips]
         process = _watch(urls, folder)
         samples = _sample(process, folder, minutes * 60)
         process.send_signal(signal.SIGINT)
@@ -68,47 +67,8 @@ def main(clips: tuple[Path, ...], minutes: float, hang_up_every: float, json_pat
         json_path.write_text(json.dumps([[s.time_s, s.memory_mb, s.files, s.threads] for s in samples]))
 
 
-class LoopServer:
-    """Sends a transport stream over and over, at the speed at which it plays."""
-
-    def __init__(self, film: tuple[Path, float], hang_up_every_s: float) -> None:
-        content, seconds = film[0].read_bytes(), film[1]
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "video/mp2t")
-                self.end_headers()
-                began_s, sent = time.monotonic(), 0
-                try:
-                    while (now_s := time.monotonic() - began_s) < hang_up_every_s:
-                        due = int(now_s / seconds * len(content))
-                        while sent < due:
-                            start = sent % len(content)
-                            piece = content[start : start + min(due - sent, len(content) - start)]
-                            self.wfile.write(piece)
-                            sent += len(piece)
-                        time.sleep(0.02)
-                except OSError:
-                    return
-
-            def log_message(self, *arguments: Any) -> None: ...
-
-        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._httpd.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._httpd.server_port}/{film[0].name}"
-
-    def __enter__(self) -> LoopServer:
-        threading.Thread(target=self._httpd.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._httpd.shutdown()
-        self._httpd.server_close()
-
-
-def _as_stream(clip: Path, folder: Path) -> tuple[Path, float]:
-    """Return the clip's video as a transport stream, packets copied, and its length in seconds."""
+def _as_stream(clip: Path, folder: Path) -> Path:
+    """Return the clip's video as a transport stream, packets copied."""
     out = folder / f"{clip.stem}.ts"
     with av.open(str(clip)) as source, av.open(str(out), "w", format="mpegts") as target:
         stream = source.streams.video[0]
@@ -117,8 +77,7 @@ def _as_stream(clip: Path, folder: Path) -> tuple[Path, float]:
             if packet.dts is not None:
                 packet.stream = copy
                 target.mux(packet)
-        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 10.0
-    return out, seconds
+    return out
 
 
 def _watch(urls: Sequence[str], folder: Path) -> subprocess.Popen[str]:

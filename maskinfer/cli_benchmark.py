@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maskinfer.cli_options import PATH, benchmark_extra
+from maskinfer.engine.atomic import whole_file
+
+if TYPE_CHECKING:
+    from maskinfer.engine.engine import Engine
+
+_HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
+
+
+def read_frame_size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
+    """Read ``1080p`` or ``1920x1080``; both sides are even, as H.264 has them."""
+    if (height := re.fullmatch(r"(\d+)p", value)) and int(height[1]) in _HEIGHTS:
+        return _HEIGHTS[int(height[1])], int(height[1])
+    sides = re.fullmatch(r"(\d+)x(\d+)", value)
+    if sides is None or any(int(side) < 64 or int(side) % 2 for side in sides.groups()):
+        raise click.BadParameter(
+            f"{value!r} is no size: expected 480p, 720p, 1080p, 2160p, or even WIDTHxHEIGHT from 64"
+        )
+    return int(sides[1]), int(sides[2])
+
+
+def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """Read ``200ms``, ``200`` or ``0.2s`` as milliseconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", value)
+    if found is None or float(found[1]) <= 0:
+        raise click.BadParameter(f"{value!r} is no time: expected as 200ms or 0.2s")
+    return float(found[1]) * (1e3 if found[2] == "s" else 1)
 
 
 @click.command(short_help="Time models and whole jobs on this machine.")
@@ -49,6 +79,28 @@ from maskinfer.cli_options import PATH, benchmark_extra
     help="CPU threads of a model; may be repeated; 1 and all by default.",
 )
 @click.option("--seconds", default=1.5, show_default=True, help="Time for each row, in the mean.")
+@click.option(
+    "--job", "clips", multiple=True, metavar="CLIP", help="Time a whole job instead, stage by stage; may be repeated."
+)
+@click.option("--capacity", is_flag=True, help="Find how many cameras this machine holds instead, by watching them.")
+@click.option("--fps", default=15, show_default=True, type=click.IntRange(1), help="Of each camera.")
+@click.option(
+    "--size",
+    "size_wh",
+    default="1080p",
+    show_default=True,
+    callback=read_frame_size,
+    help="Of each camera: 480p, 720p, 1080p, 2160p, or WIDTHxHEIGHT.",
+)
+@click.option("--faces", default=5, show_default=True, type=click.IntRange(0), help="In each frame.")
+@click.option(
+    "--latency-p95",
+    "latency_ms",
+    default="200ms",
+    show_default=True,
+    callback=read_ms,
+    help="95 % of the results are there so soon after their frame.",
+)
 @click.option("--data", type=PATH, help="Annotated scenes, for the accuracy of each model; needs [train].")
 @click.option("--json", "json_path", type=PATH, help="Write all rows.")
 @click.option("--csv", "csv_path", type=PATH, help="Write all rows.")
@@ -59,7 +111,8 @@ def benchmark(**options: Any) -> None:
     """Time models on the execution providers of this machine, with accuracy beside every speed.
 
     Every model runs on every provider in turn with the others, in rounds, so that the drift of a noisy machine hits all
-    alike.
+    alike. With --job a whole job is timed, with --capacity cameras are watched until there are too many; then --model
+    and --provider say with what.
 
     \b
     Examples:
@@ -67,14 +120,27 @@ def benchmark(**options: Any) -> None:
       maskinfer benchmark --provider cpu --provider openvino --data scenes/ --plot plots/
       maskinfer benchmark --model mine.onnx --batch 1 --batch 8 --threads 4 --json now.json
       maskinfer benchmark --baseline before.json --fail-if-slower
+      maskinfer benchmark --job entrance.mp4
+      maskinfer benchmark --capacity --fps 15 --size 1080p --faces 5 --latency-p95 200ms
     """  # fmt: skip
+    if options["capacity"] and options["clips"]:
+        raise click.UsageError("--capacity and --job are two benchmarks: ask for one")
+    if options["fail_if_slower"] and options["baseline"] is None:
+        raise click.UsageError("--fail-if-slower needs --baseline")
+    if options["capacity"]:
+        _capacity(options)
+    elif options["clips"]:
+        _jobs(options)
+    else:
+        _sweep(options)
+
+
+def _sweep(options: dict[str, Any]) -> None:
     from maskinfer.benchmark.rows import compare, read_report, slowdown, write_csv, write_json
     from maskinfer.benchmark.sweep import Plan, run_sweep
     from maskinfer.console import progress_bar
     from maskinfer.console_benchmark import show_changes, show_report
 
-    if options["fail_if_slower"] and options["baseline"] is None:
-        raise click.UsageError("--fail-if-slower needs --baseline")
     # What the user gave is read before anything is timed.
     before = None if options["baseline"] is None else read_report(options["baseline"])
     wanted = {name: options[name] for name in ("models", "precisions", "batches") if options[name]}
@@ -83,11 +149,7 @@ def benchmark(**options: Any) -> None:
     accuracy = _accuracy(options["data"]) if options["data"] is not None else None
     with progress_bar("benchmark", "%") as bar:
         bar.set_total(100)
-
-        def on_step(what: str, share: float) -> None:
-            bar.show(what, round(100 * share))
-
-        report = run_sweep(plan, accuracy=accuracy, on_step=on_step)
+        report = run_sweep(plan, accuracy=accuracy, on_step=lambda what, share: bar.show(what, round(100 * share)))
     show_report(report)
     if options["json_path"] is not None:
         write_json(report, options["json_path"])
@@ -101,6 +163,56 @@ def benchmark(**options: Any) -> None:
         show_changes(changes, slowdown(report, before))
         if options["fail_if_slower"] and any(change.is_slower for change in changes):
             click.get_current_context().exit(1)
+
+
+def _jobs(options: dict[str, Any]) -> None:
+    from maskinfer.benchmark.job import time_job
+    from maskinfer.console import progress_bar
+    from maskinfer.console_benchmark import show_job
+
+    engine, timed = _engine(options), []
+    for clip in options["clips"]:
+        with progress_bar(Path(clip).name, "frames") as bar:
+            timed.append(time_job(engine, clip, on_result=bar.advance))
+        show_job(timed[-1])
+    _write_records(options["json_path"], timed)
+
+
+def _capacity(options: dict[str, Any]) -> None:
+    from maskinfer.benchmark.capacity import Wanted, find_capacity
+    from maskinfer.console_benchmark import show_capacity, show_trial
+
+    wanted = Wanted(options["fps"], options["size_wh"], options["faces"], options["latency_ms"])
+    held, trials = find_capacity(_engine(options), wanted, on_trial=show_trial)
+    show_capacity(held, trials, wanted)
+    _write_records(options["json_path"], trials)
+    if not held:
+        click.get_current_context().exit(1)
+
+
+def _write_records(file: Path | None, records: Sequence[Any]) -> None:
+    if file is not None:
+        with whole_file(file) as partial:
+            partial.write_text(json.dumps([asdict(record) for record in records], indent=1) + "\n", encoding="utf-8")
+
+
+def _engine(options: dict[str, Any]) -> Engine:
+    """Open the models that were named, on the provider that was; the default ones otherwise."""
+    from maskinfer.engine.classifier import DEFAULT_CLASSIFIER
+    from maskinfer.engine.detector import DEFAULT_DETECTOR
+    from maskinfer.engine.engine import load
+    from maskinfer.engine.models import task_of
+
+    named: dict[str, str] = {}  # by task
+    for model in options["models"]:
+        if named.setdefault(task_of(model), model) != model:
+            raise click.UsageError(f"a job has one {task_of(model)}: name one --model of that kind")
+    for what in ("providers", "threads"):
+        if len(options[what]) > 1:
+            raise click.UsageError(f"a job runs with one --{what.removesuffix('s') if what == 'providers' else what}")
+    provider, threads = (*options["providers"], "auto")[0], (*options["threads"], None)[0]
+    detector, classifier = named.get("detector", DEFAULT_DETECTOR), named.get("classifier", DEFAULT_CLASSIFIER)
+    return load(detector, classifier, provider=provider, threads=threads)
 
 
 def _plots() -> Any:

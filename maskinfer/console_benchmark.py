@@ -8,6 +8,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from maskinfer.benchmark.capacity import Trial, Wanted
+from maskinfer.benchmark.job import JobTimes
 from maskinfer.benchmark.rows import Change, Report, Row, noisy
 from maskinfer.console import stdout_console
 
@@ -77,3 +79,51 @@ def show_changes(changes: Sequence[Change], machine_slowdown: float) -> None:
             )  # fmt: skip
     same = sum(not change.is_slower and not change.is_faster for change in changes)
     out.print(f"{same} of {len(changes)} rows are as fast as they were, within the noise")
+
+
+def show_job(job: JobTimes) -> None:
+    """Print a table of a job's stages, and what its limit is."""
+    out = stdout_console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Path(job.clip).name, title_justify="left")
+    for name in ("stage", "thread"):
+        table.add_column(name)
+    for name in ("busy ms a frame", "share"):
+        table.add_column(name, justify="right")
+    for stage in job.stages:
+        table.add_row(stage.name, stage.thread, f"{stage.busy_ms:.2f}", f"{stage.share:.1%}")
+    out.print(table)
+    out.print(
+        f"{job.frames} frames, {job.faces / max(1, job.frames):.1f} faces in each: {job.per_second:.1f} frames/s; the "
+        f"models alone would do {job.models_per_second:.1f} ({job.per_second / job.models_per_second:.0%} reached), and are "
+        f"{job.models_share:.0%} of the work",
+        soft_wrap=True,
+    )
+    out.print(f"the limit: {job.limit}", soft_wrap=True)
+
+
+def show_trial(trial: Trial) -> None:
+    """Print what became of so many cameras."""
+    verdict = "held" if trial.is_held else "too many"
+    stdout_console().print(
+        f"{trial.cameras:3d} cameras: {trial.per_second:.1f} results/s each ({trial.share:.0%} of the frames), "
+        f"{trial.faces:.1f} faces in each, after {trial.p50_ms:.0f} ms (median; 95 % within {trial.p95_ms:.0f} ms): "
+        f"{verdict}",
+        soft_wrap=True,
+    )
+
+
+def show_capacity(held: int, trials: Sequence[Trial], wanted: Wanted) -> None:
+    """Print the answer."""
+    width, height = wanted.size_wh
+    such = (
+        f"of {width}x{height}, {wanted.rate} frames/s, {wanted.faces} faces, results within {wanted.latency_ms:.0f} ms"
+    )
+    if held:
+        stdout_console().print(f"this machine holds {held} cameras {such}", soft_wrap=True)
+        return
+    one = trials[0]
+    stdout_console().print(
+        f"this machine does not hold one camera {such}: {one.share:.0%} of its frames got results, 95 % of these "
+        f"within {one.p95_ms:.0f} ms",
+        soft_wrap=True,
+    )

@@ -17,6 +17,7 @@ from maskinfer.engine.models import INSIGHTFACE_PREFIX, find_model
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import AUTO, create_session
 from maskinfer.engine.results import BGRFrame, Detections
+from maskinfer.engine.stages import stage
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -74,10 +75,14 @@ class OnnxDetector:
         )
 
     def _run(self, frames: Sequence[BGRFrame], plans: Sequence[Letterbox]) -> list[Detections]:
-        batch = to_input(letterbox_batch(frames, plans), self.contract.input)
-        outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
-        candidates = decode(outputs, plans[0].canvas_wh, self.contract)
-        return [_to_source(one, plan, self.contract.nms_threshold) for one, plan in zip(candidates, plans, strict=True)]
+        nms_threshold = self.contract.nms_threshold
+        with stage("letterbox"):
+            batch = to_input(letterbox_batch(frames, plans), self.contract.input)
+        with stage("detect"):
+            outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
+        with stage("boxes"):
+            candidates = decode(outputs, plans[0].canvas_wh, self.contract)
+            return [_to_source(one, plan, nms_threshold) for one, plan in zip(candidates, plans, strict=True)]
 
 
 def decode(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], contract: DetectorContract) -> list[Candidates]:

@@ -19,6 +19,7 @@ from maskinfer.engine.prefetch import batched
 from maskinfer.engine.providers import AUTO
 from maskinfer.engine.results import BGRFrame, Detections, Face, FrameResult
 from maskinfer.engine.sources import SourceFrame, open_source
+from maskinfer.engine.stages import stage
 from maskinfer.engine.tracker import Track, Tracker, TrackOptions
 
 # Frames that share a run of the models when a source is iterated. More gained nothing on a CPU.
@@ -74,12 +75,14 @@ class Engine:
         trackers = trackers or [None] * len(frames)
         detected = [i for i, tracker in enumerate(trackers) if tracker is None or tracker.wants_detection()]
         found = dict(zip(detected, self.detector([frames[i].bgr for i in detected]), strict=True))
-        seen = [
-            self._look(frame, found.get(i), tracker)
-            for i, (frame, tracker) in enumerate(zip(frames, trackers, strict=True))
-        ]
+        with stage("track"):
+            seen = [
+                self._look(frame, found.get(i), tracker)
+                for i, (frame, tracker) in enumerate(zip(frames, trackers, strict=True))
+            ]
         said = self._classify(seen)
-        return [self._result(look, said[k]) for k, look in enumerate(seen)]
+        with stage("track"):
+            return [self._result(look, said[k]) for k, look in enumerate(seen)]
 
     def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
@@ -110,14 +113,19 @@ class Engine:
         for start in range(0, len(chosen), _CROPS_AT_ONCE):
             some = chosen[start : start + _CROPS_AT_ONCE]
             frames = [(k, [i for _, i in group]) for k, group in groupby(some, key=itemgetter(0))]
-            crops = np.concatenate(
-                [
+            with stage("crop"):
+                cut = [
                     cut_crops(seen[k].frame.bgr, seen[k].found.xyxy[ids], contract.crop, contract.size_wh)
                     for k, ids in frames
                 ]
-            )
-            for (k, i), row, crop in zip(some, self.classifier(crops), crops, strict=True):
-                said[k][i] = row, self.gate.passes(seen[k].found.xyxy[i], crop)
+                crops = np.concatenate(cut)
+                passes = [
+                    self.gate.passes(seen[k].found.xyxy[i], crop) for (k, i), crop in zip(some, crops, strict=True)
+                ]
+            with stage("classify"):
+                rows = self.classifier(crops)
+            for (k, i), row, passed in zip(some, rows, passes, strict=True):
+                said[k][i] = row, passed
         return said
 
     def _result(self, look: _Look, said: dict[int, _Said]) -> FrameResult:

@@ -20,6 +20,7 @@ from maskinfer.engine.outputs import Outputs, open_outputs
 from maskinfer.engine.prefetch import batched, prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
+from maskinfer.engine.stages import stage, staged
 from maskinfer.engine.style import PLAIN, Style, annotate
 from maskinfer.engine.tracker import Tracker, TrackOptions
 from maskinfer.engine.video_reader import VideoFrame, open_video
@@ -183,14 +184,19 @@ def run_video(
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
         add = stack.enter_context(open_outputs(outputs, summary.problems))
         on_total(video.info.frame_count)
-        frames = stack.enter_context(prefetch(batched(video, BATCH_FRAMES), QUEUE_BATCHES))
-        labelled = stack.enter_context(prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES))
+        frames = stack.enter_context(prefetch(batched(staged(video, "decode"), BATCH_FRAMES), QUEUE_BATCHES, "reader"))
+        labelled = stack.enter_context(
+            prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES, "engine")
+        )
         try:
             for batch in labelled:
                 for frame, result in batch:
-                    add(frame.bgr, result)
-                    annotate(frame.bgr, result, style)
-                    writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+                    with stage("results"):
+                        add(frame.bgr, result)
+                    with stage("draw"):
+                        annotate(frame.bgr, result, style)
+                    with stage("encode"):
+                        writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
                     summary.add(result)
                     on_result(result)
                 if stopped():

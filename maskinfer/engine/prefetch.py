@@ -27,11 +27,11 @@ class prefetch(Generic[T]):  # noqa: N801 - used as a function
     raised to the reader, after the items that came before.
     """
 
-    def __init__(self, items: Iterable[T], depth: int) -> None:
+    def __init__(self, items: Iterable[T], depth: int, name: str = "prefetch") -> None:
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(depth)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._produce, daemon=True)
+        self._thread = threading.Thread(target=self._produce, name=name, daemon=True)
 
     def __enter__(self) -> Iterator[T]:
         self._thread.start()

@@ -104,6 +104,7 @@ def run_watch(
     sinks: Sinks | None = None,
     on_result: OnResult = lambda result: None,
     tell: Callable[[str], None] = lambda line: None,
+    stopped: Callable[[], int] | None = None,
 ) -> tuple[JobSummary, list[SourceReport]]:
     """Watch sources until all have ended, a window is closed, or a signal.
 
@@ -118,6 +119,8 @@ def run_watch(
         sinks: where results go.
         on_result: called after each frame.
         tell: called with a line when a source is lost or is back.
+        stopped: asked between frames; gives the number of a signal that is to end the watch, or 0. By default Ctrl-C
+            and SIGTERM are waited for.
 
     Returns:
         The summary, among whose problems are sources that ended early, and a report for each source.
@@ -129,7 +132,8 @@ def run_watch(
     sinks = sinks or Sinks()
     summary = JobSummary()
     with ExitStack() as stack:
-        stopped = stack.enter_context(stop_wish())
+        if stopped is None:
+            stopped = stack.enter_context(stop_wish())
         began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
         add = stack.enter_context(open_outputs(sinks.outputs, summary.problems, follow=True, crop_prefix=began))
         feeds = stack.enter_context(open_feeds(sources, reading, tell))

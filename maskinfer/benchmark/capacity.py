@@ -1,0 +1,136 @@
+"""How many cameras this machine holds: found by watching so many, not by division."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maskinfer.benchmark.film import write_film
+from maskinfer.benchmark.loop_server import served
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.tracker import TrackOptions
+from maskinfer.engine.watch import SourceReport, run_watch
+
+MAX_CAMERAS = 64
+# Less than this share of a camera's frames got a result: it is not held.
+_LEAST_SHARE = 0.97
+_WARM_UP_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Cameras, and what is asked of them.
+
+    Attributes:
+        rate: frames a second.
+        size_wh: of a frame, in pixels.
+        faces: in each frame.
+        latency_ms: 95 % of the results have to be there so soon after their frame was.
+        seconds: that each number of cameras is watched.
+
+    Raises:
+        RequestError: a number is not over 0.
+    """
+
+    rate: int = 15
+    size_wh: tuple[int, int] = (1920, 1080)
+    faces: int = 5
+    latency_ms: float = 200.0
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.faces < 0 or not min(self.rate, *self.size_wh, self.latency_ms, self.seconds) > 0:
+            raise RequestError(f"{self} cannot be: expected numbers over 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """So many cameras, watched for a while.
+
+    Attributes:
+        cameras: how many.
+        per_second: results a second of the camera that got fewest.
+        share: of that camera's frames, that got a result.
+        p50_ms, p95_ms: age of results, over all cameras.
+        faces: found in a frame, in the mean.
+        is_held: whether it is what was wanted.
+    """
+
+    cameras: int
+    per_second: float
+    share: float
+    p50_ms: float
+    p95_ms: float
+    faces: float
+    is_held: bool
+
+
+def find_capacity(
+    engine: Engine, wanted: Wanted, on_trial: Callable[[Trial], None] = lambda trial: None
+) -> tuple[int, list[Trial]]:
+    """Watch 1, 2, 4 ... cameras until it is too much, then halve the gap.
+
+    The cameras are films with so many faces, sent over HTTP at their speed by another process of this machine; they are
+    decoded, detected, classified and followed as ``maskinfer stream`` does. Nothing is recorded or shown.
+
+    Returns:
+        The largest number that was held, 0 when not even one was, and every trial.
+    """
+    trials: list[Trial] = []
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "camera.ts"
+        write_film(film, wanted.size_wh, wanted.rate, wanted.faces)
+        with served(film) as address:
+
+            def is_held(cameras: int) -> bool:
+                trials.append(_try(engine, address, cameras, wanted))
+                on_trial(trials[-1])
+                return trials[-1].is_held
+
+            held, too_many = 0, 1
+            while too_many <= MAX_CAMERAS and is_held(too_many):
+                held, too_many = too_many, 2 * too_many
+            while too_many - held > 1 and held:
+                middle = (held + too_many) // 2
+                held, too_many = (middle, too_many) if is_held(middle) else (held, middle)
+    return held, trials
+
+
+def _try(engine: Engine, address: str, cameras: int, wanted: Wanted) -> Trial:
+    sources = [f"{address}?camera={i}" for i in range(cameras)]
+    first_s: dict[str, float] = {}
+    faces: list[int] = []
+
+    def on_result(result: FrameResult) -> None:
+        first_s.setdefault(result.source, time.monotonic())
+        faces.append(len(result.faces))
+
+    def stopped() -> int:
+        began_s = max(first_s.values()) if len(first_s) == cameras else time.monotonic()
+        return int(time.monotonic() - began_s > wanted.seconds or time.monotonic() - started_s > 4 * wanted.seconds)
+
+    started_s = time.monotonic()
+    _, reports = run_watch(engine, sources, track=TrackOptions(), on_result=on_result, stopped=stopped)
+    ended_s = time.monotonic()
+    rates = [
+        (report.frames - 1) / (ended_s - first_s[source]) if source in first_s else 0.0
+        for source, report in zip(sources, reports, strict=True)
+    ]
+    ages = np.concatenate([_ages(report, wanted) for report in reports])
+    middle, high = (float(age) for age in np.percentile(ages, [50, 95])) if len(ages) else (float("inf"),) * 2
+    share = min(rates) / wanted.rate
+    is_held = share >= _LEAST_SHARE and high <= wanted.latency_ms
+    return Trial(cameras, min(rates), min(1.0, share), middle, high, float(np.mean(faces or [0])), is_held)
+
+
+def _ages(report: SourceReport, wanted: Wanted) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return a camera's ages in ms, without those of the first seconds, in which every model is warmed."""
+    return np.array(list(report.ages_ms)[round(_WARM_UP_S * wanted.rate) :], np.float64)
