@@ -94,8 +94,8 @@ def show_job(job: JobTimes) -> None:
     out.print(table)
     out.print(
         f"{job.frames} frames, {job.faces / max(1, job.frames):.1f} faces in each: {job.per_second:.1f} frames/s; the "
-        f"models alone would do {job.models_per_second:.1f} ({job.per_second / job.models_per_second:.0%} reached), and are "
-        f"{job.models_share:.0%} of the work",
+        f"models alone would do {job.models_per_second:.1f} ({job.per_second / job.models_per_second:.0%} reached), "
+        f"and are {job.models_share:.0%} of the work",
         soft_wrap=True,
     )
     out.print(f"the limit: {job.limit}", soft_wrap=True)

@@ -17,6 +17,8 @@ _MARGIN = 0.3
 # A picture that is hardly better is not worth another file.
 _BETTER = 1.2
 _SLUG_LENGTH = 80
+# A watch goes on for weeks; who came so many faces ago does not come again under the same id.
+_REMEMBERED = 10_000
 
 
 class CropFiles:
@@ -71,6 +73,8 @@ class CropFiles:
         if quality <= _BETTER * self._best.get(key, 0.0):
             return False
         self._best[key] = quality
+        if len(self._best) > _REMEMBERED:
+            del self._best[next(iter(self._best))]
         return True
 
     def _name(self, source: str, track_id: int, label: str) -> str:

@@ -1,0 +1,141 @@
+"""maskinfer beside what a user would pick instead: frames a second on clips, and who is labelled right on scenes.
+
+    python -m benchmarks crowd.mp4 office.mp4 --data dev/ --scrfd det_500m.onnx --lecture lecture/checkpoint.pt \
+        --aizoo aizoo.onnx --out benchmarks/results
+
+Every run is in a process of its own; the peers take turns, so that a noisy machine is noisy for all. See README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.one import PATH
+from benchmarks.peers import OURS, PEERS
+from maskinfer.benchmark.rows import this_machine
+
+_SAYS = "found and labelled right"
+
+
+@dataclass(slots=True)
+class Line:
+    """What was measured of one peer."""
+
+    name: str
+    about: str
+    speeds: dict[str, list[float]] = field(default_factory=dict)
+    accuracy: dict[str, Any] = field(default_factory=dict)
+    versions: str = ""
+    skipped: str = ""
+
+    def correct(self, labels: Sequence[str]) -> float | None:
+        """Return the mean over labels of the share that was found and labelled right."""
+        of = self.accuracy.get("correct")
+        return None if of is None else statistics.mean(of[label] for label in labels)
+
+
+@click.command(help=__doc__)
+@click.argument("clips", nargs=-1, required=True, type=PATH)
+@click.option("--data", type=PATH, help="Annotated scenes.")
+@click.option("--scrfd", type=PATH, help="One of insightface's SCRFD files.")
+@click.option("--lecture", type=PATH, help="A checkpoint of `maskinfer train --recipe lecture`.")
+@click.option("--aizoo", type=PATH, help="AIZOO's network as ONNX, 360 px.")
+@click.option("--rounds", default=2, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for results.md, results.json and results.png.")
+def main(clips: tuple[Path, ...], data: Path | None, rounds: int, out: Path | None, **files: Path | None) -> None:
+    given = [part for name, file in files.items() if file is not None for part in (f"--{name}", str(file))]
+    lines = [Line(peer.name, peer.about) for peer in PEERS]
+    for clip in clips:
+        for _ in range(rounds):
+            for line in lines:
+                if not line.skipped and (record := _one("speed", line, clip, given)):
+                    line.speeds.setdefault(clip.name, []).append(record["frames"] / record["seconds"])
+    for line in lines:
+        if data is not None and not line.skipped:
+            line.accuracy = _one("accuracy", line, data, given)
+    text = _table(lines, [clip.name for clip in clips])
+    click.echo(text)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.md").write_text(text + "\n", encoding="utf-8")
+        records = [{name: getattr(line, name) for name in Line.__dataclass_fields__} for line in lines]
+        (out / "results.json").write_text(json.dumps({"machine": this_machine(), "peers": records}, indent=1) + "\n")
+        _plot(lines, clips[0].name, out / "results.png")
+
+
+def _one(what: str, line: Line, data: Path, files: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.one", what, line.name, str(data), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        line.skipped = (done.stderr.strip().splitlines() or ["it failed"])[-1][:200]
+        return {}
+    record: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    line.skipped, line.versions = record.get("skipped", ""), record.get("versions", "")
+    click.echo(f"{line.name}: {json.dumps(record)}", err=True)
+    return {} if line.skipped else record
+
+
+def _table(lines: Sequence[Line], clips: Sequence[str]) -> str:
+    """Return Markdown; ratios are of runs of the same round."""
+    ours = lines[0]
+    head = [
+        "",
+        *(f"{clip}: frames/s (maskinfer is so many times as fast)" for clip in clips),
+        "correct2",
+        "correct3",
+        "FP/image",
+    ]
+    rows = [head, ["---"] * len(head)]
+    for line in (line for line in lines if not line.skipped):
+        cells = []
+        for clip in clips:
+            speeds = line.speeds[clip]
+            ratios = sorted(a / b for a, b in zip(ours.speeds[clip], speeds, strict=True))
+            times = "" if line.name == OURS else f" ({statistics.median(ratios):.1f})"
+            cells.append(f"{statistics.median(speeds):.1f}{times}")
+        two, three = line.correct(["with_mask", "without_mask"]), line.correct(_labels(line))
+        false = line.accuracy.get("false_positives")
+        cells += ["" if value is None else f"{value:.3f}" for value in (two, three, false)]
+        rows.append([f"{line.name}: {line.about} ({line.versions})", *cells])
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    skipped = [f"- {line.name} was skipped: {line.skipped}" for line in lines if line.skipped]
+    return "\n\n".join([text, "\n".join(skipped)]) if skipped else text
+
+
+def _labels(line: Line) -> list[str]:
+    return list(line.accuracy.get("correct", {}))
+
+
+def _plot(lines: Sequence[Line], clip: str, file: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for line in lines:
+        correct = line.correct(["with_mask", "without_mask"])
+        if line.skipped or correct is None:
+            continue
+        x, is_ours = statistics.median(line.speeds[clip]), line.name.startswith(OURS)
+        axes.plot([x], [100 * correct], "o", markersize=10, color="#009E73" if is_ours else "#555555")
+        axes.annotate(line.name, (x, 100 * correct), xytext=(8, -12), textcoords="offset points", fontsize=9)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks := [2, 4, 8, 16, 32, 64], [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(f"frames a second, {clip} annotated")
+    axes.set_ylabel(f"faces {_SAYS}, % (mean of masked and bare)")
+    axes.set_title("Speed against accuracy, end to end")
+    axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=130, facecolor="white")
+
+
+if __name__ == "__main__":
+    main()

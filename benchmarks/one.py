@@ -1,0 +1,91 @@
+"""One peer in a process of its own: a clip annotated, or scenes looked at. Prints a line of JSON.
+
+python -m benchmarks.one speed "naive loop" clip.mp4 --scrfd det.onnx --lecture checkpoint.pt
+python -m benchmarks.one accuracy AIZOO dev/ --aizoo model360.onnx
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.peers import CLASSIFIER_OF, PEERS, Files, Find, Found, Peer, SkippedError, annotate
+from maskinfer.engine.images import read_image
+from maskinfer.engine.results import LABELS, Face, FrameResult
+from maskinfer.training.scenes import judge, read_scenes
+
+PATH = click.Path(path_type=Path, exists=True)
+
+
+@click.command(help=__doc__)
+@click.argument("what", type=click.Choice(["speed", "accuracy"]))
+@click.argument("name", type=click.Choice([peer.name for peer in PEERS]))
+@click.argument("data", type=PATH)
+@click.option("--scrfd", type=PATH)
+@click.option("--lecture", type=PATH)
+@click.option("--aizoo", type=PATH)
+def main(what: str, name: str, data: Path, **files: Path | None) -> None:
+    peer = next(peer for peer in PEERS if peer.name == name)
+    try:
+        versions = peer.versions()
+        record = _speed(peer, data, Files(**files)) if what == "speed" else _accuracy(peer.open(Files(**files)), data)
+        click.echo("\n" + json.dumps({**record, "versions": versions}))
+    except SkippedError as reason:
+        click.echo("\n" + json.dumps({"skipped": str(reason)}))
+
+
+def _speed(peer: Peer, clip: Path, files: Files) -> dict[str, Any]:
+    """Return frames and seconds, from the first frame read to the last one written; loading is left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.mp4"
+        if peer.name in CLASSIFIER_OF:
+            return _our_job(CLASSIFIER_OF[peer.name], clip, out)
+        find = peer.open(files)
+        began_s = time.perf_counter()
+        frames = annotate(clip, out, find)
+        return {"frames": frames, "seconds": time.perf_counter() - began_s}
+
+
+def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
+    from maskinfer.engine.engine import load
+    from maskinfer.engine.jobs import run_video
+    from maskinfer.engine.tracker import TrackOptions
+
+    engine = load(classifier=classifier)
+    began_s = time.perf_counter()
+    summary = run_video(engine, str(clip), out, track=TrackOptions())
+    return {"frames": summary.frames, "seconds": time.perf_counter() - began_s}
+
+
+def _accuracy(find: Find, data: Path) -> dict[str, Any]:
+    """Return what share of each label's faces was found, and found and labelled right, and false positives an image."""
+    scenes = read_scenes(data)
+    faces, found, right = Counter[str](), Counter[str](), Counter[str]()
+    false = 0
+    for i, scene in enumerate(scenes):
+        true, wrong = judge(i, scene, _as_result(find(read_image(scene.path))))
+        false += len(wrong)
+        for face in true:
+            faces[face.label] += 1
+            found[face.label] += face.found is not None
+            right[face.label] += face.found is not None and face.found.label == face.label
+    return {
+        "recall": {label: found[label] / faces[label] for label in LABELS if label in faces},
+        "correct": {label: right[label] / faces[label] for label in LABELS if label in faces},
+        "false_positives": false / len(scenes),
+    }
+
+
+def _as_result(found: list[Found]) -> FrameResult:
+    faces = tuple(Face(face.xyxy, face.score, None, face.label, 1.0, {}) for face in found)
+    return FrameResult("", 0, 0.0, (0, 0), faces)
+
+
+if __name__ == "__main__":
+    main()
