@@ -71,7 +71,7 @@ def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | Non
 
 _ENGINE_OPTIONS = (
     click.option("--provider", default="auto", show_default=True, metavar="NAME",
-                 help="Execution provider: auto, cpu, cuda, openvino, ... One that is named is used, or it fails."),
+                 help="auto, cpu, cuda, openvino, openvino-bf16, ... A provider that is named is used, or it fails."),
     click.option("--detector", default="retinaface-mask", show_default=True, metavar="NAME|FILE",
                  help="retinaface-mask, retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
     click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),

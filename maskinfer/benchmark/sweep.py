@@ -20,8 +20,9 @@ from maskinfer.engine.geometry import letterbox_batch, plan_letterbox
 from maskinfer.engine.models import ANY_TASK, find_model, task_of
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import (
-    AUTO,
+    BF16,
     available_threads,
+    has_bf16,
     import_onnxruntime,
     present_providers,
     resolve_provider,
@@ -32,6 +33,7 @@ DEFAULT_MODELS = ("retinaface-mask", "mobilenetv2-128", "mobilenetv2-128-int8")
 DEFAULT_BATCHES = (1, 4, 16)
 PRECISIONS = ("float", "int8")
 _REMOTE = "azure"
+_ON_CPU = ("cpu", "openvino", BF16)
 _YARDSTICK = -1
 
 Judge = Callable[[Model], float]
@@ -127,7 +129,9 @@ def _providers(asked: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the short names of those to use, and why the others cannot be."""
     ort = import_onnxruntime()
     if asked:
-        return [short_name(resolve_provider(name)) for name in asked if name != AUTO], {}
+        for name in asked:
+            resolve_provider(name)
+        return [short_name(name) for name in asked], {}
     inactive: dict[str, str] = {}
     for name in ort.get_all_providers():
         try:
@@ -135,7 +139,8 @@ def _providers(asked: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         except (ProviderError, RequestError) as error:
             if short_name(name) != _REMOTE:
                 inactive[short_name(name)] = str(error)
-    return [short_name(name) for name in present_providers()], inactive
+    active = [short_name(name) for name in present_providers()]
+    return active + ([BF16] if "openvino" in active and has_bf16() else []), inactive
 
 
 def _open_all(plan: Plan, providers: Sequence[str]) -> list[_Opened]:
@@ -150,7 +155,7 @@ def _open_all(plan: Plan, providers: Sequence[str]) -> list[_Opened]:
         opened += [
             _Opened(name, file, task, precision, provider, count, load(name, provider=provider, threads=count))
             for provider in providers
-            for count in (threads if provider in ("cpu", "openvino") else threads[-1:])
+            for count in (threads if provider in _ON_CPU else threads[-1:])
         ]
     return opened
 
