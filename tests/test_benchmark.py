@@ -74,7 +74,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_json(written, tmp_path / "r.json")
     assert read_report(tmp_path / "r.json") == written
     write_csv(written, tmp_path / "r.csv")
-    rows = list(csv.DictReader((tmp_path / "r.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert [(row["model"], row["batch"], row["p50_ms"], row["accuracy"]) for row in rows] == [
         ("mine", "4", "10.0", "0.97"),
         ("mine", "1", "10.0", ""),
@@ -126,15 +126,16 @@ def test_a_sweep_of_two_models(colour_classifier: Path) -> None:
     assert "not in the installed onnxruntime" in found.inactive["cuda" if "cuda" in found.inactive else "tensorrt"]
 
 
-def test_int8_is_compared_with_the_float_model_of_the_same_weights() -> None:
+def test_int8_is_compared_with_the_float_model_of_the_same_weights(colour_classifier: Path) -> None:
     file = MODELS_DIR / SHIPPED["mobilenetv2-128-int8"].file
     assert precision_of(file) == "int8"
     assert precision_of(MODELS_DIR / SHIPPED["mobilenetv2-128"].file) == "float"
     model = load_classifier("mobilenetv2-128-int8", provider="cpu")
     agreement = reference_of(file, model, [])(model)
     assert 0.9 < agreement <= 1
-    other = load_classifier("mobilenetv2-small-112", provider="cpu")
-    assert reference_of(file, model, [])(other) < 1  # another network says other things
+    colour = load_classifier(str(colour_classifier), provider="cpu")
+    assert reference_of(file, model, [])(colour) < 0.9  # which goes by colours
+    assert reference_of(colour_classifier, colour, [])(colour) == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_a_film_has_its_faces_and_comes_at_its_speed(tmp_path: Path) -> None:
 def test_capacity_is_found_by_watching(colour_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "MAX_CAMERAS", 2)
     monkeypatch.setattr(capacity, "_WARM_UP_S", 0.5)
-    engine = maskinfer.load(classifier=str(colour_classifier), det_size_wh=(160, 160))
+    engine = maskinfer.load(classifier=str(colour_classifier))
     easy = Wanted(rate=4, size_wh=(320, 192), faces=1, latency_ms=5_000, seconds=2)
     held, trials = find_capacity(engine, easy)
     assert [trial.cameras for trial in trials][:2] == [1, 2]
@@ -243,7 +244,7 @@ def test_from_the_command_line(colour_classifier: Path, tmp_path: Path) -> None:
     [
         (["--provider", "qnn"], 1, "provider qnn is not in the installed onnxruntime"),
         (["--batch", "0"], 2, "batch is 0, expected at least 1"),
-        (["--job", "none.mp4"], 1, "there is no file none.mp4"),
+        (["--job", "none.mp4"], 2, "there is no file none.mp4"),
         (["--capacity", "--size", "5"], 2, "'5' is no size"),
         (["--capacity", "--latency-p95", "soon"], 2, "'soon' is no time"),
         (["--capacity", "--job", "a.mp4"], 2, "two benchmarks"),
