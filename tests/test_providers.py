@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import pytest
 
 from maskinfer.engine import providers
 from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
-from maskinfer.engine.providers import available_threads, create_session, resolve_provider, short_name
+from maskinfer.engine.models import MODELS_DIR, SHIPPED
+from maskinfer.engine.providers import (
+    _provider_options,
+    available_threads,
+    create_session,
+    has_bf16,
+    resolve_provider,
+    short_name,
+)
+from maskinfer.engine.tensorrt import tensorrt_options
 
 
 @pytest.mark.parametrize("name", ["cpu", "CPU", "CPUExecutionProvider"])
@@ -94,3 +104,33 @@ def test_without_onnxruntime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'maskinfer\[cpu\]'"):
         providers.import_onnxruntime()
+
+
+def test_tensorrt_gets_shapes_and_a_cache_of_its_own(tmp_path: Path) -> None:
+    def options(name: str, versions: str = "onnxruntime 1") -> dict[str, str]:
+        file = MODELS_DIR / SHIPPED[name].file
+        return tensorrt_options(file, create_session(file, provider="cpu", threads=1), tmp_path, versions)
+
+    classifier, detector = options("mobilenetv2-128"), options("retinaface-mask")
+    shapes = [classifier[f"trt_profile_{which}_shapes"] for which in ("min", "opt", "max")]
+    name = shapes[0].split(":")[0]
+    assert shapes == [f"{name}:1x128x128x3", f"{name}:16x128x128x3", f"{name}:32x128x128x3"]
+    shapes = [detector[f"trt_profile_{which}_shapes"].split(":")[1] for which in ("min", "opt", "max")]
+    assert shapes == ["1x32x32x3", "4x640x640x3", "8x640x640x3"]
+    folders = {o["trt_engine_cache_path"] for o in (classifier, detector, options("mobilenetv2-128", "onnxruntime 2"))}
+    assert len(folders) == 3
+    assert options("mobilenetv2-128") == classifier
+
+
+def test_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags : fpu avx512f avx512_bf16 avx512_vnni")
+    assert has_bf16(cpuinfo)
+    cpuinfo.write_text("flags : fpu avx2")
+    assert not has_bf16(cpuinfo)
+    assert not has_bf16(tmp_path / "none")
+    given = _provider_options("OpenVINOExecutionProvider", 2, bf16=True)
+    assert json.loads(given["load_config"]) == {"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}
+    assert "load_config" not in _provider_options("OpenVINOExecutionProvider", 2)
+    with pytest.raises((ProviderError, RequestError), match="openvino"):
+        create_session(MODELS_DIR / SHIPPED["mobilenetv2-128"].file, provider="openvino-bf16")

@@ -94,3 +94,22 @@ def test_films_of_other_depths(engine: Engine, portrait: BGRFrame, pix_fmt: str,
     summary, _ = run_watch(engine, [str(clip)], on_result=seen.append)
     assert summary.problems == []
     assert [len(result.faces) for result in seen] == [1] * 4
+
+
+def test_a_source_that_changes_its_size_is_followed(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:
+    parts = [
+        write_clip(tmp_path / f"{side}.ts", [cv2.resize(portrait, (side, side))] * 12, options={"g": "1"})
+        for side in (256, 512)
+    ]
+    film = tmp_path / "film.ts"
+    film.write_bytes(b"".join(part.read_bytes() for part in parts))
+    seen = []
+    summary, _ = run_watch(engine, [str(film)], sinks=Sinks(record=tmp_path / "rec.mp4"), on_result=seen.append)
+    sizes = [result.size_wh for result in seen]
+    assert sizes == sorted(sizes)
+    assert sizes.count((256, 256)) >= 10
+    assert sizes.count((512, 512)) >= 10
+    assert all(len(result.faces) == 1 for result in seen)
+    times = [result.time_s for result in seen]
+    assert times == sorted(set(times))  # though the second part's clock begins anew
+    assert len(facts(tmp_path / "rec.mp4").times) == summary.frames == len(seen)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
+from maskinfer.engine.registry import cache_folder
+from maskinfer.engine.tensorrt import tensorrt_options
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -200,7 +202,11 @@ def _open(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
-    wanted: list[Any] = [(provider, _provider_options(provider, threads, bf16=bf16))]
+    given = _provider_options(provider, threads, bf16=bf16)
+    if provider == "TensorrtExecutionProvider":
+        on_cpu = _open(model, CPU, threads, None)
+        given |= tensorrt_options(model, on_cpu, cache_folder(), f"onnxruntime {ort.__version__}")
+    wanted: list[Any] = [(provider, given)]
     if provider != CPU:
         wanted.append(CPU)  # for the nodes that the provider does not implement
     try:
