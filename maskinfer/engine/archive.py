@@ -62,7 +62,7 @@ def run_videos(
     outputs: Outputs | None = None,
     on_result: OnResult = lambda result: None,
     on_total: Callable[[int], None] = lambda total: None,
-    on_video: Callable[[VideoTask, JobSummary | None], None] = lambda task, summary: None,
+    on_video: Callable[[VideoTask], None] = lambda task: None,
 ) -> JobSummary:
     """Turn many recorded videos into annotated ones, leaving out those that are done.
 
@@ -81,7 +81,7 @@ def run_videos(
         outputs: whose files are folders here, with a file for each video.
         on_result: called after each frame that was written, from several threads.
         on_total: called once, with the number of videos.
-        on_video: called after each video, with None when it was done before.
+        on_video: called after each video.
 
     Returns:
         The summary of all; a video that cannot be read is among its problems, and the others are done.
@@ -96,30 +96,27 @@ def run_videos(
     on_total(len(tasks))
     with stop_wish() as stopped, ThreadPoolExecutor(jobs, "video") as pool:
 
-        def run(task: VideoTask) -> tuple[VideoTask, JobSummary | None]:
+        def run(task: VideoTask) -> JobSummary:
             if stopped():
-                return task, JobSummary()
+                return JobSummary()
             key = journal.key(task)
             problems = journal.problems_of(key, task)
             if problems is not None:
-                total.problems += problems
-                return task, None
+                return JobSummary(problems=problems, skipped=1)
             summary = _run_one(engine, task, track, style, on_result, stopped)
             if summary.frames and not summary.signal:
                 journal.note(key, task, summary.problems)
-            return task, summary
+            return summary
 
-        waiting = {pool.submit(run, task) for task in tasks}
+        futures = {pool.submit(run, task): task for task in tasks}
+        waiting = list(futures)
         while waiting:
             # With a time-out, so that a signal is seen while all wait.
-            done, waiting = wait(waiting, _POLL_S, FIRST_COMPLETED)
-            for future in done:
-                task, summary = future.result()
-                if summary is None:
-                    total.skipped += 1
-                else:
-                    total.merge(summary)
-                on_video(task, summary)
+            done, _ = wait(waiting, _POLL_S, FIRST_COMPLETED)
+            for future in (one for one in waiting if one in done):
+                total.merge(future.result())
+                on_video(futures[future])
+            waiting = [one for one in waiting if one not in done]
         total.signal = stopped()
     return total
 

@@ -69,6 +69,7 @@ class JobSummary:
         self.frames += other.frames
         self.faces.update(other.faces)
         self.problems += other.problems
+        self.skipped += other.skipped
         self.seconds = time.perf_counter() - self._started
 
 
