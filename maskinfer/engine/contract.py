@@ -104,6 +104,8 @@ class DetectorContract:
         landmarks: five points are predicted.
         det_threshold: least score of a face.
         nms_threshold: of two boxes whose IoU is over this, the one with the lower score is dropped.
+        box_margin: boxes are reported larger by this share of their sides, on each side. Detectors learn WIDER FACE's
+            boxes, which end at brows and chin; whoever annotates or looks at faces mostly draws more of the head.
         parity: largest difference of any output from the source model, over the larger of 1 and its value, as
             measured when the file was made; None if not measured.
     """
@@ -124,6 +126,7 @@ class DetectorContract:
     landmarks: bool = True
     det_threshold: float = 0.5
     nms_threshold: float = 0.4
+    box_margin: float = 0.05
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""
@@ -207,5 +210,7 @@ def _check(contract: Contract) -> None:
     if isinstance(contract, ClassifierContract):
         if len(set(contract.labels)) != len(contract.labels) or len(contract.labels) < 2:
             raise ValueError(f"labels are {list(contract.labels)}, expected at least two different ones")
+    elif contract.box_margin < 0:
+        raise ValueError(f"box_margin is {contract.box_margin}, expected a share from 0")
     elif contract.kind == "retinaface" and len(contract.anchors) != len(contract.strides):
         raise ValueError(f"{len(contract.anchors)} rows of anchors for {len(contract.strides)} strides")

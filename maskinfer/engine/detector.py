@@ -12,7 +12,7 @@ import numpy as np
 from maskinfer.engine import retinaface, scrfd
 from maskinfer.engine.contract import DETECTOR_KINDS, METADATA_KEY, DetectorContract, from_metadata
 from maskinfer.engine.errors import ContractError, ModelError, RequestError
-from maskinfer.engine.geometry import FloatArray, Letterbox, letterbox_batch, plan_letterbox, suppress
+from maskinfer.engine.geometry import FloatArray, Letterbox, grown, letterbox_batch, plan_letterbox, suppress
 from maskinfer.engine.models import INSIGHTFACE_PREFIX, find_model
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import AUTO, create_session
@@ -75,14 +75,13 @@ class OnnxDetector:
         )
 
     def _run(self, frames: Sequence[BGRFrame], plans: Sequence[Letterbox]) -> list[Detections]:
-        nms_threshold = self.contract.nms_threshold
         with stage("letterbox"):
             batch = to_input(letterbox_batch(frames, plans), self.contract.input)
         with stage("detect"):
             outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
         with stage("boxes"):
             candidates = decode(outputs, plans[0].canvas_wh, self.contract)
-            return [_to_source(one, plan, nms_threshold) for one, plan in zip(candidates, plans, strict=True)]
+            return [_to_source(one, plan, self.contract) for one, plan in zip(candidates, plans, strict=True)]
 
 
 def decode(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], contract: DetectorContract) -> list[Candidates]:
@@ -108,13 +107,13 @@ def _batches(plans: Sequence[Letterbox], max_batch: int) -> list[list[int]]:
     ]
 
 
-def _to_source(candidates: Candidates, plan: Letterbox, nms_threshold: float) -> Detections:
+def _to_source(candidates: Candidates, plan: Letterbox, contract: DetectorContract) -> Detections:
     xyxy, scores, landmarks = candidates
-    kept = suppress(xyxy, scores, nms_threshold)
+    kept = suppress(xyxy, scores, contract.nms_threshold)
     scale: FloatArray = np.asarray(plan.scale_xy, np.float32)
     scale_xyxy: FloatArray = np.concatenate([scale, scale])
     return Detections(
-        xyxy=xyxy[kept] / scale_xyxy,
+        xyxy=grown(xyxy[kept] / scale_xyxy, contract.box_margin),
         scores=scores[kept],
         landmarks=None if landmarks is None else landmarks[kept] / scale,
     )
@@ -129,6 +128,7 @@ def load_detector(
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
     nms_threshold: float | None = None,
+    box_margin: float | None = None,
 ) -> OnnxDetector:
     """Open a face detector.
 
@@ -140,6 +140,7 @@ def load_detector(
         det_threshold: least score of a face, 0 to 1; None for the contract's.
         det_size_wh: frames are scaled to fit into this many pixels; None for the contract's.
         nms_threshold: see ``geometry.suppress``; None for the contract's.
+        box_margin: by how much boxes are reported larger, 0 for the network's own; None for the contract's.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
@@ -149,7 +150,8 @@ def load_detector(
         kind = "scrfd"
     session = create_session(file, provider=provider, threads=threads)
     contract = _read_contract(session, file, kind)
-    return OnnxDetector(session, _with_options(contract, det_threshold, det_size_wh, nms_threshold))
+    contract = _with_options(contract, det_threshold, det_size_wh, nms_threshold)
+    return OnnxDetector(session, contract if box_margin is None else replace(contract, box_margin=box_margin))
 
 
 def _read_contract(session: ort.InferenceSession, file: Path, kind: str | None) -> DetectorContract:

@@ -99,6 +99,12 @@ def _areas(xyxy: FloatArray) -> FloatArray:
     return np.asarray((xyxy[:, 2:] - xyxy[:, :2]).prod(-1), np.float32)
 
 
+def grown(xyxy: FloatArray, margin: float) -> FloatArray:
+    """Return boxes, xyxy float32 (N, 4), larger by a share of their sides on each side."""
+    sides = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2)
+    return np.asarray(xyxy + sides * np.array([-margin, -margin, margin, margin]), np.float32)
+
+
 def crop_windows(xyxy: FloatArray, rule: CropRule) -> FloatArray:
     """Return the windows, xyxy float32 (N, 4), that the crop rule cuts around boxes of the same shape."""
     sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 1.0)

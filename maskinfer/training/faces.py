@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.detector import OnnxDetector, load_detector
 from maskinfer.engine.errors import SourceNotFoundError
-from maskinfer.engine.geometry import FloatArray, cut_crops, iou_matrix
+from maskinfer.engine.geometry import FloatArray, cut_crops, grown, iou_matrix
 from maskinfer.engine.images import read_image
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.samples import Sample, read_samples
@@ -140,6 +140,6 @@ def _annotated_faces(
         if len(found) and overlaps[:, i].max() >= MIN_MATCH_IOU:
             boxes.append(found[overlaps[:, i].argmax()])
             names.append(label)
-        boxes.append(box)
+        boxes.append(grown(box[None], detector.contract.box_margin)[0])
         names.append(label)
     return np.asarray(boxes, np.float32).reshape(-1, 4), names

@@ -95,7 +95,7 @@ def synthesize(
         raise RequestError(f"the share of visors is {visors}, expected 0 to 1")
     keyed = _keyed(read_samples(folders, [WITHOUT_MASK]), seed)
     _make_folder(out)
-    detector = load_detector()
+    detector = load_detector(box_margin=0.0)  # the lower end of a box says where the chin is
     records: list[dict[str, Any]] = []
     seen = 0
     for key, sample in keyed:

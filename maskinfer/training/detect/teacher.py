@@ -63,7 +63,7 @@ class ViewTeacher:
     def _views(self, image: BGRFrame, sizes_px: Sequence[int]) -> Iterator[Detections]:
         mirror = np.ascontiguousarray(image[:, ::-1])
         for size in sizes_px:
-            contract = replace(self.detector.contract, size_wh=(size, size), det_threshold=LEAST_SCORE)
+            contract = replace(self.detector.contract, size_wh=(size, size), det_threshold=LEAST_SCORE, box_margin=0.0)
             found, mirrored = replace(self.detector, contract=contract)([image, mirror])
             yield found
             yield mirror_back(mirrored, image.shape[1])
