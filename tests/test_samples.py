@@ -10,7 +10,7 @@ import pytest
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.detector import load_detector
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.geometry import cut_crops, iou_matrix
+from maskinfer.engine.geometry import cut_crops, grown, iou_matrix
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.faces import WINDOW_PX, collect_faces, window_share
 from maskinfer.training.related import related_groups
@@ -50,7 +50,8 @@ def test_what_is_no_training_folder_is_said(tmp_path: Path) -> None:
 def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) -> None:
     cv2.imwrite(str(tmp_path / "crop.png"), portrait[20:260, 130:350])
     cv2.imwrite(str(tmp_path / "scene.png"), portrait)
-    box = (load_detector()([portrait])[0].xyxy[0] + 2).tolist()
+    detector = load_detector(box_margin=0)
+    box = (detector([portrait])[0].xyxy[0] + 2).tolist()
     _lines(tmp_path / "crops.jsonl", {"image": "crop.png", "set": "crops", "label": "with_mask"})
     _lines(tmp_path / "scenes_bare.jsonl", {"image": "scene.png", "set": "bare", "every_face": "without_mask"})
     scene = {"image": "scene.png", "set": "scenes", "faces": [{"bbox": box, "label": "without_mask"}]}
@@ -60,7 +61,8 @@ def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) 
     assert faces.sets == ("crops", "bare", "scenes", "scenes")
     assert faces.labels.tolist() == [0, 1, 1, 1]
     assert faces.windows.shape == (4, WINDOW_PX, WINDOW_PX, 3)
-    by_hand = cut_crops(portrait, np.array([box], np.float32), CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
+    reported = grown(np.array([box], np.float32), load_detector().contract.box_margin)
+    by_hand = cut_crops(portrait, reported, CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
     assert np.array_equal(faces.windows[3], by_hand)
     # The other windows show the same face in nearly the same place.
     for window in faces.windows[:3]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from maskinfer.engine.results import BGRFrame, FrameResult
 
-# Of the box's sides, around it: detectors cut foreheads and chins.
-_MARGIN = 0.15
+# Of the box's sides, around it: detectors cut foreheads and chins at times.
+_MARGIN = 0.07
 # So many tiles along a face's longer side: too few to know anyone by, whatever is done to them later.
 _TILES = 6
 

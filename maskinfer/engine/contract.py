@@ -105,7 +105,7 @@ class DetectorContract:
         det_threshold: least score of a face.
         nms_threshold: of two boxes whose IoU is over this, the one with the lower score is dropped.
         box_margin: boxes are reported larger by this share of their sides, on each side. Detectors learn WIDER FACE's
-            boxes, which end at brows and chin; whoever annotates or looks at faces mostly draws more of the head.
+            boxes, which are tight; others draw the whole head, larger by twice this.
         parity: largest difference of any output from the source model, over the larger of 1 and its value, as
             measured when the file was made; None if not measured.
     """
@@ -126,7 +126,7 @@ class DetectorContract:
     landmarks: bool = True
     det_threshold: float = 0.5
     nms_threshold: float = 0.4
-    box_margin: float = 0.05
+    box_margin: float = 0.07
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""
