@@ -2,7 +2,7 @@
 
 Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR
 2018. The ranges of the activations are those that real inputs reach. Which nodes' rounding costs most is found by
-quantising all but one, for each.
+quantising all but one, for each; how many of the first layers are faster in float, by running them both ways.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.export.side_by_side import times_in_turn
 
 Inputs = Sequence[NDArray[np.uint8]]
 _OPS = [
@@ -39,6 +40,9 @@ _OPS = [
 ]
 # The nodes whose own rounding is looked at; the others follow them.
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
+# The shipped models are fastest with 3 to 10 of them in float.
+_MOST_FIRST_IN_FLOAT = 12
+_EQUALLY_FAST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +130,53 @@ def quantized(prepared: Prepared, kept: Sequence[str] = ()) -> onnx.ModelProto:
     return model
 
 
-def rank_nodes(prepared: Prepared, on_node: Callable[[int], None] = lambda total: None) -> tuple[str, ...]:
+def weighted_nodes(prepared: Prepared) -> tuple[str, ...]:
+    """Return the names of the nodes with weights, in the graph's order."""
+    return tuple(node.name for node in prepared.model.graph.node if node.op_type in _WEIGHTED)
+
+
+def fastest_start(
+    prepared: Prepared,
+    runner: Callable[[onnx.ModelProto], Callable[[], object]],
+    *,
+    seconds: float,
+    on_graph: Callable[[int], None] = lambda total: None,
+) -> tuple[str, ...]:
+    """Return the names of the first nodes with weights that are best left in float for speed.
+
+    A network's first layers have many pixels and few channels, which int8 kernels are slow with.
+
+    Args:
+        prepared: from ``prepare``.
+        runner: gives a graph's run on the inputs that count.
+        seconds: to run all graphs for, in turn.
+        on_graph: called after each graph that was made, with how many there are.
+    """
+    names = weighted_nodes(prepared)
+    starts = [names[:count] for count in range(min(_MOST_FIRST_IN_FLOAT + 1, len(names)))]
+    runs = []
+    for start in starts:
+        runs.append(runner(quantized(prepared, start)))
+        on_graph(len(starts))
+    times = np.median(times_in_turn(runs, seconds=seconds), 0)
+    # Of those that are equally fast the one that rounds least.
+    return starts[int(np.flatnonzero(times <= times.min() * (1 + _EQUALLY_FAST)).max())]
+
+
+def rank_nodes(
+    prepared: Prepared, kept: Sequence[str] = (), on_node: Callable[[int], None] = lambda total: None
+) -> tuple[str, ...]:
     """Return the names of the nodes with weights, those first whose rounding costs most.
 
     Args:
         prepared: from ``prepare``.
+        kept: nodes that are in float already; they are not among those returned.
         on_node: called after each node that was tried, with how many there are.
     """
-    names = [node.name for node in prepared.model.graph.node if node.op_type in _WEIGHTED]
+    names = [name for name in weighted_nodes(prepared) if name not in kept]
     errors = []
     for name in names:
-        errors.append(rounding_error(prepared, quantized(prepared, [name])))
+        errors.append(rounding_error(prepared, quantized(prepared, [*kept, name])))
         on_node(len(names))
     return tuple(names[i] for i in np.argsort(errors))
 

@@ -8,50 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnx
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.contract import InputSpec
-from maskinfer.engine.detector import OnnxDetector, load_detector
-from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.models import find_model, task_of
 from maskinfer.engine.providers import AUTO
 from maskinfer.export.fp16 import to_float16
-from maskinfer.export.int8 import Inputs, Prepared, prepare, quantized, rank_nodes
+from maskinfer.export.int8 import Prepared, fastest_start, prepare, quantized, rank_nodes
 from maskinfer.export.metadata import write_contract
-from maskinfer.export.side_by_side import (
-    Accuracy,
-    LabelledCrops,
-    Speed,
-    calibration_frames,
-    compare_classifiers,
-    compare_detectors,
-    compare_speed,
-    labelled_crops,
-)
+from maskinfer.export.quantize_jobs import ClassifierJob, DetectorJob, Job, Machine, Step
+from maskinfer.export.side_by_side import Accuracy, Speed, compare_speed
 from maskinfer.training.evaluate_json import check_outputs
 from maskinfer.training.scenes import Scene, read_scenes
 
-CALIBRATION_FACES = 256
-CALIBRATION_BATCH = 16
-CALIBRATION_FRAMES = 48
 # Enough for a ranking of nodes, which runs the graph once for each of them.
 JUDGED_BATCHES = 4
 # How many of the nodes whose rounding costs most are left in float, tried in turn until little enough is lost.
 LEFT_IN_FLOAT = (0, 1, 2, 4, 8)
-Step = Callable[[int], None]
 Precision = Literal["int8", "fp16"]
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What both models run on: a provider, and CPU threads or None for all."""
-
-    provider: str
-    threads: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +38,8 @@ class QuantizeSummary:
         out: the new file, if it was kept.
         kept: whether it was.
         bytes: sizes of the old and the new file.
-        in_float: names of the nodes left in float, those first whose rounding costs most; none if that is enough.
+        in_float: names of the nodes left in float: the first ones of the graph, if int8 makes them slower, then those
+            whose rounding costs most.
         speeds: at each batch size; the last one decides.
         accuracy: on the faces or scenes that it was not calibrated on.
         reasons: why it was not kept.
@@ -127,20 +104,19 @@ def quantize(
     measured, calibrated = _divide(read_scenes(data), calibration)
     on_stage("reading")
     machine = Machine(provider, threads)
-    job = (_Classifier if task == "classifier" else _Detector)(model, machine, measured, calibrated, seed, on_step)
+    job = (ClassifierJob if task == "classifier" else DetectorJob)(model, machine, measured, calibrated, seed, on_step)
     if job.old.contract.input != InputSpec():
         raise RequestError(f"{model} does not take uint8 BGR: give it its preprocessing in the graph first")
     with tempfile.TemporaryDirectory() as folder:
-        candidate = Path(folder) / "candidate.onnx"
+        trial = _Trial(job, Path(folder) / "candidate.onnx", precision, batches[-1], seconds, on_stage, on_step)
         if precision == "fp16":
             in_float: tuple[str, ...] = ()
-            accuracy = _try(to_float16(onnx.load(str(file))), job, candidate, "fp16", on_stage, on_step)
+            accuracy = trial.accuracy(to_float16(onnx.load(str(file))))
         else:
-            prepared = prepare(file, job.calibration, JUDGED_BATCHES)
-            in_float, accuracy = _search(prepared, job, candidate, max_drop, on_stage, on_step)
+            in_float, accuracy = _search(prepare(file, job.calibration, JUDGED_BATCHES), trial, max_drop)
         on_stage("speed")
-        speeds = tuple(job.speed(candidate, batch, seconds) for batch in batches)
-        content = candidate.read_bytes()
+        speeds = tuple(trial.speed(batch) for batch in batches)
+        content = trial.file.read_bytes()
     reasons = _reasons(speeds[-1], accuracy, min_speedup, max_drop)
     if not reasons:
         with whole_file(out) as partial:
@@ -149,40 +125,55 @@ def quantize(
     return QuantizeSummary(out, not reasons, sizes, in_float, speeds, accuracy, reasons)
 
 
-def _search(
-    prepared: Prepared,
-    job: _Classifier | _Detector,
-    file: Path,
-    max_drop: float,
-    on_stage: Callable[[str], None],
-    on_step: Step,
-) -> tuple[tuple[str, ...], Accuracy]:
-    """Write the int8 graph that leaves as few nodes in float as it may; return those nodes and its accuracy."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Writes candidates to a file and measures them."""
+
+    job: Job
+    file: Path
+    precision: Precision
+    batch: int
+    seconds: float
+    on_stage: Callable[[str], None]
+    on_step: Step
+
+    def write(self, graph: onnx.ModelProto) -> None:
+        contract = self.job.old.contract
+        write_contract(graph, replace(contract, name=f"{contract.name}-{self.precision}"))
+        onnx.checker.check_model(graph)
+        self.file.write_bytes(graph.SerializeToString())
+
+    def accuracy(self, graph: onnx.ModelProto) -> Accuracy:
+        self.write(graph)
+        self.on_stage("accuracy")
+        return self.job.compare(self.file, self.on_step)
+
+    def run(self, graph: onnx.ModelProto) -> Callable[[], object]:
+        self.write(graph)
+        return self.job.run(self.file, self.batch)
+
+    def speed(self, batch: int) -> Speed:
+        runs = (self.job.run(None, batch), self.job.run(self.file, batch))
+        return compare_speed(*runs, self.job.unit, batch, seconds=self.seconds)
+
+
+def _search(prepared: Prepared, trial: _Trial, max_drop: float) -> tuple[tuple[str, ...], Accuracy]:
+    """Write the int8 graph that is fastest and leaves as few more nodes in float as it may for its accuracy.
+
+    Return the nodes in float and the accuracy.
+    """
+    trial.on_stage("layers")
+    start = fastest_start(prepared, trial.run, seconds=trial.seconds, on_graph=trial.on_step)
     ranking: tuple[str, ...] = ()
     for count in LEFT_IN_FLOAT:
         if count and not ranking:
-            on_stage("sensitivity")
-            ranking = rank_nodes(prepared, on_step)
-        accuracy = _try(quantized(prepared, ranking[:count]), job, file, "int8", on_stage, on_step)
+            trial.on_stage("sensitivity")
+            ranking = rank_nodes(prepared, start, trial.on_step)
+        in_float = (*start, *ranking[:count])
+        accuracy = trial.accuracy(quantized(prepared, in_float))
         if accuracy.drop.value <= max_drop:
             break
-    return ranking[:count], accuracy
-
-
-def _try(
-    graph: onnx.ModelProto,
-    job: _Classifier | _Detector,
-    file: Path,
-    precision: Precision,
-    on_stage: Callable[[str], None],
-    on_step: Step,
-) -> Accuracy:
-    """Write a graph with its contract and return its accuracy."""
-    write_contract(graph, replace(job.old.contract, name=f"{job.old.contract.name}-{precision}"))
-    onnx.checker.check_model(graph)
-    file.write_bytes(graph.SerializeToString())
-    on_stage("accuracy")
-    return job.compare(file, on_step)
+    return in_float, accuracy
 
 
 def _divide(scenes: list[Scene], calibration: Path | None) -> tuple[list[Scene], list[Scene]]:
@@ -198,58 +189,3 @@ def _reasons(speed: Speed, accuracy: Accuracy, min_speedup: float, max_drop: flo
     if not accuracy.drop.value <= max_drop:
         reasons.append(f"its {accuracy.what} is {accuracy.drop.value:.4f} lower, over {max_drop:g}")
     return tuple(reasons)
-
-
-def _some(scenes: Sequence[Scene], count: int, seed: int) -> list[Scene]:
-    chosen = np.random.default_rng(seed).permutation(len(scenes))[:count]
-    return [scenes[i] for i in sorted(chosen)]
-
-
-class _Classifier:
-    """What differs between the tasks: what goes in, and what is compared."""
-
-    def __init__(
-        self, model: str, machine: Machine, measured: list[Scene], calibrated: list[Scene], seed: int, on_step: Step
-    ) -> None:
-        self.old: OnnxClassifier = load_classifier(model, provider=machine.provider, threads=machine.threads)
-        self.machine = machine
-        engine = Engine(load_detector(), self.old)
-        self.data: LabelledCrops = labelled_crops(engine, measured, on_step)
-        crops = labelled_crops(engine, _some(calibrated, CALIBRATION_FACES, seed), on_step).crops
-        crops = crops[np.random.default_rng(seed).permutation(len(crops))[:CALIBRATION_FACES]]
-        self.calibration: Inputs = [crops[i : i + CALIBRATION_BATCH] for i in range(0, len(crops), CALIBRATION_BATCH)]
-
-    def compare(self, candidate: Path, on_step: Step) -> Accuracy:
-        return compare_classifiers(self.old, self._new(candidate), self.data)
-
-    def speed(self, candidate: Path, batch: int, seconds: float) -> Speed:
-        new = self._new(candidate)
-        crops = np.resize(self.data.crops, (batch, *self.data.crops.shape[1:]))
-        return compare_speed(lambda: self.old(crops), lambda: new(crops), "face", batch, seconds=seconds)
-
-    def _new(self, candidate: Path) -> OnnxClassifier:
-        return load_classifier(str(candidate), provider=self.machine.provider, threads=self.machine.threads)
-
-
-class _Detector:
-    def __init__(
-        self, model: str, machine: Machine, measured: list[Scene], calibrated: list[Scene], seed: int, on_step: Step
-    ) -> None:
-        self.old: OnnxDetector = load_detector(model, provider=machine.provider, threads=machine.threads)
-        self.machine = machine
-        self.measured = measured
-        paths = [scene.path for scene in _some(calibrated, CALIBRATION_FRAMES, seed)]
-        self.calibration: Inputs = calibration_frames(self.old, paths)
-
-    def compare(self, candidate: Path, on_step: Step) -> Accuracy:
-        return compare_detectors(self.old, self._new(candidate), self.measured, on_step)
-
-    def speed(self, candidate: Path, batch: int, seconds: float) -> Speed:
-        sessions = [model.session for model in (self.old, self._new(candidate))]
-        name = sessions[0].get_inputs()[0].name
-        frames = np.repeat(self.calibration[0], batch, 0)
-        old_run, new_run = (lambda session=session: session.run(None, {name: frames}) for session in sessions)
-        return compare_speed(old_run, new_run, "frame", batch, seconds=seconds)
-
-    def _new(self, candidate: Path) -> OnnxDetector:
-        return load_detector(str(candidate), provider=self.machine.provider, threads=self.machine.threads)

@@ -67,20 +67,25 @@ def compare_speed(
     old: Callable[[], object], new: Callable[[], object], what: str, batch: int, *, seconds: float
 ) -> Speed:
     """Run two models in turn, A B A B, for so many seconds."""
-    for _ in range(WARM_UP_RUNS):
-        old()
-        new()
-    times: list[tuple[float, float]] = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends or len(times) < WARM_UP_RUNS:
-        times.append((_timed(old), _timed(new)))
-    pairs = np.array(times) * 1e3 / batch
+    pairs = times_in_turn([old, new], seconds=seconds) * 1e3 / batch
     ratios = pairs[:, 0] / pairs[:, 1]
     draws = np.random.default_rng(0).choice(ratios, (_RESAMPLES, len(ratios)))
     low, high = np.percentile(np.median(draws, 1), [2.5, 97.5])
     medians = np.median(pairs, 0)
     speedup = Estimate(float(np.median(ratios)), float(low), float(high), len(ratios))
     return Speed(what, batch, float(medians[0]), float(medians[1]), speedup)
+
+
+def times_in_turn(runs: Sequence[Callable[[], object]], *, seconds: float) -> NDArray[np.float64]:
+    """Run each in turn for so many seconds, warm; return their times in seconds, (rounds, runs)."""
+    for _ in range(WARM_UP_RUNS):
+        for run in runs:
+            run()
+    times: list[list[float]] = []
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends or len(times) < WARM_UP_RUNS:
+        times.append([_timed(run) for run in runs])
+    return np.array(times)
 
 
 def _timed(run: Callable[[], object]) -> float:
