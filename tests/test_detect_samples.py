@@ -82,7 +82,7 @@ def test_labels_move_with_the_pixels(kind: str) -> None:
         if not len(sample.xyxy):
             continue
         white = sample.image.min(2) > 150
-        if white[[0, 0, -1, -1], [0, -1, 0, -1]].any():  # an outside as bright as the disc
+        if white[[0, -1]].any() or white[:, [0, -1]].any():  # an outside as bright as the disc
             continue
         ys, xs = np.nonzero(white)
         left, top, right, bottom = sample.xyxy[0]

@@ -38,6 +38,7 @@ class DetectorRecipe:
             ``drawn`` onto faces, ``crops`` of single faces.
         crop_sets: names of the data sets whose crops of masked faces are used.
         mosaic_share: of the samples that are mosaics; the others are windows around a face.
+        tilted_share: of the windows that are turned by up to 45 degrees; half of the others are by a few.
         drawn_share: of the faces of a ``drawn`` scene that get a mask.
         min_face_px: smaller faces of a sample are neither faces nor background.
         match_iou: least overlap of an anchor with the face that it learns.
@@ -60,6 +61,7 @@ class DetectorRecipe:
     start_share: float = 0.0
     frozen_blocks: int = 3
     mosaic_share: float = 1 / 3
+    tilted_share: float = 0.12
     drawn_share: float = 0.6
     min_face_px: float = 7.0
     match_iou: float = 0.35

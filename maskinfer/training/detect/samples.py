@@ -56,7 +56,7 @@ def draw_sample(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecip
     """Return a random sample, uint8 (size, size, 3)."""
     size = recipe.size_px
     if rng.random() >= recipe.mosaic_share:
-        sample = window(_draw_picture(pictures, recipe, rng), (size, size), FACE_PX, rng)
+        sample = window(_draw_picture(pictures, recipe, rng), (size, size), FACE_PX, rng, recipe.tilted_share)
     else:
         sample = _mosaic(pictures, recipe, rng)
     return _without_small(Sample(spoil(sample.image, rng), sample.xyxy, sample.landmarks, sample.ignored), recipe)
@@ -86,7 +86,8 @@ def _mosaic(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecipe, r
     parts = []
     for top, bottom in zip(edges[0], edges[0][1:], strict=False):
         for left, right in zip(edges[1], edges[1][1:], strict=False):
-            part = window(_draw_picture(pictures, recipe, rng), (right - left, bottom - top), MOSAIC_FACE_PX, rng)
+            picture = _draw_picture(pictures, recipe, rng)
+            part = window(picture, (right - left, bottom - top), MOSAIC_FACE_PX, rng, recipe.tilted_share)
             canvas[top:bottom, left:right] = part.image
             shift = np.array([left, top], np.float32)
             parts.append((part.xyxy + np.tile(shift, 2), part.landmarks + shift, part.ignored + np.tile(shift, 2)))
@@ -100,7 +101,11 @@ def _edges(size: int, many: bool, rng: np.random.Generator) -> list[int]:
 
 
 def window(
-    picture: Picture, size_wh: tuple[int, int], face_px: tuple[float, float], rng: np.random.Generator
+    picture: Picture,
+    size_wh: tuple[int, int],
+    face_px: tuple[float, float],
+    rng: np.random.Generator,
+    tilted_share: float = 0.12,
 ) -> Sample:
     """Return a random window of a picture, around one of its faces if it has any."""
     known = picture.known
@@ -117,7 +122,7 @@ def window(
     else:
         wanted = np.exp(rng.uniform(*np.log(face_px))) / side
         scale = float(max(min(wanted, MAX_SCALE), fitting * rng.uniform(*LEAST_FIT)))
-    affine = _affine(centre, rng.uniform(0.15, 0.85, 2) * size_wh, scale, rng)
+    affine = _affine(centre, rng.uniform(0.15, 0.85, 2) * size_wh, scale, _angle(tilted_share, rng), rng)
     if rng.random() < 0.85:
         affine = _filling(affine, scale, (width, height), size_wh)
     return _view(picture, affine, scale, size_wh, rng)
@@ -128,10 +133,16 @@ def _draw_face(masked: Sequence[bool], rng: np.random.Generator) -> int:
     return int(rng.choice(len(masked), p=weights / weights.sum()))
 
 
-def _affine(centre: FloatArray, place: Affine, scale: float, rng: np.random.Generator) -> Affine:
-    """Return the 2 x 3 matrix that takes the picture's pixels to the window's, ``centre`` to ``place``."""
+def _angle(tilted_share: float, rng: np.random.Generator) -> float:
+    """Return radians: none, a few degrees, or up to 45 degrees either way."""
     kind = rng.random()
-    angle = np.deg2rad(0.0 if kind < 0.4 else rng.normal(0, 7) if kind < 0.88 else rng.uniform(-40, 40))
+    if kind < tilted_share:
+        return float(np.deg2rad(rng.uniform(-45, 45)))
+    return float(np.deg2rad(rng.normal(0, 7))) if kind < (1 + tilted_share) / 2 else 0.0
+
+
+def _affine(centre: FloatArray, place: Affine, scale: float, angle: float, rng: np.random.Generator) -> Affine:
+    """Return the 2 x 3 matrix that takes the picture's pixels to the window's, ``centre`` to ``place``."""
     aspect = np.exp(rng.normal(0, 0.06))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
