@@ -214,9 +214,9 @@ def _ours(detector: str, classifier: str) -> Callable[[Files], Find]:
 
 OURS = "maskinfer"
 PEERS = (
-    Peer(OURS, "as it comes", ("onnxruntime",), _ours("retinaface-mask", "auto")),
+    Peer(OURS, "as it comes", ("onnxruntime",), _ours("auto", "auto")),
     Peer("maskinfer, small", "with mobilenetv2-small-112-int8", ("onnxruntime",),
-         _ours("retinaface-mask", "mobilenetv2-small-112-int8")),
+         _ours("auto", "mobilenetv2-small-112-int8")),
     Peer("naive loop", "insightface's SCRFD, the lecture's network in torch on one face after the other",
          ("insightface", "torch"), _naive),
     Peer("FaceAnalysis", "insightface's own application, the lecture's network in torch",

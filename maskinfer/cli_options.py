@@ -72,8 +72,9 @@ def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | Non
 _ENGINE_OPTIONS = (
     click.option("--provider", default="auto", show_default=True, metavar="NAME",
                  help="auto, cpu, cuda, openvino, openvino-bf16, ... A provider that is named is used, or it fails."),
-    click.option("--detector", default="retinaface-mask", show_default=True, metavar="NAME|FILE",
-                 help="retinaface-mask, retinaface, insightface:PACK (non-commercial research only), or an ONNX file."),
+    click.option("--detector", default="auto", show_default=True, metavar="NAME|FILE",
+                 help="auto (retinaface-mask, in int8 on a CPU with VNNI), a name of `models list`, insightface:PACK "
+                      "(non-commercial research only), or an ONNX file."),
     click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
                  help="What a detector file without a contract is; insightface's own are scrfd."),
     click.option("--classifier", default="auto", show_default=True, metavar="NAME|FILE",

@@ -205,7 +205,8 @@ def test_evaluate(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -
     assert figures["all"]["classes"]["with_mask"]["recall"] == 1
     assert "one" in figures
     setup = figures["all"]["setup"]
-    assert (setup["classifier"], setup["detector"]) == ("colour (version 1)", "retinaface-mask (version 1)")
+    assert setup["classifier"] == "colour (version 1)"
+    assert setup["detector"].startswith("retinaface-mask")
     assert "recall" in done.stdout
 
 

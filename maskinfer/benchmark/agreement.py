@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, CropRule, from_metadata
-from maskinfer.engine.detector import DEFAULT_DETECTOR, OnnxDetector, load_detector
+from maskinfer.engine.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.geometry import FloatArray, cut_crops, iou_matrix
 from maskinfer.engine.images import read_image
 from maskinfer.engine.models import MODELS_DIR, SHIPPED
@@ -35,7 +35,7 @@ def sample_frames() -> list[BGRFrame]:
 
 @lru_cache(maxsize=8)
 def _crops(crop: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
-    detector = load_detector(DEFAULT_DETECTOR, provider="cpu")
+    detector = load_detector(AUTO_DETECTOR, provider="cpu")
     crops = []
     for frame, found in zip(sample_frames(), detector(sample_frames()), strict=True):
         sides = found.xyxy[:, 2:] - found.xyxy[:, :2]

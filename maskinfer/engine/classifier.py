@@ -11,17 +11,17 @@ import numpy as np
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import ContractError, ModelError
 from maskinfer.engine.geometry import FloatArray
-from maskinfer.engine.models import find_model
+from maskinfer.engine.models import find_model, in_best_precision
 from maskinfer.engine.preprocess import to_input
-from maskinfer.engine.providers import AUTO, create_session, has_vnni, runs_on_cpu
+from maskinfer.engine.providers import AUTO, create_session
 from maskinfer.engine.results import BGRFrame
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 DEFAULT_CLASSIFIER = AUTO
-# What ``auto`` stands for: on a CPU whose int8 products do not saturate, and anywhere else.
-AUTO_CLASSIFIERS = ("mobilenetv2-128-int8", "mobilenetv2-128")
+# What ``auto`` stands for, in the precision that is best here.
+_AUTO_CLASSIFIER = "mobilenetv2-128"
 # Per-face time is flat from 8 to 32 crops on a CPU; memory is not.
 MAX_BATCH = 32
 UNCERTAIN = "uncertain"
@@ -82,7 +82,7 @@ def load_classifier(
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
     """
     if name == AUTO:
-        name = AUTO_CLASSIFIERS[0 if runs_on_cpu(provider) and has_vnni() else 1]
+        name = in_best_precision(_AUTO_CLASSIFIER, provider)
     file = find_model(name, "classifier")
     session = create_session(file, provider=provider, threads=threads)
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))

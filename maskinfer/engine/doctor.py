@@ -14,7 +14,7 @@ import cv2
 
 import maskinfer
 from maskinfer.engine.classifier import load_classifier
-from maskinfer.engine.detector import DEFAULT_DETECTOR
+from maskinfer.engine.detector import AUTO_DETECTOR
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.models import MODELS_DIR, SHIPPED, ShippedModel, find_model, sha256_of
 from maskinfer.engine.providers import (
@@ -99,7 +99,7 @@ def _providers() -> Iterator[Check]:
 def _provider(name: str) -> Check:
     title = f"provider {name}"
     try:
-        create_session(find_model(DEFAULT_DETECTOR, "detector"), provider=name)
+        create_session(find_model(AUTO_DETECTOR, "detector"), provider=name)
     except MaskinferError as error:
         return Check(title, "broken" if name == "cpu" else "note", f"not active: {error}")
     return Check(title, "ok", "active")
@@ -158,4 +158,4 @@ def _default_job() -> Check:
     except MaskinferError as error:
         return Check("default job", "broken", str(error))
     active = short_name(detector.session.get_providers()[0])
-    return Check("default job", "ok", f"{DEFAULT_DETECTOR} and {classifier.contract.name} on {AUTO} = {active}")
+    return Check("default job", "ok", f"{detector.contract.name} and {classifier.contract.name} on {AUTO} = {active}")

@@ -194,7 +194,7 @@ def load(
     """Open an engine.
 
     Args:
-        detector: ``retinaface-mask``, ``retinaface``, ``insightface:PACK`` (for non-commercial research), or an ONNX
+        detector: ``auto``, a shipped model's name, ``insightface:PACK`` (for non-commercial research), or an ONNX
             file's path.
         classifier: ``auto``, a shipped model's name, or the path of an ONNX file that carries a contract.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import DownloadError, MissingExtraError, ModelError, ModelNotFoundError, RequestError
-from maskinfer.engine.providers import create_session
+from maskinfer.engine.providers import create_session, has_vnni, runs_on_cpu
 from maskinfer.engine.registry import cache_folder, registered
 
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
@@ -79,6 +79,17 @@ def find_model(name: str, task: str) -> Path:
     )
 
 
+def in_best_precision(name: str, provider: str) -> str:
+    """Return the name of a shipped model, or of the same in int8 where that is as right and faster.
+
+    That is on a CPU with VNNI; without it int8 products may saturate, and a GPU is slower with them.
+
+    Raises:
+        RequestError, ProviderError: as ``providers.resolve_provider``.
+    """
+    return f"{name}-int8" if runs_on_cpu(provider) and has_vnni() else name
+
+
 def _here(name: str, file: Path) -> Path:
     if not file.is_file():
         raise ModelNotFoundError(f"{name} is not on this machine: run maskinfer models pull {name}")
@@ -139,8 +150,15 @@ SHIPPED: dict[str, ShippedModel] = {
     "retinaface-mask": ShippedModel(
         "retinaface-mask-mnet025.onnx",
         "detector",
-        "cbc6abfc4560cd2948c5362c70891a900825a497836847c72ac8515bfe4bb890",
+        "bbfdaae0d81770293610c862ad4218f925689c716b1f1727a7ef1880635bd621",
         "RetinaFace fine-tuned on masked faces, five landmarks",
+        "retinaface-mask-mnet025.md",
+    ),
+    "retinaface-mask-int8": ShippedModel(
+        "retinaface-mask-mnet025-int8.onnx",
+        "detector",
+        "379a61e77f9690def22132bdaebc342dce95f4d1c7dbcd22f9781503e7fafbf0",
+        "the same in int8, for processors with VNNI",
         "retinaface-mask-mnet025.md",
     ),
     "retinaface": ShippedModel(
@@ -153,28 +171,28 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "2d2addb3782d4ca3f9b7c12372c62e5e456440171628c4f7143d71276a3af3dc",
+        "0ce15c4493d633c6de48041a37acd75ae9905e1513dede1612b3e8803839dc2e",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "37f0ab76a970476c40d0ae1d52a4a6ce8bce121d6b8a46c37b47895a818a5416",
+        "b3e2044b020f06f53e8cd4ff92f1552c0ef864d83f14dd000b77f2a464f81569",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-small-112": ShippedModel(
         "mobilenetv2-small-112.onnx",
         "classifier",
-        "4f02f9b4549ad4fd506d725124a5f5898585cc9e3800e75dfa1c589ec7b83f04",
+        "f8c92a938c98cd1ad7e732a442be59a27a6cd24984863356240c184237f99b4a",
         "MobileNetV2 of half the width at 112 px, the same labels",
         "mobilenetv2-small-112.md",
     ),
     "mobilenetv2-small-112-int8": ShippedModel(
         "mobilenetv2-small-112-int8.onnx",
         "classifier",
-        "7469a44794356a4512534a74b1f5e9842bc28e679fe176560aa9cb50690865d1",
+        "348d4c23beb97b64135c03f0ee703af9af53c0c1882f521022c01a8c39c4414e",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-small-112.md",
     ),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.detector import OnnxDetector, load_detector
+from maskinfer.engine.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.errors import SourceNotFoundError
 from maskinfer.engine.geometry import FloatArray, cut_crops, grown, iou_matrix
 from maskinfer.engine.images import read_image
@@ -79,7 +79,8 @@ def collect_faces(
     Raises:
         SourceNotFoundError, SourceError: a folder or a picture cannot be read, or no face is found.
     """
-    detector = load_detector(det_threshold=_DET_THRESHOLD)
+    # Not the default, which depends on the processor: the same data make the same faces everywhere.
+    detector = load_detector(AUTO_DETECTOR, det_threshold=_DET_THRESHOLD)
     samples = read_samples(folders, labels)
     scenes = [s for folder in folders if (folder / SCENES_FILE).is_file() for s in read_scenes(folder)]
     total = len(samples) + len(scenes)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.detector import OnnxDetector, load_detector
+from maskinfer.engine.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.images import read_image, write_image
 from maskinfer.engine.results import WITHOUT_MASK
@@ -95,7 +95,7 @@ def synthesize(
         raise RequestError(f"the share of visors is {visors}, expected 0 to 1")
     keyed = _keyed(read_samples(folders, [WITHOUT_MASK]), seed)
     _make_folder(out)
-    detector = load_detector(box_margin=0.0)  # the lower end of a box says where the chin is
+    detector = load_detector(AUTO_DETECTOR, box_margin=0.0)  # the lower end of a box says where the chin is
     records: list[dict[str, Any]] = []
     seen = 0
     for key, sample in keyed:
