@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -114,6 +116,7 @@ class Receiver:
     url: str
     answers: list[int] = field(default_factory=list)
     got: list[dict[str, Any]] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
     hang: threading.Event = field(default_factory=threading.Event)
 
 
@@ -128,7 +131,9 @@ def receiver() -> Iterator[Receiver]:
                 return
             if code < 300:
                 state.got.append(body)
+                state.authorizations.append(self.headers["Authorization"])
             self.send_response(code)
+            self.send_header("Location", state.url)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -211,3 +216,39 @@ def test_a_file_that_cannot_be_written_and_an_address_that_is_none(tmp_path: Pat
         pass
     with pytest.raises(RequestError, match="expected http or https"), open_events(EventTargets(None, "ftp://x/y"), []):
         pass
+
+
+def test_a_name_and_a_password_in_the_address_are_sent_as_such(receiver: Receiver) -> None:
+    url, problems = receiver.url.replace("http://", "http://gu%40rd:hunter2@"), []
+    with open_webhook(url, problems) as hook:
+        hook.post({"n": 1})
+    assert problems == []
+    assert receiver.got == [{"n": 1}]
+    assert receiver.authorizations == ["Basic " + b64encode(b"gu@rd:hunter2").decode()]
+
+
+def test_a_redirection_is_no_delivery(receiver: Receiver) -> None:
+    receiver.answers = [302, 200]
+    problems: list[str] = []
+    with open_webhook(receiver.url, problems) as hook:
+        for number in range(2):
+            hook.post({"n": number})
+    assert receiver.got == [{"n": 1}]
+    assert "1 were refused" in problems[0]
+
+
+@pytest.mark.parametrize("url", ["ftp://a/b", "http://", "http://a:b/c", "http://u:hunter2@a/b c", "http://a/ä"])
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(RequestError, match="is no address to post to") as caught, open_webhook(url, []):
+        pass
+    assert "hunter2" not in str(caught.value)
+
+
+def test_who_asks_to_stop_twice_does_not_wait_for_a_receiver_that_hangs(receiver: Receiver) -> None:
+    receiver.answers = [0]
+    began_s = time.monotonic()
+    with suppress(KeyboardInterrupt), open_webhook(receiver.url, []) as hook:
+        hook.post({"n": 1})
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+    assert time.monotonic() - began_s < 3

@@ -7,16 +7,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
+import av.error
 import numpy as np
 import pytest
 
 import maskinfer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import RequestError, SourceError
+from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.event_sinks import EventTargets
 from maskinfer.engine.feeds import FeedOptions, open_feeds
 from maskinfer.engine.outputs import Outputs
@@ -230,8 +233,72 @@ def test_a_full_disk_keeps_what_was_whole(engine: Engine, small_disk: Path, tmp_
     assert len(lines(out)) == 60
     assert "No space left" in summary.problems[0]
     kept = sorted(small_disk.iterdir())
-    assert kept
-    assert all(len(facts(path).times) == 5 for path in kept)
+    assert len(kept) > 1
+    assert all(len(facts(path).times) == 5 for path in kept[:-1])
+
+
+def readable(path: Path) -> int:
+    """Return how many frames can be read before the file's end cuts one."""
+    count = 0
+    with av.open(str(path)) as film, suppress(av.error.InvalidDataError):
+        for _ in film.decode(video=0):
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_full_disk_keeps_what_one_long_recording_had(
+    engine: Engine, small_disk: Path, tmp_path: Path, suffix: str
+) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(80)]
+    clip = write_clip(tmp_path / "noise.mp4", noisy, rate=5)
+    told: list[str] = []
+    sinks = Sinks(record=small_disk / f"rec{suffix}")
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, tell=told.append)
+    assert summary.frames == 80
+    assert told == summary.problems
+    assert "No space left" in told[0]
+    assert "what was written before is kept; the watch went on without this recording" in told[0]
+    assert [path.name for path in small_disk.iterdir()] == [f"rec{suffix}"]
+    assert 5 <= readable(small_disk / f"rec{suffix}") < 80
+
+
+def test_results_on_a_full_disk_end_with_whole_lines_and_a_whole_recording(
+    engine: Engine, portrait: BGRFrame, small_disk: Path, tmp_path: Path
+) -> None:
+    (small_disk / "ballast").write_bytes(bytes(250_000))
+    clip, out, record = write_clip(tmp_path / "a.mp4", [portrait] * 60), small_disk / "out.jsonl", tmp_path / "rec.mp4"
+    with pytest.raises(OutputError, match=r"out\.jsonl cannot be written: No space left"):
+        run_watch(engine, [str(clip)], sinks=Sinks(record=record, outputs=Outputs(str(out))))
+    assert 0 < len(lines(out)) < 60
+    assert out.read_text().endswith("\n")
+    assert len(facts(record).times) == len(lines(out))
+
+
+def test_space_that_is_back_gets_the_next_segment(engine: Engine, small_disk: Path, tmp_path: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(262_144))
+    clip = write_clip(tmp_path / "a.mp4", 40, rate=25)
+    seen: list[FrameResult] = []
+
+    def on_result(result: FrameResult) -> None:
+        seen.append(result)
+        if len(seen) == 15:
+            ballast.unlink()
+
+    sinks = Sinks(record=small_disk / "rec.mp4", segment_s=0.4)
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, on_result=on_result)
+    assert summary.problems
+    kept = [number for path in sorted(small_disk.iterdir()) for number in facts(path).numbers]
+    assert kept[-10:] == list(range(30, 40))
+
+
+def test_a_watch_that_is_begun_again_keeps_its_recording(engine: Engine, tmp_path: Path) -> None:
+    for count in (8, 12):
+        clip = write_clip(tmp_path / "a.mp4", count)
+        run_watch(engine, [str(clip)], sinks=Sinks(record=tmp_path / "rec.mp4"))
+    assert [len(facts(path).times) for path in sorted(tmp_path.glob("rec*"))] == [12, 8]  # rec-000.mp4, rec.mp4
 
 
 def test_sources_have_tracks_and_events_of_their_own(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:

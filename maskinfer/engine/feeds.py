@@ -188,6 +188,7 @@ class Feed:
         with self._news:
             while self._waiting.maxlen is None and len(self._waiting) >= _QUEUE_FRAMES and not self._ended:
                 self._news.wait(_POLL_S)
+                self._heard_s = time.monotonic()  # whoever waits for room does not hang
             if self._ended or reader != self._reader:
                 return False
             self.dropped += len(self._waiting) if self._waiting.maxlen else 0

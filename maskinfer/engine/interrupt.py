@@ -15,14 +15,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def stop_wish() -> Iterator[Callable[[], int]]:
     """Give a function that returns the number of the signal that asked to stop, or 0.
 
-    The second signal is not waited for: it raises KeyboardInterrupt at once. Outside the main thread, where no
-    signals arrive, the answer stays 0.
+    The second signal is not waited for: it raises KeyboardInterrupt, with its number, at once; a third one kills.
+    Outside the main thread, where no signals arrive, the answer stays 0.
     """
     received = [0]
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if received[0]:
-            raise KeyboardInterrupt
+            for one in SIGNALS:
+                signal.signal(one, signal.SIG_DFL)
+            raise KeyboardInterrupt(number)
         received[0] = number
 
     if threading.current_thread() is not threading.main_thread():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import SEEK_END, FileIO
 from pathlib import Path
 
 from maskinfer.engine.atomic import whole_file
@@ -46,14 +47,40 @@ def open_lines(target: str, *, follow: bool) -> Iterator[Callable[[str], None]]:
         yield _writer(sys.stdout.write, STDOUT, flush=sys.stdout.flush)
     elif follow:
         try:
-            file = Path(target).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - entered below
+            _end_half_line(Path(target))
+            # Unbuffered, so that nothing is left over that a full disk does not take.
+            appended = Path(target).open("ab", buffering=0)  # noqa: SIM115 - entered below
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror}") from error
-        with file:
-            yield _writer(file.write, target)
+        with appended:
+            yield _writer(lambda text: _append(appended, text.encode()), target)
     else:
         with whole_file(Path(target)) as partial, partial.open("w", encoding="utf-8") as file:
             yield _writer(file.write, target)
+
+
+def _append(file: FileIO, line: bytes) -> int:
+    """Write a whole line, or nothing of it."""
+    written = 0
+    try:
+        while written < len(line):
+            written += file.write(line[written:]) or 0
+    except OSError:
+        if written:
+            with suppress(OSError):  # a pipe
+                file.truncate(file.tell() - written)
+        raise
+    return written
+
+
+def _end_half_line(path: Path) -> None:
+    # A power failure may have cut the last line; it is not to spoil the next.
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
 def _writer(write: Callable[[str], int], target: str, flush: Callable[[], None] | None = None) -> Callable[[str], None]:

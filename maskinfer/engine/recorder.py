@@ -1,4 +1,6 @@
-"""Recordings of sources that may go on for weeks: split into segments, each of which appears when it is whole."""
+"""Recordings of sources that may go on for weeks: split into segments, each of which appears when it is through.
+
+One that cannot be written on, on a full disk, appears as far as it came; the next segment is tried at its time."""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class Recorder:
 
     Args:
         path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-000.mp4``, ``door-001.mp4`` ..., after
-            those that are there.
+            those that are there; without, it does when there is such a file.
         segment_s: of a segment, in seconds of the source; None for one file.
     """
 
@@ -30,6 +32,7 @@ class Recorder:
         self._writer: VideoWriter | None = None
         self._began_s = Fraction(0)
         self._segment = 0
+        self._is_broken = False
 
     def __enter__(self) -> Recorder:
         return self
@@ -46,21 +49,28 @@ class Recorder:
             info: of the source.
 
         Raises:
-            OutputError: it cannot be written; what earlier segments hold is there.
+            OutputError: it cannot be written (any more), what was written is there. Frames until the next segment, or
+                all where there are none, are passed over then.
             RequestError: the suffix is none of those, or the recording would overwrite its source.
         """
         time_s = frame.pts * frame.time_base
         is_full = self._segment_s is not None and time_s - self._began_s >= self._segment_s
-        if self._writer is not None and is_full:
-            self._close()
+        if self._is_broken and not is_full:
+            return
+        self._is_broken = False
         try:
+            if self._writer is not None and is_full:
+                self._close()
             if self._writer is None:
                 self._began_s = time_s
-                self._writer = self._stack.enter_context(open_writer(self._next_path(), _starting_at(info, frame)))
+                self._writer = self._stack.enter_context(
+                    open_writer(self._next_path(), _starting_at(info, frame), keep=True)
+                )
             self._writer.write(bgr, frame.pts, frame.time_base, frame.duration)
         except OutputError as error:
             # What is broken must not be finished when the block ends.
             stack, self._stack, self._writer = self._stack, ExitStack(), None
+            self._is_broken, self._began_s = True, time_s
             stack.__exit__(type(error), error, error.__traceback__)
             raise
 
@@ -69,7 +79,7 @@ class Recorder:
         stack.close()
 
     def _next_path(self) -> Path:
-        if self._segment_s is None:
+        if self._segment_s is None and not self._path.is_file():
             return self._path
         while (path := self._path.with_stem(f"{self._path.stem}-{self._segment:03d}")).exists():
             self._segment += 1

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import av.error
@@ -24,10 +24,15 @@ from maskinfer.engine.video_reader import STDIN, VideoInfo
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _LIMITED_RANGE = 1
 _MIN_FILM_SCALE = 1000
+_PIECE_US = 1_000_000
 
 
 class VideoWriter:
-    """An open output: ``write`` every frame in order. One thread at a time, which may be any thread."""
+    """An open output: ``write`` every frame in order. One thread at a time, which may be any thread.
+
+    Attributes:
+        is_broken: a frame could not be written; nothing must be any more.
+    """
 
     def __init__(self, path: Path, container: OutputContainer, stream: av.VideoStream, info: VideoInfo) -> None:
         self._path = path
@@ -42,6 +47,7 @@ class VideoWriter:
         self._durations: dict[int, int] = {}
         self._sound: Iterator[av.Packet[Any]] = iter(())
         self._next_sound: av.Packet[Any] | None = None
+        self.is_broken = False
 
     def add_sound(self, sound: Iterator[av.Packet[Any]]) -> None:
         """Take the packets to mux between the video's; their tracks are in the container already."""
@@ -70,7 +76,10 @@ class VideoWriter:
         with _as_output_error(self._path):
             frame = self._to_yuv(even_sized(fitted(bgr, self._size_wh)))
             frame.pts, frame.time_base = ticks, self._time_base
+            # Muxing into what could not be begun crashes the process.
+            self.is_broken = True
             self._mux(self._stream.encode(frame))
+            self.is_broken = False
 
     def finish(self) -> None:
         """Write what the encoder holds back and the rest of the sound.
@@ -110,6 +119,7 @@ def open_writer(
     crf: int = 20,
     preset: str = "ultrafast",
     threads: int = 0,
+    keep: bool = False,
 ) -> Iterator[VideoWriter]:
     """Open a video for writing; it appears at ``path`` when the block ends, and not at all when it raises.
 
@@ -124,6 +134,8 @@ def open_writer(
         crf: x264's quality, 0 (best) to 51.
         preset: x264's, from "ultrafast" to "placebo". A slower one makes smaller files of the same quality.
         threads: of the encoder; 0 lets it choose.
+        keep: what cannot be made again: it is written in pieces of a second, and also appears, as far as it came,
+            when the block raises or the disk is full.
 
     Raises:
         RequestError: another suffix, or ``path`` is the source.
@@ -133,9 +145,12 @@ def open_writer(
     if path.suffix.lower() not in FORMATS:
         raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
     _refuse_input(path, info.source, audio_from)
+    failure: BaseException | None = None
     with whole_file(path) as part, ExitStack() as stack:
-        container = _open_container(part, path, info.time_base)
-        stack.callback(_close_quietly, container)
+        # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
+        file = _open_file(part, path) if keep else None
+        container = _open_container(file or str(part), path, info.time_base, keep)
+        stack.callback(_close_quietly, container, file)
         with _as_output_error(path):
             # Without B-frames a film of varying frame rate has its exact length in MP4, which sums up the
             # distances of frames in the order of decoding.
@@ -145,10 +160,25 @@ def open_writer(
         if audio_from is not None and str(audio_from) != STDIN and info.duration_s is not None:
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s)
             writer.add_sound(stack.enter_context(sound))
-        yield writer
-        writer.finish()
-        with _as_output_error(path):
-            container.close()
+        try:
+            yield writer
+            writer.finish()
+            with _as_output_error(path):
+                container.close()
+                if file is not None:
+                    file.close()
+        except BaseException as error:
+            if not keep or not _is_saved(part, writer, container, file):
+                raise
+            failure = error
+    try:
+        if isinstance(failure, OutputError):
+            raise OutputError(f"{failure}; what was written before is kept") from failure
+        if failure is not None:
+            raise failure
+    finally:
+        # Its traceback holds this frame, and with it the open file.
+        failure = None
 
 
 def _refuse_input(path: Path, *sources: str | Path | None) -> None:
@@ -159,13 +189,33 @@ def _refuse_input(path: Path, *sources: str | Path | None) -> None:
             raise RequestError(f"{path} is the source itself and would be overwritten: name another output")
 
 
-def _open_container(part: Path, path: Path, time_base: Fraction) -> OutputContainer:
+def _is_saved(part: Path, writer: VideoWriter, container: OutputContainer, file: BinaryIO | None) -> bool:
+    """End a file that its block did not bring to its end, and tell whether it can be played."""
+    with suppress(OutputError):
+        if not writer.is_broken:
+            writer.finish()
+    _close_quietly(container, file)
+    try:
+        with av.open(str(part)) as saved:
+            return next(saved.decode(video=0), None) is not None
+    except (av.error.FFmpegError, OSError, IndexError):
+        return False
+
+
+def _open_file(part: Path, path: Path) -> BinaryIO:
+    with _as_output_error(path):
+        return part.open("wb")
+
+
+def _open_container(target: str | BinaryIO, path: Path, time_base: Fraction, keep: bool) -> OutputContainer:
     suffix = path.suffix.lower()
     # A stream's start is stored in the ticks of the whole film: in whole ms unless told otherwise.
     scale = time_base.denominator * ceil(_MIN_FILM_SCALE / time_base.denominator)
     options = {} if suffix == ".mkv" else {"movflags": "+faststart", "movie_timescale": str(scale)}
+    if keep and options:
+        options |= {"movflags": "+hybrid_fragmented", "frag_duration": str(_PIECE_US)}
     with _as_output_error(path):
-        return av.open(str(part), "w", format=FORMATS[suffix], options=options)
+        return av.open(target, "w", format=FORMATS[suffix], options=options)
 
 
 def _add_stream(container: OutputContainer, info: VideoInfo, options: dict[str, str], threads: int) -> av.VideoStream:
@@ -183,10 +233,13 @@ def _add_stream(container: OutputContainer, info: VideoInfo, options: dict[str, 
     return stream
 
 
-def _close_quietly(container: OutputContainer) -> None:
+def _close_quietly(container: OutputContainer, file: BinaryIO | None) -> None:
     # After a failure the trailer cannot be written either; the failure itself is on its way already.
     with suppress(av.error.FFmpegError, OSError, ValueError):
         container.close()
+    if file is not None:
+        with suppress(OSError):
+            file.close()
 
 
 @contextmanager

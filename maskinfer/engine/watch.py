@@ -137,6 +137,12 @@ def run_watch(
         began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
         add = stack.enter_context(open_outputs(sinks.outputs, summary.problems, follow=True, crop_prefix=began))
         feeds = stack.enter_context(open_feeds(sources, reading, tell))
+
+        def problem(line: str) -> None:
+            if line not in summary.problems:
+                summary.problems.append(line)
+                tell(line)
+
         desks = {feed: _desk(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)}
         for batch in feeds.batches(stopped):
             frames = [from_video(fed.info.source, fed.frame) for fed in batch]
@@ -147,7 +153,7 @@ def run_watch(
                 summary.add(result)
                 on_result(result)
             drawn = [
-                _draw(desks[fed.feed], fed, result, style, summary) for fed, result in zip(batch, results, strict=True)
+                _draw(desks[fed.feed], fed, result, style, problem) for fed, result in zip(batch, results, strict=True)
             ]
             if not all(drawn):
                 break
@@ -168,8 +174,8 @@ def _desk(stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track
     return _Desk(feed, SourceReport(feed.name), tracker, recorder, window)
 
 
-def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, summary: JobSummary) -> bool:
-    """Record and show a frame; return False when its window was closed. A recording that fails ends alone."""
+def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, problem: Callable[[str], None]) -> bool:
+    """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
     bgr = fed.frame.bgr
     if desk.recorder is None and desk.window is None:
         return True
@@ -178,6 +184,5 @@ def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, summary: Job
         try:
             desk.recorder.write(bgr, fed.frame, fed.info)
         except OutputError as error:
-            summary.problems.append(f"{error}; the watch went on without this recording")
-            desk.recorder = None
+            problem(f"{error}; the watch went on without this recording")
     return desk.window is None or desk.window.show(bgr)

@@ -9,10 +9,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.source_name import public_name
@@ -37,7 +39,8 @@ class Webhook:
     """
 
     def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._url, self._timeout_s = url, timeout_s
+        self._name, self._timeout_s = public_name(url), timeout_s
+        self._url, self._headers = _address(url)
         self._waiting: deque[dict[str, Any]] = deque()
         self._news = threading.Condition()
         self._ends_s: float | None = None
@@ -59,12 +62,12 @@ class Webhook:
         with self._news:
             self._ends_s = time.monotonic() + linger_s
             self._news.notify_all()
-        self._thread.join(linger_s + self._timeout_s)
+        self._thread.join(linger_s + self._timeout_s if linger_s else 0.0)
         lost = len(self._waiting) + self.dropped + self.refused
         if not lost:
             return []
         return [
-            f"{lost} events did not reach {public_name(self._url)}: {len(self._waiting)} were waiting, "
+            f"{lost} events did not reach {self._name}: {len(self._waiting)} were waiting, "
             f"{self.dropped} had no room, {self.refused} were refused"
         ]
 
@@ -101,15 +104,46 @@ class Webhook:
     def _send(self, record: dict[str, Any]) -> bool | None:
         """Return whether the receiver took it, or None when it should be sent again."""
         body = json.dumps(record, ensure_ascii=False).encode()
-        request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(self._url, body, self._headers)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s):
+            with _OPENER.open(request, timeout=self._timeout_s):
                 return True
         except urllib.error.HTTPError as error:
             error.close()
             return None if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _RETRIED else False
         except (OSError, http.client.HTTPException):
             return None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Makes a redirection what it is to a record: refused. Followed, it would become a GET that carries nothing."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return None, which makes the answer an HTTPError."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def _address(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without its name and password, and the headers that carry them.
+
+    Raises:
+        RequestError: it is no address of http or https.
+    """
+    headers = {"Content-Type": "application/json"}
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address or not url.isascii() or any(c <= " " for c in url):
+        raise RequestError(f"{public_name(url)} is no address to post to: expected http or https, quoted where needed")
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), headers
 
 
 @contextmanager
@@ -119,10 +153,11 @@ def open_webhook(url: str, problems: list[str], *, linger_s: float = 5.0) -> Ite
     Raises:
         RequestError: the address is neither http nor https.
     """
-    if not url.startswith(("http://", "https://")):
-        raise RequestError(f"{public_name(url)} is no address to post to: expected http or https")
     webhook = Webhook(url)
     try:
         yield webhook
+    except KeyboardInterrupt:  # who asks to stop twice does not wait for a receiver
+        linger_s = 0.0
+        raise
     finally:
         problems += webhook.close(linger_s)
