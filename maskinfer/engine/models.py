@@ -185,14 +185,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-small-112": ShippedModel(
         "mobilenetv2-small-112.onnx",
         "classifier",
-        "f8c92a938c98cd1ad7e732a442be59a27a6cd24984863356240c184237f99b4a",
+        "8332758cf894876f295da86650948787f88debc07896f21d89e31a609871a47e",
         "MobileNetV2 of half the width at 112 px, the same labels",
         "mobilenetv2-small-112.md",
     ),
     "mobilenetv2-small-112-int8": ShippedModel(
         "mobilenetv2-small-112-int8.onnx",
         "classifier",
-        "348d4c23beb97b64135c03f0ee703af9af53c0c1882f521022c01a8c39c4414e",
+        "f0fb90c4c1e01dc8ec7510eda43f331498fc5c361df0b7a99c871aa5a6f03051",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-small-112.md",
     ),
