@@ -21,9 +21,11 @@ from maskinfer.cli_options import (
     end,
     engine_options,
     event_options,
+    event_rules,
     open_engine,
     output_options,
     read_duration,
+    read_event_rules,
     read_outputs,
     read_track,
     show_written,
@@ -146,14 +148,22 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
 @click.argument("results", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
 @click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, labels and counts.")
+@click.option("--captions/--no-captions", default=True, show_default=True, help="Labels with the boxes.")
+@click.option("--counts/--no-counts", default=True, show_default=True, help="And how many there are of each.")
 @BLUR_OPTION
-def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool) -> None:
+@click.option(
+    "--only-events", callback=read_duration, metavar="TIME",
+    help="Keep only what is so near to an event, as 2s, one scene after the other, without sound.",
+)  # fmt: skip
+@event_rules
+def render(source: str, results: Path, out: Path, only_events: float | None, **options: Any) -> None:
     """Draw a video again from the results that `video --jsonl` wrote of it; no model runs.
 
     \b
     Examples:
       maskinfer render entrance.mp4 results.jsonl -o blurred.mp4 --blur-faces
       maskinfer render entrance.mp4 results.jsonl -o anonymous.mp4 --blur-faces --no-boxes
+      maskinfer render entrance.mp4 results.jsonl -o what-happened.mp4 --only-events 2s
     """
     from maskinfer.console import progress_bar, show_summary
     from maskinfer.engine.render import run_render
@@ -161,7 +171,14 @@ def render(source: str, results: Path, out: Path, boxes: bool, blur_faces: bool)
 
     with progress_bar(Path(source).name, "frames") as bar:
         summary = run_render(
-            source, results, out, style=Style(boxes, blur_faces), on_result=bar.advance, on_total=bar.set_total
+            source,
+            results,
+            out,
+            style=Style(**{name: options[name] for name in ("boxes", "blur_faces", "captions", "counts")}),
+            around_events_s=only_events,
+            events=read_event_rules(options),
+            on_result=bar.advance,
+            on_total=bar.set_total,
         )
     show_summary(summary, "frames", {"annotated": out})
     end(summary)

@@ -15,6 +15,7 @@ from maskinfer.engine.errors import MaskinferError, MissingExtraError
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
     from maskinfer.engine.event_sinks import EventTargets
+    from maskinfer.engine.events import EventOptions
     from maskinfer.engine.jobs import JobSummary
     from maskinfer.engine.outputs import Outputs
     from maskinfer.engine.tracker import TrackOptions
@@ -143,8 +144,14 @@ _EVENT_OPTIONS = (
     click.option("--events", metavar="FILE|-",
                  help="Write a JSON object for each person and change: appeared, settled, changed, left."),
     click.option("--webhook", metavar="URL", help="Post each event there, again until it is taken."),
+)  # fmt: skip
+_EVENT_RULES = (
     click.option("--event-min-score", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="SCORE",
                  help="Labels with less are uncertain, and make no event."),
+    click.option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
+                 help="A label has to stay for so long before it is settled, or changed."),
+    click.option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
+                 help="Least time between two changes of one person."),
 )  # fmt: skip
 
 
@@ -159,7 +166,23 @@ def event_options(command: _F) -> _F:
     """Give a command the options of events."""
     for option in reversed(_EVENT_OPTIONS):
         command = option(command)
+    return event_rules(command)
+
+
+def event_rules(command: _F) -> _F:
+    """Give a command the options of when something is an event."""
+    for option in reversed(_EVENT_RULES):
+        command = option(command)
     return command
+
+
+def read_event_rules(options: dict[str, Any]) -> EventOptions:
+    """Return what the options of ``event_rules`` ask for."""
+    from maskinfer.engine.events import EventOptions
+
+    return EventOptions(
+        min_score=options["event_min_score"], hold_s=options["event_hold"], cooldown_s=options["event_cooldown"]
+    )
 
 
 def read_outputs(options: dict[str, Any]) -> Outputs:
@@ -180,13 +203,12 @@ def show_written(options: dict[str, Any]) -> dict[str, object]:
 
 def _read_events(options: dict[str, Any]) -> EventTargets | None:
     from maskinfer.engine.event_sinks import EventTargets
-    from maskinfer.engine.events import EventOptions
 
     if options["events"] is None and options["webhook"] is None:
         return None
     if not options["track"]:
         raise click.UsageError("--events and --webhook need faces that are followed: leave out --no-track")
-    return EventTargets(options["events"], options["webhook"], EventOptions(min_score=options["event_min_score"]))
+    return EventTargets(options["events"], options["webhook"], read_event_rules(options))
 
 
 BLUR_OPTION = click.option(

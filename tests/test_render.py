@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,6 +17,7 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.render import from_record, read_results
 from maskinfer.engine.results import BGRFrame, Face, FrameResult
 from maskinfer.engine.style import Style, annotate
+from maskinfer.engine.video_reader import open_video
 from tests.clips import facts, write_clip
 from tests.test_cli import check_error, maskinfer
 
@@ -56,6 +59,19 @@ def test_what_is_drawn(portrait: BGRFrame) -> None:
     assert (blurred[500, :40] == portrait[500, :40]).all()
     assert (both[120, 230:270] == blurred[120, 230:270]).all()
     assert (plain[120, 230:270] == portrait[120, 230:270]).all()
+
+
+def test_labels_and_counts_can_be_left_out(portrait: BGRFrame) -> None:
+    one = result((200.0, 160.0, 300.0, 300.0))
+    plain, no_captions, no_counts = (portrait.copy() for _ in range(3))
+    for frame, style in ((plain, Style()), (no_captions, Style(captions=False)), (no_counts, Style(counts=False))):
+        annotate(frame, one, style)
+    assert (plain[480:, :60] != portrait[480:, :60]).any()
+    assert (no_counts[480:, :60] == portrait[480:, :60]).all()
+    assert (no_captions[480:, :60] == plain[480:, :60]).all()
+    assert (plain[135:155, 210:290] != portrait[135:155, 210:290]).any()
+    assert (no_captions[135:155, 210:290] == portrait[135:155, 210:290]).all()
+    assert (no_captions[160, 200:300] == plain[160, 200:300]).all()
 
 
 def test_results_come_back_as_they_were(tmp_path: Path) -> None:
@@ -122,3 +138,24 @@ def test_what_needs_tracks_says_so(clip: Path, tmp_path: Path, options: list[str
     done = maskinfer("video", clip, "-o", tmp_path / "out.mp4", "--no-track", *options)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_only_what_is_near_to_an_event(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 100, rate=25, sound=["aac"], options={"bf": "0"})
+    lines, out = tmp_path / "r.jsonl", tmp_path / "out.mp4"
+    face = Face((10.0, 10.0, 50.0, 60.0), 0.9, None, "with_mask", 0.95, {"with_mask": 0.95}, 1)
+    with open_video(clip) as video:
+        size_wh = video.info.size_wh
+    # Somebody is there from frame 30 to 69: appears at 38, is settled at 43, and was seen last at 69.
+    results = [FrameResult("clip.mp4", i, i / 25, size_wh, (face,) if 30 <= i < 70 else ()) for i in range(100)]
+    lines.write_text("".join(json.dumps(result.to_dict()) + "\n" for result in results))
+    done = maskinfer("render", clip, lines, "-o", out, "--only-events", "0.2s", "--no-boxes")
+    assert done.returncode == 0, done.stderr
+    made = facts(out)
+    kept = [*range(33, 49), *range(64, 75)]
+    assert made.numbers == kept
+    assert made.times == [Fraction(i, 25) for i in range(len(kept))]
+    assert made.sounds == []
+    plain = [dataclasses.replace(result, faces=()) for result in results]
+    lines.write_text("".join(json.dumps(result.to_dict()) + "\n" for result in plain))
+    check_error(maskinfer("render", clip, lines, "-o", out, "--only-events", "1s"), 2, "holds no event")

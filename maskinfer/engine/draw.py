@@ -43,7 +43,7 @@ class _Caption:
     size_wh: tuple[int, int]
 
 
-def draw_result(bgr: BGRFrame, result: FrameResult) -> None:
+def draw_result(bgr: BGRFrame, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
     """Draw ``result`` onto ``bgr`` in place.
 
     Line width and text size follow from the frame's height; the box and caption of a small face are thinner and
@@ -52,16 +52,20 @@ def draw_result(bgr: BGRFrame, result: FrameResult) -> None:
     Args:
         bgr: uint8 (height, width, 3), contiguous and writable; the frame that ``result`` tells of.
         result: its faces' boxes in pixels of ``bgr``.
+        captions: draw labels and scores.
+        counts: draw how many there are of each label.
     """
     height, width = bgr.shape[:2]
     scale = max(0.42, min(height, width) / 1440)
     boxes = _inside(np.array([face.xyxy for face in result.faces], np.float64).reshape(-1, 4), width, height)
-    _draw_legend(bgr, result, scale)
+    if counts:
+        _draw_legend(bgr, result, scale)
     # From far to near: what is big lies on top of what is small.
     order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     for i in order:
         _draw_box(bgr, boxes[i], colour_of(result.faces[i].label), scale)
-    _draw_captions(bgr, result, boxes, order, scale)
+    if captions:
+        _draw_captions(bgr, result, boxes, order, scale)
 
 
 def colour_of(label: str) -> BGR:

@@ -14,12 +14,16 @@ class Style:
     """How frames are annotated.
 
     Attributes:
-        boxes: draw boxes, labels and counts.
+        boxes: draw boxes, labels and counts; nothing without.
         blur_faces: make every face that was found unknowable.
+        captions: with the boxes, labels and scores.
+        counts: with the boxes, how many there are of each label.
     """
 
     boxes: bool = True
     blur_faces: bool = False
+    captions: bool = True
+    counts: bool = True
 
 
 PLAIN = Style()
@@ -36,4 +40,4 @@ def annotate(bgr: BGRFrame, result: FrameResult, style: Style = PLAIN) -> None:
     if style.blur_faces:
         blur_faces(bgr, result)
     if style.boxes:
-        draw_result(bgr, result)
+        draw_result(bgr, result, captions=style.captions, counts=style.counts)
