@@ -146,3 +146,32 @@ def test_no_two_faces_of_a_frame_share_a_track(frames: list[FloatArray]) -> None
     for i, xyxy in enumerate(frames):
         tracks = tracker.follow(Detections(xyxy, np.full(len(xyxy), 0.9, np.float32), None), i / 25)
         assert len({track.id for track in tracks}) == len(xyxy)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 4000)] * 2, *[st.integers(-900, 900)] * 2), min_size=2, max_size=6),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=100)
+def test_faces_that_overlap_are_matched_best_first_in_whatever_order_they_come(
+    faces: list[tuple[int, int, int, int]], random: Random
+) -> None:
+    numbers = np.array(faces, np.float32) / 100
+    corners, shifts = numbers[:, :2], numbers[:, 2:]
+    before = np.hstack([corners, corners + 60])
+    after = before + np.tile(shifts, 2)
+    overlaps = iou_matrix(before, after)
+    assume(len(np.unique(overlaps)) == overlaps.size)  # which of two that are alike is better, nobody knows
+    count = len(faces)
+    order = random.sample(range(count), count)
+    ids = []
+    for taken in (list(range(count)), order):
+        tracker = Tracker()
+        tracker.follow(Detections(before, np.full(count, 0.9, np.float32), None), 0.0)
+        tracks = tracker.follow(Detections(after[taken], np.full(count, 0.9, np.float32), None), 0.04)
+        assert len({track.id for track in tracks}) == count
+        by_face = dict(zip(taken, tracks, strict=True))
+        ids.append([by_face[i].id if by_face[i].id <= count else None for i in range(count)])
+    assert ids[0] == ids[1]
+    row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+    assert ids[0][column] == row + 1
