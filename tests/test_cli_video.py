@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,6 +130,26 @@ def test_ctrl_c_ends_a_stream_cleanly(portrait: BGRFrame, colour_classifier: Pat
     frames = len(results(jsonl.read_text()))
     assert 0 < frames < 2000
     assert abs(len(facts(record).times) - frames) <= 1
+
+
+def test_a_second_signal_waits_for_nobody(portrait: BGRFrame, colour_classifier: Path, tmp_path: Path) -> None:
+    path, jsonl = tmp_path / "long.mp4", tmp_path / "out.jsonl"
+    write_clip(path, [frame for _ in range(100) for frame in moving(portrait, 20)])
+    with socket.create_server(("127.0.0.1", 0)) as receiver:  # takes connections, and never answers
+        url = f"http://guard:hunter2@127.0.0.1:{receiver.getsockname()[1]}/events"
+        command = [sys.executable, "-m", "maskinfer", "stream", "--source", path, "--no-show", "--webhook", url]
+        command += ["--jsonl", jsonl, "--classifier", colour_classifier]
+        process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True, env=os.environ)
+        with receiver.accept()[0]:  # there was an event
+            for _ in range(2):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.7)
+            _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert "hunter2" not in stderr
+    assert results(jsonl.read_text())
 
 
 def test_the_annotated_demo_plays_in_a_browser(tmp_path: Path) -> None:

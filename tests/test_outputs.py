@@ -16,6 +16,7 @@ from maskinfer.engine.errors import OutputError, RequestError
 from maskinfer.engine.event_sinks import EventTargets
 from maskinfer.engine.outputs import COLUMNS, Outputs, open_outputs
 from maskinfer.engine.results import Face, FrameResult
+from maskinfer.engine.style import Style, annotate
 from tests.test_cli import maskinfer
 
 FRAME = np.full((100, 120, 3), 90, np.uint8)
@@ -114,3 +115,23 @@ def test_from_the_command_line(portrait_jpg: Path, tmp_path: Path, colour_classi
     done = maskinfer("image", portrait_jpg, "--crop-label", "with_mask")
     assert done.returncode == 2
     assert "--crop-label needs --crops" in done.stderr
+
+
+def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
+    many = tuple(
+        Face((x, y, x + 18.0, y + 9.0), 0.9, None, "with_mask", 0.9, {"with_mask": 0.9}, 100 * row + column + 1)
+        for row, y in enumerate(np.arange(0.0, 1000.0, 10.0).tolist())
+        for column, x in enumerate(np.arange(0.0, 1900.0, 19.0).tolist())
+    )
+    frame, events = np.full((1000, 1900, 3), 90, np.uint8), tmp_path / "events.jsonl"
+    outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"), EventTargets(str(events)))
+    with open_outputs(outputs, []) as add:
+        for index in range(0, 20, 10):
+            add(frame, FrameResult("a", index, index / 25, (1900, 1000), many))
+    results = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert [len(json.loads(line)["faces"]) for line in results] == [10_000, 10_000]
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 20_001
+    kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert kinds.count("appeared") == kinds.count("left") == 10_000
+    annotate(frame, FrameResult("a", 0, 0.0, (1900, 1000), many), Style(blur_faces=True))
+    assert (frame[:900:10, ::19] != 90).any(2).all()  # each has its box; the counts lie below
