@@ -36,11 +36,16 @@ from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_plac
     type=click.Choice(["group", "random"]),
     help="Instead of the recipe's: by group, copies and twins stay on one side; at random they leak.",
 )
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    help="Instead of the recipe's: end after so many epochs without a lower loss on --dev; 0 goes to the end.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
 def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train a classifier, or the face detector, with PyTorch.
 
-    --dev, --teacher, --epochs, --seed, --split and --resume are for classifiers.
+    --dev, --teacher, --epochs, --seed, --split, --patience and --resume are for classifiers.
 
     \b
     Examples:
@@ -50,7 +55,7 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
     """
     from maskinfer.console import progress_bar, show_detector_figures, show_epoch
 
-    given = sorted(name for name, value in options.items() if value)
+    given = sorted(name for name, value in options.items() if value not in (None, False, ()))
     if task == "detect" and given:
         raise click.UsageError(f"--{given[0].replace('_by', '')} is for classifiers, not for --task detect")
     with train_extra():

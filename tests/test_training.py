@@ -82,7 +82,11 @@ def test_the_run_folder_holds_what_it_should(run: Path) -> None:
     assert report["accuracy"] == pytest.approx(metrics[-1]["test_accuracy"])
     assert "macro avg" in (run / "report.txt").read_text()
     assert json.loads((run / "recipe.json").read_text())["name"] == "tiny"
-    assert torch.__version__.startswith(json.loads((run / "environment.json").read_text())["torch"])
+    ran_on = json.loads((run / "environment.json").read_text())
+    assert torch.__version__.startswith(ran_on["torch"])
+    assert "processor" in ran_on
+    given = json.loads((run / "inputs.json").read_text())
+    assert (len(given["data"]), given["dev"], given["teacher"]) == (1, [], None)
     for picture in ("curves.png", "confusion.png"):
         assert cv2.imread(str(run / picture)) is not None
 
@@ -125,6 +129,49 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
     assert not (tmp_path / "run/progress.pt").exists()
 
 
+def test_one_that_was_stopped_before_an_epoch_was_over_begins_anew(
+    run: Path, pictures: Path, recipe: Path, tmp_path: Path
+) -> None:
+    steps: list[int] = []
+
+    def stop_at(total: int) -> None:
+        steps.append(total)
+        if steps.count(18) == 4:  # of 64 pictures to read, then of 18 steps
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(str(recipe), [pictures], tmp_path / "run", on_step=stop_at)
+    assert not (tmp_path / "run/progress.pt").exists()
+    train(str(recipe), [pictures], tmp_path / "run", resume=True)
+    one, other = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_one_that_was_stopped_while_it_read_begins_anew(pictures: Path, recipe: Path, tmp_path: Path) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(str(recipe), [pictures], tmp_path / "run", on_step=stop)
+    assert list((tmp_path / "run").iterdir()) == []
+    with pytest.raises(KeyboardInterrupt):  # in its first epoch: it began
+        train(str(recipe), [pictures], tmp_path / "run", on_epoch=stop, resume=True)
+
+
+def test_figures_are_there_after_each_epoch(pictures: Path, recipe: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def look(epoch: Epoch) -> None:
+        seen.append(len((tmp_path / "run/metrics.jsonl").read_text().splitlines()))
+        assert cv2.imread(str(tmp_path / "run/curves.png")) is not None
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(str(recipe), [pictures], tmp_path / "run", on_epoch=look)
+    assert seen == [1, 2]
+
+
 def test_only_the_same_training_is_gone_on_with(run: Path, pictures: Path, recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="holds no training to go on with"):
         train(str(recipe), [pictures], run, resume=True)
@@ -132,18 +179,33 @@ def test_only_the_same_training_is_gone_on_with(run: Path, pictures: Path, recip
     (copy / "progress.pt").touch()
     with pytest.raises(RequestError, match=r"recipe.json is not what this training has"):
         train(str(recipe), [pictures], copy, seed=4, resume=True)
+    with pytest.raises(RequestError, match=r"inputs.json is not what this training has"):
+        train(str(recipe), [pictures], copy, dev=[pictures], resume=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").touch()
+    with pytest.raises(RequestError, match="holds no training to go on with"):
+        train(str(recipe), [pictures], tmp_path / "mine", resume=True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
 def test_it_stops_early_and_keeps_the_best_epoch(pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "long.toml"
-    file.write_text(RECIPE.replace("epochs = 3", "epochs = 12\npatience = 1"))
-    train(str(file), [pictures], tmp_path / "run", dev=[pictures])
+    file.write_text(RECIPE.replace("epochs = 3", "epochs = 12"))
+    train(str(file), [pictures], tmp_path / "run", dev=[pictures], patience=1)
     metrics = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     losses = [epoch["test_loss"] for epoch in metrics]
     assert len(losses) == 12 or losses[-1] > min(losses) == losses[-2]
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["accuracy"] == pytest.approx(metrics[losses.index(min(losses))]["test_accuracy"])
     assert report["with_mask"]["support"] == 32
+
+
+def test_stopping_early_needs_pictures_kept_out(pictures: Path, tmp_path: Path) -> None:
+    file = tmp_path / "all.toml"
+    file.write_text(RECIPE.replace("test_share = 0.25", "test_share = 0.0"))
+    with pytest.raises(RequestError, match="keeps no pictures out to stop early by: give --dev"):
+        train(str(file), [pictures], tmp_path / "run", patience=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_narrower_network_learns_from_a_wider_one(run: Path, pictures: Path, recipe: Path, tmp_path: Path) -> None:

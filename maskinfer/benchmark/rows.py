@@ -15,7 +15,7 @@ from maskinfer import __version__
 from maskinfer.benchmark.timing import Timing
 from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import RequestError, SourceError
-from maskinfer.engine.providers import available_threads, import_onnxruntime
+from maskinfer.engine.providers import available_threads, import_onnxruntime, processor_name
 
 _SLOWER_FROM = 0.05
 
@@ -110,18 +110,9 @@ def this_machine() -> dict[str, str]:
         "onnxruntime": str(import_onnxruntime().__version__),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor_name(),
         "threads": str(available_threads()),
     }
-
-
-def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def write_json(report: Report, file: Path) -> None:

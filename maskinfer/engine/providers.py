@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,16 @@ def runs_on_cpu(name: str) -> bool:
     if name.lower() != AUTO:
         return resolve_provider(name) == CPU
     return not [provider for provider in present_providers() if provider in AUTO_ORDER and provider != CPU]
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return what the processor calls itself; may be empty where only Linux would say."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

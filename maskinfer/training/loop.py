@@ -114,6 +114,8 @@ def fit(
         on_step: called after each step, with the number of steps.
     """
     schedule, steps = recipe.schedule, steps_of(len(order), recipe.schedule)
+    if _stale(progress.history, schedule.patience):
+        return  # it was killed after its last epoch
     ends = [round((epoch + 1) * steps / schedule.epochs) for epoch in range(schedule.epochs)]
     figures: list[tuple[float, float]] = []
     started = time.perf_counter()

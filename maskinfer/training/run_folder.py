@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from maskinfer import __version__
-from maskinfer.engine.errors import OutputError
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.models import sha256_of
+from maskinfer.engine.providers import processor_name
 from maskinfer.training.loop import bfloat16_pays
 
+CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.jsonl"
+PROGRESS = "progress.pt"
+_RECIPE = "recipe.json"
 _PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime", "scikit-learn")
+
+
+def enter_folder(out: Path, *, resume: bool) -> None:
+    """Make the folder of a new training, or see that the one of a stopped training can be gone on with.
+
+    One that was stopped while it read its pictures has left an empty folder, one in its first epoch no progress.
+
+    Raises:
+        OutputError: it cannot be made, or holds something.
+        RequestError: there is nothing to go on with.
+    """
+    begun = (out / PROGRESS).is_file() or ((out / _RECIPE).is_file() and not (out / CHECKPOINT).exists())
+    if not resume or (out.is_dir() and not any(out.iterdir())):
+        make_folder(out)
+    elif not begun:
+        raise RequestError(f"{out} holds no training to go on with: {PROGRESS} is not there")
 
 
 def make_folder(out: Path) -> None:
@@ -38,10 +61,33 @@ def environment() -> dict[str, object]:
         "maskinfer": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": processor_name(),
         "threads": torch.get_num_threads(),
         "bfloat16": bfloat16_pays(),
         **{package: version(package) for package in _PACKAGES},
     }
+
+
+def inputs(data: Sequence[Path], dev: Sequence[Path], teacher: Path | None) -> dict[str, object]:
+    """Return what a training was given besides its recipe."""
+    taught_by = None if teacher is None else {"file": str(teacher), "sha256": sha256_of(teacher)}
+    return {"data": [str(folder) for folder in data], "dev": [str(folder) for folder in dev], "teacher": taught_by}
+
+
+def write_origin(out: Path, origin: Mapping[str, Mapping[str, object]], *, resume: bool) -> None:
+    """Write what a training starts from, a file for each part; check all but the environment when it goes on.
+
+    Raises:
+        RequestError: the training that is gone on with has another recipe or split, or other inputs.
+    """
+    for name, content in origin.items():
+        text = to_text(content)
+        file = out / f"{name}.json"
+        changed = file.is_file() and file.read_text(encoding="utf-8") != text
+        if resume and name != "environment" and changed:
+            raise RequestError(f"{file} is not what this training has: give the same {name} to go on, or a new folder")
+        with whole_file(file) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def to_text(content: Mapping[str, object]) -> str:

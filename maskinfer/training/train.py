@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import RequestError
 from maskinfer.training.loop import (
     Epoch,
@@ -26,12 +27,8 @@ from maskinfer.training.network import build, load_checkpoint, restore, save_che
 from maskinfer.training.pictures import Indices, Pictures, draw_order, join, load_pictures, split
 from maskinfer.training.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.report import write_curves, write_report
-from maskinfer.training.run_folder import environment, make_folder, to_text
+from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
 from maskinfer.training.slim import slim
-
-CHECKPOINT = "checkpoint.pt"
-METRICS = "metrics.jsonl"
-PROGRESS = "progress.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,7 @@ def train(
     epochs: int | None = None,
     seed: int | None = None,
     split_by: Literal["group", "random"] | None = None,
+    patience: int | None = None,
     resume: bool = False,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_step: Callable[[int], None] = lambda total: None,
@@ -75,10 +73,10 @@ def train(
 ) -> TrainSummary:
     """Train a classifier and write its run folder.
 
-    The folder holds ``checkpoint.pt``; ``recipe.json``, ``environment.json`` and ``split.json``, which say how it came
-    about; ``metrics.jsonl`` with a line an epoch and ``curves.png``; and, when pictures were kept out to test on,
-    ``report.txt``, ``report.json`` and ``confusion.png``. While the training runs, ``progress.pt`` holds its state
-    after the last whole epoch.
+    The folder holds ``checkpoint.pt``; ``recipe.json``, ``inputs.json``, ``environment.json`` and ``split.json``,
+    which say how it came about; ``metrics.jsonl`` with a line an epoch and ``curves.png``, both from the first epoch
+    on; and, when pictures were kept out to test on, ``report.txt``, ``report.json`` and ``confusion.png``. While the
+    training runs, ``progress.pt`` holds its state after the last whole epoch.
 
     Args:
         recipe_name: a shipped recipe or a TOML file.
@@ -90,7 +88,9 @@ def train(
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         split_by: instead of the recipe's.
-        resume: go on with the training that was stopped in ``out``; it ends as if it had not been stopped.
+        patience: instead of the recipe's.
+        resume: go on with the training that was stopped in ``out``, from the beginning if it had no whole epoch; it
+            ends as if it had not been stopped.
         on_stage: called when reading and when training begins, with a name for it.
         on_step: called after each picture that was read and each training step, with how many there are.
         on_epoch: called after each epoch.
@@ -99,24 +99,34 @@ def train(
         RequestError, SourceError: the recipe or the data cannot be used. OutputError: the folder cannot.
         ModelError: the state to go on from cannot be read.
     """
-    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by)
-    if not resume:
-        make_folder(out)
-    elif not (out / PROGRESS).is_file():
-        raise RequestError(f"{out} holds no training to go on with: {PROGRESS} is not there")
+    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by, patience)
+    if recipe.schedule.patience and not (dev or recipe.test_share):
+        raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
+    enter_folder(out, resume=resume)
     on_stage("reading")
     pictures, train_indices, test_indices = _load(recipe, data, dev, on_step)
-    _write_origin(out, recipe, pictures, train_indices, test_indices, resume)
+    sides = {
+        side: sorted({pictures.sources[i] for i in indices})
+        for side, indices in (("train", train_indices), ("test", test_indices))
+    }
+    origin = {
+        "recipe": to_dict(recipe),
+        "inputs": inputs(data, dev, teacher),
+        "split": sides,
+        "environment": environment(),
+    }
+    write_origin(out, origin, resume=resume)
     on_stage("training")
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
     model = build(recipe.network, len(recipe.labels))
     taught_by = _begin_as(model, recipe, teacher) if teacher is not None else None
     progress = begin(model, len(order), recipe.schedule, taught_by)
-    if resume:
+    if (out / PROGRESS).is_file():
         load_progress(progress, out / PROGRESS)
     for epoch in fit(progress, pictures, order, test_indices, recipe, on_step):
         save_progress(progress, out / PROGRESS)
+        _write_history(out, progress.history)
         on_epoch(epoch)
     progress.model.load_state_dict(progress.kept())
     return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
@@ -152,9 +162,7 @@ def _write_results(
 ) -> TrainSummary:
     sets = tuple(sorted({pictures.sets[i] for i in train}))
     save_checkpoint(out / CHECKPOINT, recipe, progress.model.state_dict(), sets)
-    lines = [json.dumps(asdict(epoch)) + "\n" for epoch in progress.history]
-    (out / METRICS).write_text("".join(lines), encoding="utf-8")
-    write_curves(progress.history, out)
+    _write_history(out, progress.history)
     accuracy = None
     if len(test):
         predicted = predict(progress.model, pictures, test, recipe).argmax(1).numpy()
@@ -165,25 +173,25 @@ def _write_results(
     return TrainSummary(out, len(train), len(test), accuracy, seconds)
 
 
+def _write_history(out: Path, history: Sequence[Epoch]) -> None:
+    lines = [json.dumps(asdict(epoch)) + "\n" for epoch in history]
+    with whole_file(out / METRICS) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")
+    write_curves(history, out)
+
+
 def _with_overrides(
-    recipe: Recipe, epochs: int | None, seed: int | None, split_by: Literal["group", "random"] | None
+    recipe: Recipe,
+    epochs: int | None,
+    seed: int | None,
+    split_by: Literal["group", "random"] | None,
+    patience: int | None,
 ) -> Recipe:
+    schedule = recipe.schedule
     if epochs is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+        schedule = replace(schedule, epochs=epochs)
+    if patience is not None:
+        schedule = replace(schedule, patience=patience)
     if split_by is not None:
         recipe = replace(recipe, split=split_by)
-    return recipe if seed is None else replace(recipe, seed=seed)
-
-
-def _write_origin(out: Path, recipe: Recipe, pictures: Pictures, train: Indices, test: Indices, resume: bool) -> None:
-    """Write what the training starts from: recipe, environment and split; check it when it goes on."""
-    sides = {
-        "train": sorted({pictures.sources[i] for i in train}),
-        "test": sorted({pictures.sources[i] for i in test}),
-    }
-    for name, content in (("recipe", to_dict(recipe)), ("split", sides), ("environment", environment())):
-        text = to_text(content)
-        file = out / f"{name}.json"
-        if resume and name != "environment" and file.read_text(encoding="utf-8") != text:
-            raise RequestError(f"{file} is not what this training has: give the same {name} to go on, or a new folder")
-        file.write_text(text, encoding="utf-8")
+    return replace(recipe, schedule=schedule, seed=recipe.seed if seed is None else seed)
