@@ -12,21 +12,21 @@ import click
 
 from maskinfer import __version__
 from maskinfer.cli_benchmark import benchmark
-from maskinfer.cli_export import adopt, card, quantize, verify
+from maskinfer.cli_export import adopt, calibrate, card, quantize, verify
 from maskinfer.cli_models import models
 from maskinfer.cli_options import (
     BLUR_OPTION,
+    MAX_ERROR_OPTION,
     PATH,
     Commands,
     end,
     engine_options,
     event_options,
     event_rules,
-    open_engine,
+    open_job,
     output_options,
     read_duration,
     read_event_rules,
-    read_outputs,
     read_track,
     show_written,
     track_options,
@@ -53,6 +53,7 @@ def main() -> None:
 @click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
 @output_options
 @BLUR_OPTION
+@MAX_ERROR_OPTION
 @engine_options
 def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **options: Any) -> None:
     """Label the faces of images: files, folders (with sub-folders) and glob patterns.
@@ -69,7 +70,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
     from maskinfer.engine.results import FrameResult
     from maskinfer.engine.style import Style
 
-    outputs = read_outputs(options)
+    engine, outputs = open_job(options)
     is_silent = out_dir is not None or outputs != Outputs()
 
     def on_result(result: FrameResult) -> None:
@@ -81,7 +82,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
 
     with progress_bar("images", "images") as bar:
         summary = run_images(
-            open_engine(options),
+            engine,
             sources,
             out_dir=out_dir,
             style=Style(blur_faces=blur_faces),
@@ -104,6 +105,7 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
 @BLUR_OPTION
 @event_options
 @track_options
+@MAX_ERROR_OPTION
 @engine_options
 def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **options: Any) -> None:
     """Turn recorded videos into annotated ones: same frames, times, size and sound.
@@ -126,18 +128,16 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     is_one = len(sources) == 1 and bool(out.suffix) and not (Path(sources[0]).is_dir() or out.is_dir())
     if is_one and jobs > 1:
         raise click.UsageError("--jobs is for several videos: name a folder for -o")
-    shared: dict[str, Any] = {
-        "track": read_track(options), "style": Style(blur_faces=blur_faces), "outputs": read_outputs(options),
-    }  # fmt: skip
+    track = read_track(options)
+    engine, outputs = open_job(options)
+    shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
         with progress_bar(Path(sources[0]).name, "frames") as bar:
-            summary = run_video(
-                open_engine(options), sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared
-            )
+            summary = run_video(engine, sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared)
     else:
         with progress_bar("videos", "videos") as bar:
             summary = run_videos(
-                open_engine(options), sources, out, jobs=jobs, on_video=bar.advance, on_total=bar.set_total, **shared
+                engine, sources, out, jobs=jobs, on_video=bar.advance, on_total=bar.set_total, **shared
             )
     show_summary(summary, "frames", {"annotated": out, **show_written(options)})
     end(summary)
@@ -203,6 +203,7 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
 @BLUR_OPTION
 @event_options
 @track_options
+@MAX_ERROR_OPTION
 @engine_options
 def stream(sources: tuple[str, ...], **options: Any) -> None:
     """Watch cameras, URLs or files until they end, q is pressed in a window, or Ctrl-C.
@@ -220,13 +221,15 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
     from maskinfer.engine.style import Style
     from maskinfer.engine.watch import Sinks, run_watch
 
-    sinks = Sinks(options["show"], options["record"], options["segment"], read_outputs(options))
+    track = read_track(options)
+    engine, outputs = open_job(options)
+    sinks = Sinks(options["show"], options["record"], options["segment"], outputs)
     with progress_bar("stream", "frames") as bar:
         summary, reports = run_watch(
-            open_engine(options),
+            engine,
             sources,
             reading=FeedOptions(options["policy"], options["give_up_after"]),
-            track=read_track(options),
+            track=track,
             style=Style(blur_faces=options["blur_faces"]),
             sinks=sinks,
             on_result=bar.advance,
@@ -250,5 +253,5 @@ def doctor() -> None:
     click.get_current_context().exit(1 if broken else 0)
 
 
-for _command in (benchmark, train, export, adopt, quantize, verify, evaluate, card, models, data):
+for _command in (benchmark, train, export, adopt, quantize, verify, evaluate, calibrate, card, models, data):
     main.add_command(_command)

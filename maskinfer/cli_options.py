@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -146,8 +147,9 @@ _EVENT_OPTIONS = (
     click.option("--webhook", metavar="URL", help="Post each event there, again until it is taken."),
 )  # fmt: skip
 _EVENT_RULES = (
-    click.option("--event-min-score", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="SCORE",
-                 help="Labels with less are uncertain, and make no event."),
+    click.option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
+                 help="Labels with less are uncertain, and make no event; by default what keeps wrong ones under 2 %, "
+                      "if the classifier's file says it, or else .8."),
     click.option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
                  help="A label has to stay for so long before it is settled, or changed."),
     click.option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
@@ -180,9 +182,9 @@ def read_event_rules(options: dict[str, Any]) -> EventOptions:
     """Return what the options of ``event_rules`` ask for."""
     from maskinfer.engine.events import EventOptions
 
-    return EventOptions(
-        min_score=options["event_min_score"], hold_s=options["event_hold"], cooldown_s=options["event_cooldown"]
-    )
+    rules = EventOptions(hold_s=options["event_hold"], cooldown_s=options["event_cooldown"])
+    given = options["event_min_score"]
+    return rules if given is None else replace(rules, min_score=given)
 
 
 def read_outputs(options: dict[str, Any]) -> Outputs:
@@ -211,6 +213,11 @@ def _read_events(options: dict[str, Any]) -> EventTargets | None:
     return EventTargets(options["events"], options["webhook"], read_event_rules(options))
 
 
+MAX_ERROR_OPTION = click.option(
+    "--max-error", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
+    help="Faces get the label uncertain as far as it takes for at most this share of the labels given to be wrong, by "
+         "what the classifier's file says of it; instead of --uncertain-below. Off by default.",
+)  # fmt: skip
 BLUR_OPTION = click.option(
     "--blur-faces", is_flag=True, help="Make every face that was found unknowable in what is drawn."
 )
@@ -229,9 +236,23 @@ def open_engine(options: dict[str, Any]) -> Engine:
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],
         uncertain_below=options["uncertain_below"],
+        max_error=options.get("max_error"),
         min_face_px=options["min_face_px"],
         min_sharpness=options["min_sharpness"],
     )
+
+
+def open_job(options: dict[str, Any]) -> tuple[Engine, Outputs]:
+    """Open the engine, and say where results go: events from the score on that the classifier vouches for."""
+    from maskinfer.engine.events import events_for
+
+    outputs = read_outputs(options)
+    engine = open_engine(options)
+    if outputs.events is None or options["event_min_score"] is not None:
+        return engine, outputs
+    least = events_for(engine.classifier.contract).min_score
+    rules = replace(outputs.events.options, min_score=least)
+    return engine, replace(outputs, events=replace(outputs.events, options=rules))
 
 
 def put_in_place(model: str, options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from maskinfer.engine.contract import ClassifierContract, from_metadata
-from maskinfer.engine.errors import ContractError, ModelError
+from maskinfer.engine.errors import ContractError, ModelError, RequestError
 from maskinfer.engine.geometry import FloatArray
 from maskinfer.engine.models import find_model, in_best_precision
 from maskinfer.engine.preprocess import to_input
@@ -68,6 +68,7 @@ def load_classifier(
     provider: str = AUTO,
     threads: int | None = None,
     uncertain_below: float | None = None,
+    max_error: float | None = None,
 ) -> OnnxClassifier:
     """Open a mask classifier.
 
@@ -77,6 +78,7 @@ def load_classifier(
         provider: see ``providers.resolve_provider``.
         threads: of the CPU; None for all that this process may use.
         uncertain_below: instead of the contract's.
+        max_error: greatest share of wrong labels; takes the place of ``uncertain_below``, see ``threshold_for``.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
@@ -89,9 +91,35 @@ def load_classifier(
     if not isinstance(contract, ClassifierContract):
         raise ModelError(f"{file} is a face detector, expected a mask classifier")
     _check_graph(session, contract, str(file))
+    if max_error is not None:
+        if uncertain_below is not None:
+            raise RequestError("a least probability and an error rate were asked for: choose one")
+        uncertain_below = threshold_for(contract, max_error)
     if uncertain_below is not None:
         contract = replace(contract, uncertain_below=uncertain_below)
     return OnnxClassifier(session, contract)
+
+
+def threshold_for(contract: ClassifierContract, max_error: float) -> float:
+    """Return the least probability from which on a classifier's labels are wrong at most so often, by its contract.
+
+    Args:
+        contract: the classifier's.
+        max_error: greatest share of wrong labels, over 0 and under 1.
+
+    Raises:
+        RequestError: the contract vouches for no error rate so small.
+    """
+    fitting = [threshold for error, threshold in contract.error_thresholds if error <= max_error]
+    if fitting:
+        return min(fitting)
+    known = ", ".join(f"{error:g}" for error, _ in contract.error_thresholds)
+    if known:
+        raise RequestError(f"{contract.name} vouches for no error rate up to {max_error:g}: it knows {known}")
+    raise RequestError(
+        f"{contract.name} does not say how often it errs: measure it with `maskinfer evaluate --json`, then "
+        "`maskinfer calibrate`; or give the least score itself"
+    )
 
 
 def _check_graph(session: ort.InferenceSession, contract: ClassifierContract, file: str) -> None:

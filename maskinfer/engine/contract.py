@@ -64,6 +64,8 @@ class ClassifierContract:
         size_wh: width and height of a crop in pixels.
         output: ``probabilities`` (rows sum to 1) or ``logits`` (the engine applies softmax).
         uncertain_below: a face whose best probability lies under this gets the label ``uncertain``; 0 is off.
+        error_thresholds: pairs of a share of wrong labels and the least probability from which on a label is wrong at
+            most so often, as measured on held-out faces (``maskinfer calibrate``); empty if not measured.
         temperature: the logits were divided by it, in the graph, so that the probabilities mean what they say
             (Guo et al., ICML 2017); for the reader.
         training_data: names of the data sets, for the reader.
@@ -81,6 +83,7 @@ class ClassifierContract:
     crop: CropRule = field(default_factory=CropRule)
     output: Literal["probabilities", "logits"] = "probabilities"
     uncertain_below: float = 0.0
+    error_thresholds: tuple[tuple[float, float], ...] = ()
     temperature: float = 1.0
     training_data: tuple[str, ...] = ()
     parity: float | None = None
@@ -210,6 +213,8 @@ def _check(contract: Contract) -> None:
     if isinstance(contract, ClassifierContract):
         if len(set(contract.labels)) != len(contract.labels) or len(contract.labels) < 2:
             raise ValueError(f"labels are {list(contract.labels)}, expected at least two different ones")
+        if not all(len(pair) == 2 and 0 < pair[0] < 1 and 0 <= pair[1] <= 1 for pair in contract.error_thresholds):
+            raise ValueError("error_thresholds has to hold pairs of an error rate and a probability")
     elif contract.box_margin < 0:
         raise ValueError(f"box_margin is {contract.box_margin}, expected a share from 0")
     elif contract.kind == "retinaface" and len(contract.anchors) != len(contract.strides):

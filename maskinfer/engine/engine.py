@@ -188,6 +188,7 @@ def load(
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
     uncertain_below: float | None = None,
+    max_error: float | None = None,
     min_face_px: float = 0.0,
     min_sharpness: float = 0.0,
 ) -> Engine:
@@ -203,6 +204,8 @@ def load(
         det_threshold: least score of a face, 0 to 1; None for the detector's own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
         uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
+        max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
+            no such limit.
         min_face_px: so do faces whose shorter side has fewer pixels; 0 is off.
         min_sharpness: so do faces that are more blurred, see ``gate.sharpness``; 0 is off.
 
@@ -219,6 +222,8 @@ def load(
             det_threshold=det_threshold,
             det_size_wh=det_size_wh,
         ),
-        load_classifier(classifier, provider=provider, threads=threads, uncertain_below=uncertain_below),
+        load_classifier(
+            classifier, provider=provider, threads=threads, uncertain_below=uncertain_below, max_error=max_error
+        ),
         gate,
     )

@@ -11,7 +11,7 @@ from typing import Literal
 import onnx
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.contract import InputSpec
+from maskinfer.engine.contract import ClassifierContract, InputSpec
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.models import find_model, task_of
 from maskinfer.engine.providers import AUTO
@@ -139,7 +139,11 @@ class _Trial:
 
     def write(self, graph: onnx.ModelProto) -> None:
         contract = self.job.old.contract
-        write_contract(graph, replace(contract, name=f"{contract.name}-{self.precision}"))
+        contract = replace(contract, name=f"{contract.name}-{self.precision}")
+        if isinstance(contract, ClassifierContract):
+            # They were measured on other probabilities than those of the new file.
+            contract = replace(contract, error_thresholds=())
+        write_contract(graph, contract)
         onnx.checker.check_model(graph)
         self.file.write_bytes(graph.SerializeToString())
 

@@ -115,6 +115,7 @@ def _contract(file: Path, contract: Contract) -> str:
             ("crop", f"the detector's box, {crop}, border {contract.crop.border}"),
             ("output", f"{contract.output}: {', '.join(f'`{label}`' for label in contract.labels)}"),
             ("temperature", f"{contract.temperature:g}"),
+            ("`--max-error`", _error_thresholds(contract)),
         ]
         if contract.parity is not None:
             rows.append(("largest difference from its source", f"{contract.parity:.1e}"))
@@ -122,6 +123,10 @@ def _contract(file: Path, contract: Contract) -> str:
         rows += [("kind", contract.kind), ("default threshold", f"{contract.det_threshold:g}")]
     lines = [f"| {name} | {value} |" for name, value in rows if value]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _error_thresholds(contract: ClassifierContract) -> str:
+    return "; ".join(f"{error:g}: labels from {threshold:.3f}" for error, threshold in contract.error_thresholds)
 
 
 def _data(contract: Contract, known: Mapping[str, Mapping[str, str]]) -> str:

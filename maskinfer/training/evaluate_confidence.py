@@ -14,6 +14,8 @@ from maskinfer.training.intervals import Floats
 from maskinfer.training.scenes import TrueFace
 
 MAX_ERROR = 0.02
+ERROR_RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+"""For each of these a threshold is sought too; ``export.calibrate`` writes them into a model's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Confidence:
         max_error: the error rate that was asked for.
         threshold: of the probabilities as they are, for that error rate; None when none can be vouched for.
         threshold_scaled: the same for probabilities at ``temperature``.
+        ladder: thresholds of the probabilities as they are for ``ERROR_RATES``, those that can be vouched for.
     """
 
     faces: int
@@ -49,6 +52,7 @@ class Confidence:
     max_error: float
     threshold: Threshold | None
     threshold_scaled: Threshold | None
+    ladder: tuple[tuple[float, Threshold], ...]
 
 
 def measure_confidence(
@@ -87,6 +91,7 @@ def measure_confidence(
         max_error,
         calibration.threshold_for_error(p, truth, max_error),
         calibration.threshold_for_error(calibration.apply_temperature(p, temperature), truth, max_error),
+        tuple((rate, at) for rate in ERROR_RATES if (at := calibration.threshold_for_error(p, truth, rate))),
     )
 
 

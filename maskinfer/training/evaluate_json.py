@@ -123,6 +123,7 @@ def _confidence(found: Confidence) -> dict[str, Any]:
     record |= {name: round(getattr(found, name), 5) for name in (*measured, "likelihood", "likelihood_scaled")}
     record["threshold"] = _threshold(found.threshold)
     record["threshold_scaled"] = _threshold(found.threshold_scaled)
+    record["thresholds"] = [{"max_error": rate, **(_threshold(chosen) or {})} for rate, chosen in found.ladder]
     record["reliability"] = [_bin(b) for b in found.bins]
     record["reliability_scaled"] = [_bin(b) for b in found.bins_scaled]
     curve = found.curve

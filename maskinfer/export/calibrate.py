@@ -1,0 +1,85 @@
+"""From what an evaluation measured to a classifier's file that says how often it errs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.contract import ClassifierContract, from_metadata
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.models import find_model
+from maskinfer.engine.providers import create_session
+from maskinfer.export.metadata import write_contract
+
+Pairs = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateSummary:
+    """What was written.
+
+    Attributes:
+        out: the ONNX file.
+        thresholds: pairs of a share of wrong labels and the least probability for it.
+    """
+
+    out: Path
+    thresholds: Pairs
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        said = ", ".join(f"{error:.1%} wrong from {threshold:.3f}" for error, threshold in self.thresholds)
+        return f"wrote {self.out}: at most {said}"
+
+
+def calibrate(model: str, figures: Path, out: Path) -> CalibrateSummary:
+    """Write a copy of a classifier whose contract says from which probability on its labels err at most so often.
+
+    Args:
+        model: a shipped model's name, or an ONNX file with a contract.
+        figures: that ``maskinfer evaluate --json`` wrote of it, on faces that no training saw.
+        out: the ONNX file; it appears when it is whole.
+
+    Raises:
+        ModelNotFoundError, ModelError, ContractError: the model cannot be read.
+        RequestError: it is no classifier, the figures cannot be read, are another model's or vouch for nothing, or
+            ``out`` is the model. OutputError: ``out`` cannot be written.
+    """
+    file = find_model(model, "classifier")
+    if out.resolve() == file.resolve():
+        raise RequestError(f"{out} is the model and would be overwritten: choose another output")
+    session = create_session(file, provider="cpu", threads=1)
+    contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
+    if not isinstance(contract, ClassifierContract):
+        raise RequestError(f"{file} is a face detector, expected a mask classifier")
+    thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
+    graph = onnx.load(str(file))
+    write_contract(graph, replace(contract, error_thresholds=thresholds))
+    data = graph.SerializeToString()
+    with whole_file(out) as partial:
+        partial.write_bytes(data)
+    return CalibrateSummary(out, thresholds)
+
+
+def _read_thresholds(figures: Path, named: str) -> Pairs:
+    try:
+        record = json.loads(figures.read_text(encoding="utf-8"))["all"]
+        of, rows = record["setup"]["classifier"], _rows(record)
+        pairs = tuple((float(row["max_error"]), float(row["value"])) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{figures} holds no figures of `maskinfer evaluate --json`: {error!r}") from error
+    if of != named:
+        raise RequestError(f"{figures} holds the figures of {of}, not of {named}")
+    if not pairs:
+        raise RequestError(f"{figures} vouches for no error rate: too many errors at high scores, or too few faces")
+    return pairs
+
+
+def _rows(record: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    return record["confidence"]["thresholds"] if record["confidence"] else []
