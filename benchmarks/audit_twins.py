@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.images import read_image, write_image
 from maskinfer.engine.results import WITHOUT_MASK, BGRFrame
-from maskinfer.training.audit import Audit, audit_folder
+from maskinfer.training.audit import Audit, audit_folders
 from maskinfer.training.audit_compare import Kind
 from maskinfer.training.audit_items import Item, read_items
 
@@ -38,9 +38,9 @@ Change = Callable[[BGRFrame, np.random.Generator], Any]
 def main(folder: Path, sets: tuple[str, ...], made: int | None, seed: int) -> None:
     """Print precision and recall of the audit of a folder."""
     if made is not None:
-        print_made(read_items(folder, sets), made, seed)
+        print_made(read_items([folder], sets), made, seed)
         return
-    audit = audit_folder(folder, sets)
+    audit = audit_folders([folder], sets)
     print_named(audit)
     print_augmented(audit)
 
@@ -151,7 +151,7 @@ def print_made(items: Sequence[Item], count: int, seed: int) -> None:
                 file = Path(folder) / "any" / f"{i}_{k}.jpg"
                 file.parent.mkdir(exist_ok=True)
                 write_image(file, np.ascontiguousarray(change(bgr, rng), np.uint8))
-        audit = audit_folder(Path(folder))
+        audit = audit_folders([Path(folder)])
     index = {item.path.stem: n for n, item in enumerate(audit.items)}
     direct = {(a, b) for a, b in audit.pairs().tolist()}
     click.echo(f"copies made of {len(chosen)} pictures: found as a pair with the original, in one group with it")

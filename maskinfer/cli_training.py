@@ -189,10 +189,21 @@ def data() -> None:
 
 
 @data.command(short_help="Find copies, twins and leaks.")
-@click.argument("folder", type=PATH, metavar="DIR")
+@click.argument("folders", type=PATH, nargs=-1, required=True, metavar="DIR...")
 @click.option("--set", "sets", multiple=True, metavar="NAME", help="Only this data set; may be repeated.")
 @click.option(
-    "--split", "split_file", type=PATH, help='Tell what leaks across it: JSON {"train": [...], "test": [...]}.'
+    "--split",
+    "split_file",
+    type=PATH,
+    help='Tell what leaks across it: a split.json of a run folder, or JSON {"train": [...], "test": [...]}.',
+)
+@click.option(
+    "--test",
+    "tests",
+    type=PATH,
+    multiple=True,
+    metavar="DIR",
+    help="Folder to test on: tell what of it the other folders hold too; may be repeated.",
 )
 @click.option(
     "--random-split",
@@ -204,8 +215,9 @@ def data() -> None:
 @click.option("--json", "json_file", type=PATH, help="Write all finds there.")
 @click.option("--sheet", type=PATH, help="Picture of the worst finds.")
 def audit(
-    folder: Path,
+    folders: tuple[Path, ...],
     sets: tuple[str, ...],
+    tests: tuple[Path, ...],
     split_file: Path | None,
     random_split: float | None,
     seed: int,
@@ -214,25 +226,28 @@ def audit(
 ) -> None:
     """Find byte-identical pictures, near-duplicates, augmented copies, and twins: one photo under two labels.
 
-    DIR holds pictures as `maskinfer train` takes them.
+    Each DIR holds pictures as `maskinfer train` takes them; those of several are compared with each other too.
 
     \b
     Examples:
       maskinfer data audit faces/ --sheet finds.png
       maskinfer data audit faces/ --set mine --random-split 0.2
+      maskinfer data audit faces/ drawn/ --split runs/mine/split.json
+      maskinfer data audit faces/ --test dev/
     """
     from maskinfer.console import progress_bar
 
     with train_extra():
-        from maskinfer.training.audit import audit_folder
+        from maskinfer.training.audit import audit_folders
         from maskinfer.training.audit_report import check_outputs, show_audit, write_json
         from maskinfer.training.audit_sheet import write_sheet
 
         check_outputs(json_file, sheet)
         with progress_bar("audit", "pictures") as bar:
-            found = audit_folder(
-                folder,
+            found = audit_folders(
+                folders,
                 sets,
+                tests=tests,
                 split_file=split_file,
                 test_share=random_split,
                 seed=seed,

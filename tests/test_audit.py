@@ -13,11 +13,12 @@ import pytest
 
 from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.results import BGRFrame
-from maskinfer.training.audit import Audit, audit_folder
+from maskinfer.training.audit import Audit, audit_folders
 from maskinfer.training.audit_prints import MIRROR_SIGNS, Print, in_threads, mirrored_features, take_print
 from maskinfer.training.audit_report import check_outputs, show_audit, to_dict, write_json
 from maskinfer.training.audit_sheet import write_sheet
 from maskinfer.training.masks import STYLES, draw_mask
+from maskinfer.training.related import related_groups
 from maskinfer.training.sample import PORTRAIT_LANDMARKS, PORTRAIT_XYXY
 from tests.conftest import shared
 
@@ -78,7 +79,7 @@ def folder(portrait: BGRFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def audit(folder: Path) -> Audit:
-    return audit_folder(folder)
+    return audit_folders([folder])
 
 
 def to_face(audit: Audit) -> dict[str, tuple[str, bool, bool]]:
@@ -118,15 +119,15 @@ def test_other_pictures_belong_to_nothing(audit: Audit) -> None:
 
 def test_broken_and_tiny_pictures_are_named(audit: Audit) -> None:
     assert [audit.items[i].name for i in audit.tiny] == [f"{BARE}/bricks.png"]
-    assert {audit.items[i].name: why for i, why in audit.unreadable.items()} == {
-        f"{MASKED}/broken.jpg": f"{audit.folder}/{MASKED}/broken.jpg is not an image that can be read, or it is broken"
-    }
+    broken = f"{MASKED}/broken.jpg"
+    why = f"{audit.folders[0] / broken} is not an image that can be read, or it is broken"
+    assert {audit.items[i].name: said for i, said in audit.unreadable.items()} == {broken: why}
 
 
 def test_an_audit_is_repeatable_and_tells_how_far_it_is(folder: Path, audit: Audit) -> None:
     stages: list[str] = []
     totals: list[int] = []
-    again = audit_folder(folder, on_stage=stages.append, on_picture=totals.append)
+    again = audit_folders([folder], on_stage=stages.append, on_picture=totals.append)
     assert (again.findings, again.groups.tolist()) == (audit.findings, audit.groups.tolist())
     assert (stages, totals) == (["pictures", "pairs"], [len(audit.items)] * len(audit.items))
 
@@ -147,16 +148,16 @@ def test_lists_scenes_and_sets(folder: Path, tmp_path: Path) -> None:
     faces = [{"bbox": [1, 2, 30, 40], "label": label} for label in (MASKED, BARE)]
     lists(tmp_path, "scenes.jsonl", {"image": one, "set": "scenes", "faces": faces})
     lists(tmp_path, "scenes_bare.jsonl", {"image": two, "set": "bare", "every_face": BARE})
-    audit = audit_folder(tmp_path)
+    audit = audit_folders([tmp_path])
     assert [item.label for item in audit.items] == [BARE, "masked, perhaps", BARE, "with_mask+without_mask"]
     # The scene holds a bare face, as the first record says.
     assert [(f.a, f.b, f.kind, f.contradiction) for f in audit.findings] == [
         (0, 1, "identical", True),
         (0, 3, "identical", False),
     ]
-    assert [item.set for item in audit_folder(tmp_path, ["bare", "scenes"]).items] == ["bare", "scenes"]
+    assert [item.set for item in audit_folders([tmp_path], ["bare", "scenes"]).items] == ["bare", "scenes"]
     with pytest.raises(RequestError, match="no set 'seed': choose from bare, crops, scenes"):
-        audit_folder(tmp_path, ["seed"])
+        audit_folders([tmp_path], ["seed"])
 
 
 def test_too_few_features_for_a_vocabulary(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_too_few_features_for_a_vocabulary(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 64), (48, 1)).astype(np.uint8)
     for name, picture in (("ramp", ramp), ("same", ramp), ("flat", np.full((40, 40), 90, np.uint8))):
         cv2.imwrite(str(tmp_path / BARE / f"{name}.png"), picture)
-    audit = audit_folder(tmp_path)
+    audit = audit_folders([tmp_path])
     assert [(f.kind, audit.items[f.a].path.stem, audit.items[f.b].path.stem) for f in audit.findings] == [
         ("identical", "ramp", "same")
     ]
@@ -172,9 +173,9 @@ def test_too_few_features_for_a_vocabulary(tmp_path: Path) -> None:
 
 def test_no_folder_and_two_splits(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="is not a folder"):
-        audit_folder(tmp_path / "none")
+        audit_folders([tmp_path / "none"])
     with pytest.raises(RequestError, match="choose one"):
-        audit_folder(folder, split_file=tmp_path / "split.json", test_share=0.2)
+        audit_folders([folder], split_file=tmp_path / "split.json", test_share=0.2)
 
 
 def test_a_mirrored_picture_has_mirrored_features_and_hash(folder: Path) -> None:
@@ -197,14 +198,55 @@ def test_a_split_is_read_and_audited(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "split.json"
     sides = {"train": [f"{BARE}/face.png", f"{MASKED}/coffee.png"], "test": [f"{BARE}/small.jpg", f"{BARE}/camera.png"]}
     file.write_text(json.dumps(sides))
-    leaks = audit_folder(folder, split_file=file).leaks
+    leaks = audit_folders([folder], split_file=file).leaks
     assert leaks is not None
     assert (leaks.test, leaks.related, leaks.by_kind["near"], leaks.by_kind["twin"]) == (2, 1, 1, 0)
 
 
+@pytest.fixture
+def two_folders(folder: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """One holds a face and a photo, the other the same face, smaller, and another photo."""
+    for name, label, pictures in (("a", BARE, ("face.png", "camera.png")), ("b", BARE, ("small.jpg", "astronaut.png"))):
+        (tmp_path / name / label).mkdir(parents=True)
+        for picture in pictures:
+            found = folder / label / picture
+            shutil.copy(found if found.is_file() else folder / MASKED / "coffee.png", tmp_path / name / label / picture)
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_what_training_has_of_another_folder(two_folders: tuple[Path, Path]) -> None:
+    a, b = two_folders
+    found = audit_folders([a], tests=[b])
+    assert found.leaks is not None
+    assert (found.leaks.test, found.leaks.related, found.leaks.by_kind["near"]) == (2, 1, 1)
+    assert [item.name for item in found.items][:1] == [(a / BARE / "camera.png").as_posix()]
+    with pytest.raises(RequestError, match="choose one"):
+        audit_folders([a], tests=[b], test_share=0.2)
+
+
+def test_the_split_of_a_run_folder_names_whole_paths(
+    two_folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sides = {"train": [f"a/{BARE}/face.png"], "test": [f"b/{BARE}/small.jpg", str(tmp_path / f"a/{BARE}/camera.png")]}
+    (tmp_path / "split.json").write_text(json.dumps(sides))
+    leaks = audit_folders([Path("a"), Path("b")], split_file=tmp_path / "split.json").leaks
+    assert leaks is not None
+    assert (leaks.test, leaks.related) == (2, 1)
+    with pytest.raises(RequestError, match=f"names b/{BARE}/small.jpg, .* name its folder too"):
+        audit_folders([Path("a")], split_file=tmp_path / "split.json")
+
+
+def test_relatives_in_different_folders_stay_together(two_folders: tuple[Path, Path]) -> None:
+    sources = [str(f) for folder in two_folders for f in sorted((folder / BARE).iterdir())]
+    camera, face, photo, small = related_groups(two_folders, [BARE], sources)
+    assert face == small
+    assert len({camera, face, photo}) == 3
+
+
 def test_the_tables_say_what_was_found(folder: Path, audit: Audit, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
-    show_audit(audit_folder(folder, test_share=0.3, seed=2))
+    show_audit(audit_folders([folder], test_share=0.3, seed=2))
     shown = capsys.readouterr().out
     for said in ("byte-identical", "twins", "tiny", "seed 2", "broken.jpg is not an image"):
         assert said in shown
@@ -217,7 +259,7 @@ def test_the_record_holds_all_findings(audit: Audit, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "audit.json").read_text())
     assert record == to_dict(audit)
     assert sum(map(len, record["findings"].values())) == len(audit.findings)
-    assert record["faces"] == {audit.folder.name: {MASKED: 12, BARE: 12}}
+    assert record["faces"] == {audit.folders[0].name: {MASKED: 12, BARE: 12}}
     (group,) = record["groups"]
     assert {f"{BARE}/face.png", f"{MASKED}/surgical.png"} < set(group)
 
@@ -248,8 +290,8 @@ def test_what_cannot_be_written_is_said_before_the_audit_too(audit: Audit, tmp_p
 def test_a_sheet_of_nothing(audit: Audit, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     (tmp_path / BARE).mkdir()
-    shutil.copy(audit.folder / BARE / "camera.png", tmp_path / BARE)
-    write_sheet(audit_folder(tmp_path), tmp_path / "sheet.png")
+    shutil.copy(audit.folders[0] / BARE / "camera.png", tmp_path / BARE)
+    write_sheet(audit_folders([tmp_path]), tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] < 300
 
 
@@ -263,7 +305,7 @@ def test_twins_that_names_give_away(tmp_path: Path) -> None:
     copies = sorted(seed.glob(f"{BARE}/augmented*.jpg"))[:40]
     files = [file for pair in pairs[:100] for file in pair] + copies
     records = [{"image": str(file), "set": "seed", "label": file.parent.name} for file in files]
-    audit = audit_folder(lists(tmp_path, "crops.jsonl", *records), test_share=0.2)
+    audit = audit_folders([lists(tmp_path, "crops.jsonl", *records)], test_share=0.2)
     numbers = [(stem(audit, a), stem(audit, b)) for a, b in audit.pairs("twin") if not {a, b} & augmented(audit)]
     assert sum(a == b for a, b in numbers) >= 98
     assert sum(a != b for a, b in numbers) <= 1

@@ -18,7 +18,7 @@ from maskinfer.training.audit_candidates import Candidate, find_candidates
 from maskinfer.training.audit_compare import KINDS, Kind, compare
 from maskinfer.training.audit_items import Item, read_items
 from maskinfer.training.audit_prints import Print, in_threads, take_print
-from maskinfer.training.audit_split import Leaks, Split, count_leaks, random_split, read_split
+from maskinfer.training.audit_split import Leaks, Split, count_leaks, folder_split, random_split, read_split
 from maskinfer.training.groups import Indices, group_ids
 
 TINY_PX = 32
@@ -50,7 +50,7 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        folder: that was audited.
+        folders: that were audited.
         items: the pictures, N.
         unreadable: index of each picture that cannot be read, and why.
         tiny: indices of pictures whose shorter side is under ``TINY_PX``.
@@ -60,7 +60,7 @@ class Audit:
         leaks: what leaks across it.
     """
 
-    folder: Path
+    folders: tuple[Path, ...]
     items: tuple[Item, ...]
     unreadable: Mapping[int, str]
     tiny: tuple[int, ...]
@@ -79,10 +79,11 @@ class Audit:
         return group_ids(len(self.items), self.pairs("identical"))
 
 
-def audit_folder(
-    folder: Path,
+def audit_folders(
+    folders: Sequence[Path],
     sets: Collection[str] = (),
     *,
+    tests: Sequence[Path] = (),
     split_file: Path | None = None,
     test_share: float | None = None,
     seed: int = 0,
@@ -90,14 +91,15 @@ def audit_folder(
     on_picture: Callable[[int], None] = lambda total: None,
     on_pair: Callable[[int], None] = lambda total: None,
 ) -> Audit:
-    """Look for what is wrong with a folder of labelled pictures.
+    """Look for what is wrong with folders of labelled pictures.
 
     A picture takes about 70 kB of memory. Every picture is compared with every other, but by matrix products.
 
     Args:
-        folder: as ``samples`` and ``scenes`` describe it.
+        folders: as ``samples`` and ``scenes`` describe them.
         sets: names of the data sets to look at; all when empty.
-        split_file: tell what leaks across this split, see ``audit_split.read_split`` ...
+        tests: folders of pictures to test on, which are looked at too: tell what of them training on the others has ...
+        split_file: ... or what leaks across this split, see ``audit_split.read_split`` ...
         test_share: ... or across a random one that keeps out this share, over 0 and under 1.
         seed: of the random split.
         on_stage: called when a stage begins, with its name.
@@ -109,23 +111,37 @@ def audit_folder(
             be read are among the findings instead.
         RequestError: a set does not occur, or the split does not fit the pictures.
     """
-    if split_file is not None and test_share is not None:
-        raise RequestError("a split file and a random split were asked for: choose one")
-    items = read_items(folder, sets)
-    split = read_split(split_file, items) if split_file is not None else None
-    if test_share is not None:
-        split = random_split(items, test_share, seed)
+    if bool(tests) + (split_file is not None) + (test_share is not None) > 1:
+        raise RequestError("several splits were asked for (a file, a random one, folders to test on): choose one")
+    every = (*folders, *tests)
+    items = read_items(every, sets)
+    split = _split(items, every, tests, split_file, test_share, seed)
     on_stage("pictures")
     prints, unreadable = _take_prints(items, on_picture)
     on_stage("pairs")
     findings = _find_copies(items, prints) + _find_related(items, prints, on_pair)
     tiny = tuple(i for i, taken in prints.items() if min(taken.size_wh) < TINY_PX)
     groups = group_ids(len(items), [(f.a, f.b) for f in findings])
-    audit = Audit(folder, tuple(items), unreadable, tiny, tuple(findings), groups, split)
+    audit = Audit(every, tuple(items), unreadable, tiny, tuple(findings), groups, split)
     if split is None:
         return audit
     pairs = {kind: audit.pairs(kind) for kind in KINDS}
     return replace(audit, leaks=count_leaks(split, pairs, audit.copies(), groups))
+
+
+def _split(
+    items: Sequence[Item],
+    folders: Sequence[Path],
+    tests: Sequence[Path],
+    split_file: Path | None,
+    test_share: float | None,
+    seed: int,
+) -> Split | None:
+    if tests:
+        return folder_split(items, tests)
+    if split_file is not None:
+        return read_split(split_file, items, folders)
+    return None if test_share is None else random_split(items, test_share, seed)
 
 
 def _take_prints(items: Sequence[Item], on_picture: Callable[[int], None]) -> tuple[dict[int, Print], dict[int, str]]:

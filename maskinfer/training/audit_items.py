@@ -1,8 +1,8 @@
-"""What an audit looks at: every labelled picture of a training folder, crops and scenes alike."""
+"""What an audit looks at: every labelled picture of training folders, crops and scenes alike."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ class Item:
 
     Attributes:
         path: of the picture.
-        name: its path below the audited folder, with forward slashes; as it is when it lies elsewhere.
+        name: its path below the audited folder, with forward slashes; as it is when it lies elsewhere, or when several
+            folders are audited.
         set: name of the data set that it is from.
         labels: of its annotated faces; one for a crop, one for all faces of a scene without boxes.
     """
@@ -47,11 +48,11 @@ class _AnyLabel(tuple[str, ...]):
         return True
 
 
-def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
-    """Return the labelled pictures of a folder, each once under each of its labels, in a fixed order.
+def read_items(folders: Sequence[Path], sets: Collection[str] = ()) -> list[Item]:
+    """Return the labelled pictures of folders, each once under each of its labels, in a fixed order.
 
     Args:
-        folder: as ``samples`` and ``scenes`` describe it.
+        folders: as ``samples`` and ``scenes`` describe them.
         sets: names of the data sets to keep; all when empty.
 
     Raises:
@@ -59,21 +60,24 @@ def read_items(folder: Path, sets: Collection[str] = ()) -> list[Item]:
         RequestError: a set does not occur.
     """
     # A picture that is listed under two labels stays twice, and is then found as a contradiction.
-    items = {(item.name, item.labels): item for item in _read_all(folder)}.values()
+    below = folders[0] if len(folders) == 1 else None
+    every = (item for folder in folders for item in _read_all(folder, below))
+    items = {(item.name, item.labels): item for item in every}.values()
     known = {item.set for item in items}
     missing = sorted(set(sets) - known)
     if missing:
-        raise RequestError(f"{folder} has no set {missing[0]!r}: choose from {', '.join(sorted(known))}")
+        named = ", ".join(map(str, folders))
+        raise RequestError(f"{named} has no set {missing[0]!r}: choose from {', '.join(sorted(known))}")
     return [item for item in items if not sets or item.set in sets]
 
 
-def _read_all(folder: Path) -> Iterator[Item]:
+def _read_all(folder: Path, below: Path | None) -> Iterator[Item]:
     for sample in read_samples([folder], _AnyLabel(LABELS)):
-        yield Item(sample.path, _name(sample.path, folder), sample.set, (sample.label,))
+        yield Item(sample.path, _name(sample.path, below), sample.set, (sample.label,))
     if (folder / SCENES_FILE).is_file():
         for scene in read_scenes(folder):
-            yield Item(scene.path, _name(scene.path, folder), scene.set, scene.labels)
+            yield Item(scene.path, _name(scene.path, below), scene.set, scene.labels)
 
 
-def _name(path: Path, folder: Path) -> str:
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+def _name(path: Path, below: Path | None) -> str:
+    return (path.relative_to(below) if below is not None and path.is_relative_to(below) else path).as_posix()

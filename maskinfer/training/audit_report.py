@@ -49,7 +49,7 @@ def _balance_table(audit: Audit) -> Table:
     faces = _balance(audit)
     found = {label for counts in faces.values() for label in counts}
     labels = [*(label for label in LABELS if label in found), *sorted(found - set(LABELS))]
-    table = Table(title=f"{audit.folder}: pictures, and labelled faces of each class")
+    table = Table(title=f"{', '.join(map(str, audit.folders))}: pictures, and labelled faces of each class")
     for name in ("set", "pictures", *labels):
         table.add_column(name, justify="left" if name == "set" else "right")
     pictures = Counter(item.set for item in audit.items)
@@ -105,7 +105,7 @@ def to_dict(audit: Audit) -> dict[str, object]:
     for name, group in zip(names, audit.groups.tolist(), strict=True):
         members.setdefault(group, []).append(name)
     record: dict[str, object] = {
-        "folder": str(audit.folder),
+        "folders": [str(folder) for folder in audit.folders],
         "pictures": len(names),
         "faces": {name: dict(counts) for name, counts in sorted(_balance(audit).items())},
         "unreadable": {names[i]: reason for i, reason in audit.unreadable.items()},

@@ -78,7 +78,7 @@ def write_sheet(audit: Audit, file: Path) -> None:
     width = 2 * _MARGIN + _COLUMNS * _PAIR + (_COLUMNS - 1) * _GAP
     height = _TITLE + len(sections) * _HEADING + rows * (_CELL + _CAPTION + _GAP) + _MARGIN
     figure = Figure(figsize=(width, height), facecolor="white")
-    _text(figure, _MARGIN, 0.45, f"Audit of {audit.folder}", size=15, weight="bold")
+    _text(figure, _MARGIN, 0.45, f"Audit of {', '.join(map(str, audit.folders))}", size=15, weight="bold")
     _text(figure, _MARGIN, 0.7, _subtitle(audit, bool(sections)), size=9, color="#444444")
     top = _TITLE
     for section in sections:

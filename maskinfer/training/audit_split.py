@@ -66,8 +66,20 @@ def random_split(items: Sequence[Item], test_share: float, seed: int) -> Split:
     return Split(name, np.sort(train).astype(np.int64), np.sort(test).astype(np.int64))
 
 
-def read_split(file: Path, items: Sequence[Item]) -> Split:
-    """Read a split: JSON ``{"train": [paths], "test": [paths]}``, paths below the audited folder.
+def folder_split(items: Sequence[Item], tests: Sequence[Path]) -> Split:
+    """Put the pictures below some folders on the test side, all others on the training side."""
+    is_test = np.array([any(item.path.is_relative_to(folder) for folder in tests) for item in items], bool)
+    name = ", ".join(map(str, tests))
+    return Split(name, np.flatnonzero(~is_test).astype(np.int64), np.flatnonzero(is_test).astype(np.int64))
+
+
+def read_split(file: Path, items: Sequence[Item], folders: Sequence[Path] = ()) -> Split:
+    """Read a split: JSON ``{"train": [paths], "test": [paths]}``.
+
+    Args:
+        file: that someone made, or the ``split.json`` of a training's run folder.
+        items: the audited pictures.
+        folders: that its paths may be below; others are paths by themselves.
 
     Raises:
         SourceNotFoundError: there is no such file.
@@ -76,23 +88,35 @@ def read_split(file: Path, items: Sequence[Item]) -> Split:
     """
     try:
         sides = json.loads(file.read_text(encoding="utf-8"))
-        train, test = ([Path(name).as_posix() for name in sides[side]] for side in ("train", "test"))
+        train, test = ([str(name) for name in sides[side]] for side in ("train", "test"))
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"{file} does not exist: expected a split") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         expected = '{"train": [paths], "test": [paths]}'
         raise SourceError(f"{file} is not a split: expected JSON {expected}; {error!r}") from error
-    index: dict[str, list[int]] = {}
+    index: dict[Path, list[int]] = {}
     for i, item in enumerate(items):
-        index.setdefault(item.name, []).append(i)
-    unknown = [name for name in train + test if name not in index]
-    if unknown:
-        raise RequestError(f"{file} names {unknown[0]}, which is not among the pictures of the folder and sets")
-    both = sorted(set(train) & set(test))
+        index.setdefault(item.path.resolve(), []).append(i)
+    places = [_places(side, index, folders, file) for side in (train, test)]
+    both = sorted(set(places[0]) & set(places[1]))
     if both:
         raise RequestError(f"{file} has {both[0]} on both sides: a split puts each picture on one")
-    numbers = ([i for name in dict.fromkeys(side) for i in index[name]] for side in (train, test))
+    numbers = ([i for place in dict.fromkeys(side) for i in index[place]] for side in places)
     return Split(str(file), *(np.array(side, np.int64) for side in numbers))
+
+
+def _places(names: Sequence[str], index: Mapping[Path, list[int]], folders: Sequence[Path], file: Path) -> list[Path]:
+    """Return where the pictures with these names are: below a folder, or by the names themselves."""
+    places = []
+    for name in names:
+        tried = [(folder / name).resolve() for folder in (*folders, Path())]
+        place = next((place for place in tried if place in index), None)
+        if place is None:
+            raise RequestError(
+                f"{file} names {name}, which is not among the pictures of the folders and sets: name its folder too"
+            )
+        places.append(place)
+    return places
 
 
 def count_leaks(split: Split, pairs: Mapping[Kind, NDArray[np.int64]], copies: Indices, groups: Indices) -> Leaks:

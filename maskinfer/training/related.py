@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from maskinfer.training.audit import audit_folder
+from maskinfer.training.audit import audit_folders
 from maskinfer.training.groups import Indices, group_ids
 from maskinfer.training.samples import read_samples
 
@@ -19,11 +19,11 @@ def related_groups(
     """Return int64 (N,), equal for pictures that belong on one side.
 
     Args:
-        folders: training folders; see ``samples``. Related are pictures of one folder, see ``audit``, and pictures
-            that were made from others of any folder, as ``data synth`` records it.
+        folders: training folders; see ``samples``. Related is what an ``audit`` of all of them finds, and what was made
+            from what, as ``data synth`` records it.
         labels: the recipe's.
         sources: N paths of pictures in the folders; the faces of one picture stay together.
-        on_picture: called after each picture that is looked at, with how many its folder has.
+        on_picture: called after each picture that is looked at, with how many there are.
 
     Raises:
         SourceNotFoundError, SourceError: a folder or a list in it cannot be read.
@@ -36,10 +36,9 @@ def related_groups(
 
 
 def _alike(folders: Sequence[Path], on_picture: Callable[[int], None]) -> Iterator[tuple[str, str]]:
-    for folder in folders:
-        audit = audit_folder(folder, on_picture=on_picture)
-        for finding in audit.findings:
-            yield str(audit.items[finding.a].path), str(audit.items[finding.b].path)
+    audit = audit_folders(folders, on_picture=on_picture)
+    for finding in audit.findings:
+        yield str(audit.items[finding.a].path), str(audit.items[finding.b].path)
 
 
 def _made_from(folders: Sequence[Path], labels: Sequence[str]) -> Iterator[tuple[str, str]]:
