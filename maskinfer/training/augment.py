@@ -65,8 +65,6 @@ def camera(
     """
     if rng.random() < chosen.things:
         window = occlude(window, rng, place.face_share, mouth=mouth)
-    if rng.random() < chosen.perspective:
-        window = _turned_in_space(window, rng)
     picture = _jittered_crop(window, rng, size_px, place.crop_share, chosen.turns)
     if rng.random() < chosen.low_resolution:
         picture = _low_resolution(picture, rng)
@@ -102,21 +100,6 @@ def _jittered_crop(window: BGRFrame, rng: np.random.Generator, size_px: int, sha
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     linear = np.array([[cos * mirror * aspect, -sin / aspect], [sin * mirror * aspect, cos / aspect]])
     return _sample(window, linear, centre, (size_px, size_px))
-
-
-def _turned_in_space(window: BGRFrame, rng: np.random.Generator) -> BGRFrame:
-    """Turn a flat picture about its vertical and its horizontal axis, seen from twice its side away."""
-    side = window.shape[0]
-    yaw, pitch = np.deg2rad(rng.uniform(-45, 45, 2))
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    away = 2.0 * side
-    to_middle = np.array([[1, 0, -side / 2], [0, 1, -side / 2], [0, 0, 1]])
-    camera = np.array([[away, 0, side / 2], [0, away, side / 2], [0, 0, 1]])
-    plane = (about_x @ about_y)[:, :2]
-    homography = camera @ np.column_stack([plane, [0, 0, away]]) @ to_middle
-    turned = cv2.warpPerspective(window, homography, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8)
 
 
 def _low_resolution(picture: BGRFrame, rng: np.random.Generator) -> BGRFrame:

@@ -84,7 +84,6 @@ class Augmentation:
         low_resolution: share of the draws that are shrunk to 12 to 64 px and enlarged again.
         blur: share that is blurred, by motion or out of focus.
         blocks: share that a plain block or ellipse covers in part.
-        perspective: share that is turned in space, as if the face were flat: to the side, up or down, to 45 degrees.
         things: share with a hand, cup, microphone, scarf, visor or glasses before the face.
         jpeg: share that is compressed.
     """
@@ -95,13 +94,12 @@ class Augmentation:
     low_resolution: float = 0.4
     blur: float = 0.25
     blocks: float = 0.18
-    perspective: float = 0.0
     things: float = 0.2
     jpeg: float = 0.4
 
     def __post_init__(self) -> None:
         """Check what would only fail in the training."""
-        for name in ("low_resolution", "blur", "blocks", "perspective", "things", "jpeg"):
+        for name in ("low_resolution", "blur", "blocks", "things", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
 
