@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from maskinfer.cli_options import PATH, benchmark_extra
-from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.atomic import check_writable, whole_file
 
 if TYPE_CHECKING:
+    from maskinfer.benchmark.agreement import Ask
+    from maskinfer.benchmark.rows import Report
     from maskinfer.engine.engine import Engine
 
 _HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
+_SIZES = ", ".join(f"{height}p" for height in _HEIGHTS)
+_OF_MODELS = (
+    "precisions", "batches", "seconds", "data", "csv_path", "plot_dir", "baseline", "fail_if_slower",
+)  # fmt: skip
+_OF_CAMERAS = ("fps", "size_wh", "faces", "latency_ms")
 
 
 def read_frame_size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
@@ -26,9 +34,7 @@ def read_frame_size(_ctx: click.Context, _param: click.Parameter, value: str) ->
         return _HEIGHTS[int(height[1])], int(height[1])
     sides = re.fullmatch(r"(\d+)x(\d+)", value)
     if sides is None or any(int(side) < 64 or int(side) % 2 for side in sides.groups()):
-        raise click.BadParameter(
-            f"{value!r} is no size: expected 480p, 720p, 1080p, 2160p, or even WIDTHxHEIGHT from 64"
-        )
+        raise click.BadParameter(f"{value!r} is no size: expected {_SIZES}, or even WIDTHxHEIGHT from 64")
     return int(sides[1]), int(sides[2])
 
 
@@ -59,8 +65,8 @@ def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
     "--precision",
     "precisions",
     multiple=True,
-    type=click.Choice(["float", "int8"]),
-    help="Leave out models of the other; may be repeated.",
+    type=click.Choice(["float", "fp16", "int8"]),
+    help="Leave out models of others; may be repeated.",
 )
 @click.option(
     "--batch",
@@ -90,7 +96,7 @@ def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
     default="1080p",
     show_default=True,
     callback=read_frame_size,
-    help="Of each camera: 480p, 720p, 1080p, 2160p, or WIDTHxHEIGHT.",
+    help=f"Of each camera: {_SIZES}, or WIDTHxHEIGHT.",
 )
 @click.option("--faces", default=5, show_default=True, type=click.IntRange(0), help="In each frame.")
 @click.option(
@@ -101,9 +107,9 @@ def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
     callback=read_ms,
     help="95 % of the results are there so soon after their frame.",
 )
-@click.option("--data", type=PATH, help="Annotated scenes, for the accuracy of each model; needs [train].")
-@click.option("--json", "json_path", type=PATH, help="Write all rows.")
-@click.option("--csv", "csv_path", type=PATH, help="Write all rows.")
+@click.option("--data", type=PATH, help="Annotated scenes: models are compared on them, with their accuracy.")
+@click.option("--json", "json_path", type=PATH, help="Write all that was measured.")
+@click.option("--csv", "csv_path", type=PATH, help="Write a row for each line of the table.")
 @click.option("--plot", "plot_dir", type=PATH, metavar="FOLDER", help="Write pictures; needs [benchmark].")
 @click.option("--baseline", type=PATH, help="An earlier --json of this machine: say what got slower.")
 @click.option("--fail-if-slower", is_flag=True, help="Exit with 1 when something got slower than the baseline.")
@@ -111,8 +117,8 @@ def benchmark(**options: Any) -> None:
     """Time models on the execution providers of this machine, with accuracy beside every speed.
 
     Every model runs on every provider in turn with the others, in rounds, so that the drift of a noisy machine hits all
-    alike. With --job a whole job is timed, with --capacity cameras are watched until there are too many; then --model
-    and --provider say with what.
+    alike. With --job a whole job is timed, with --capacity cameras are watched until there are too many; then --model,
+    --provider and --threads say with what.
 
     \b
     Examples:
@@ -125,8 +131,18 @@ def benchmark(**options: Any) -> None:
     """  # fmt: skip
     if options["capacity"] and options["clips"]:
         raise click.UsageError("--capacity and --job are two benchmarks: ask for one")
+    if options["capacity"]:
+        _refuse(_OF_MODELS, "--capacity")
+    elif options["clips"]:
+        _refuse(_OF_MODELS + _OF_CAMERAS, "--job")
+    else:
+        _refuse(_OF_CAMERAS, "the sweep of models")
     if options["fail_if_slower"] and options["baseline"] is None:
         raise click.UsageError("--fail-if-slower needs --baseline")
+    # Nobody waits for minutes to hear that the result cannot be written.
+    for path in (options["json_path"], options["csv_path"]):
+        if path is not None:
+            check_writable(path)
     if options["capacity"]:
         _capacity(options)
     elif options["clips"]:
@@ -135,28 +151,38 @@ def benchmark(**options: Any) -> None:
         _sweep(options)
 
 
+def _refuse(names: Sequence[str], benchmark_name: str) -> None:
+    """Say of options that were given which have no meaning here."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{parameter.opts[0]} has no meaning for {benchmark_name}: leave it out")
+
+
 def _sweep(options: dict[str, Any]) -> None:
-    from maskinfer.benchmark.rows import compare, read_report, slowdown, write_csv, write_json
+    from maskinfer.benchmark.rows import check_machine, compare, read_report, slowdown, write_csv, write_json
     from maskinfer.benchmark.sweep import Plan, run_sweep
     from maskinfer.console import progress_bar
     from maskinfer.console_benchmark import show_changes, show_report
 
     # What the user gave is read before anything is timed.
     before = None if options["baseline"] is None else read_report(options["baseline"])
+    if before is not None:
+        check_machine(before)
     wanted = {name: options[name] for name in ("models", "precisions", "batches") if options[name]}
     plan = Plan(providers=options["providers"], threads=options["threads"], seconds=options["seconds"], **wanted)
-    write_plots = _plots() if options["plot_dir"] is not None else None
-    accuracy = _accuracy(options["data"]) if options["data"] is not None else None
+    write_plots = None if options["plot_dir"] is None else _plots(options["plot_dir"])
+    asked = {} if options["data"] is None else {"ask": _ask_scenes(options["data"])}
     with progress_bar("benchmark", "%") as bar:
         bar.set_total(100)
-        report = run_sweep(plan, accuracy=accuracy, on_step=lambda what, share: bar.show(what, round(100 * share)))
+        report = run_sweep(plan, **asked, on_step=lambda what, share: bar.show(what, round(100 * share)))
     show_report(report)
     if options["json_path"] is not None:
         write_json(report, options["json_path"])
     if options["csv_path"] is not None:
         write_csv(report, options["csv_path"])
     if write_plots is not None:
-        for path in write_plots(report, options["plot_dir"]):
+        for path in write_plots(report):
             click.echo(f"drawn: {path}", err=True)
     if before is not None:
         changes = compare(report, before)
@@ -169,13 +195,19 @@ def _jobs(options: dict[str, Any]) -> None:
     from maskinfer.benchmark.job import time_job
     from maskinfer.console import progress_bar
     from maskinfer.console_benchmark import show_job
+    from maskinfer.engine.video_reader import open_video
 
-    engine, timed = _engine(options), []
     for clip in options["clips"]:
-        with progress_bar(Path(clip).name, "frames") as bar:
-            timed.append(time_job(engine, clip, on_result=bar.advance))
-        show_job(timed[-1])
-    _write_records(options["json_path"], timed)
+        with open_video(clip):
+            pass
+    engine, timed = _engine(options), []
+    try:
+        for clip in options["clips"]:
+            with progress_bar(Path(clip).name, "frames") as bar:
+                timed.append(time_job(engine, clip, on_result=bar.advance))
+            show_job(timed[-1])
+    finally:
+        _write_records(options["json_path"], jobs=[asdict(job) for job in timed])
 
 
 def _capacity(options: dict[str, Any]) -> None:
@@ -185,15 +217,17 @@ def _capacity(options: dict[str, Any]) -> None:
     wanted = Wanted(options["fps"], options["size_wh"], options["faces"], options["latency_ms"])
     held, trials = find_capacity(_engine(options), wanted, on_trial=show_trial)
     show_capacity(held, trials, wanted)
-    _write_records(options["json_path"], trials)
+    _write_records(options["json_path"], wanted=asdict(wanted), held=held, trials=[asdict(trial) for trial in trials])
     if not held:
         click.get_current_context().exit(1)
 
 
-def _write_records(file: Path | None, records: Sequence[Any]) -> None:
+def _write_records(file: Path | None, **record: Any) -> None:
+    from maskinfer.benchmark.rows import this_machine
+
     if file is not None:
         with whole_file(file) as partial:
-            partial.write_text(json.dumps([asdict(record) for record in records], indent=1) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps({"machine": this_machine(), **record}, indent=1) + "\n", encoding="utf-8")
 
 
 def _engine(options: dict[str, Any]) -> Engine:
@@ -215,14 +249,15 @@ def _engine(options: dict[str, Any]) -> Engine:
     return load(detector, classifier, provider=provider, threads=threads)
 
 
-def _plots() -> Any:
+def _plots(folder: Path) -> Callable[[Report], Sequence[Path]]:
     with benchmark_extra():
-        from maskinfer.benchmark.plots import write_plots
-    return write_plots
+        from maskinfer.benchmark.plots import make_folder, write_plots
+    make_folder(folder)
+    return lambda report: write_plots(report, folder)
 
 
-def _accuracy(data: Path) -> Any:
+def _ask_scenes(data: Path) -> Ask:
     with benchmark_extra():
-        from maskinfer.benchmark.accuracy import judges
+        from maskinfer.benchmark.accuracy import ask_scenes
 
-        return judges(data)
+        return ask_scenes(data)

@@ -32,14 +32,22 @@ def show_report(report: Report) -> None:
         if rows:
             out.print(_table(task, rows))
     if count := noisy(report.rows):
-        out.print(f"~ {count} of {len(report.rows)} rows are noisy: their medians moved by more than 5 % meanwhile")
+        out.print(
+            f"~ {count} of {len(report.rows)} rows are noisy: another run may find a median that is a tenth off",
+            soft_wrap=True,
+        )
+    if not all(row.reference for row in report.rows):
+        out.print(
+            "* compared with itself on the CPU: no float model of the same weights is at hand; name it with --model",
+            soft_wrap=True,
+        )
     # What the build lacks is one list; a provider that it has and that fails says why.
     lacking = [provider for provider, reason in report.inactive.items() if _NOT_BUILT in reason]
     if lacking:
         out.print(f"{_NOT_BUILT} {machine['onnxruntime']}: {', '.join(lacking)}", markup=False, soft_wrap=True)
     for provider, reason in report.inactive.items():
         if provider not in lacking:
-            out.print(f"not active: {provider}: {reason}", markup=False, soft_wrap=True)
+            out.print(f"left out: {provider}: {reason}", markup=False, soft_wrap=True)
 
 
 def _table(task: str, rows: Sequence[Row]) -> Table:
@@ -58,7 +66,8 @@ def _table(task: str, rows: Sequence[Row]) -> Table:
             Path(row.model).name, row.precision, row.provider, str(row.threads), str(row.batch),
             f"{mark}{timing.p50_ms:.2f}",
             f"{timing.p90_ms:.2f}", f"{timing.p99_ms:.2f}", f"{timing.mean_ms:.2f}", f"{row.per_second:.0f}",
-            f"{row.load_ms:.0f}", f"{row.memory_mb:.0f}", f"{row.on_provider:.0%}", f"{row.agreement:.1%}",
+            f"{row.load_ms:.0f}", f"{row.memory_mb:.0f}", f"{row.on_provider:.0%}",
+            f"{'' if row.reference else '*'}{row.agreement:.1%}",
         ]  # fmt: skip
         table.add_row(*cells, *([f"{row.accuracy:.1%}" if row.accuracy is not None else ""] if has_accuracy else []))
     return table
@@ -79,6 +88,10 @@ def show_changes(changes: Sequence[Change], machine_slowdown: float) -> None:
             )  # fmt: skip
     same = sum(not change.is_slower and not change.is_faster for change in changes)
     out.print(f"{same} of {len(changes)} rows are as fast as they were, within the noise")
+    calm = [change for change in changes if not change.row.timing.is_noisy and not change.before.timing.is_noisy]
+    if calm:
+        most = max(max(change.ratio, 1 / change.ratio) for change in calm) - 1
+        out.print(f"{len(calm)} were noisy in neither run; their medians differ by {most:.1%} at most")
 
 
 def show_job(job: JobTimes) -> None:
@@ -105,7 +118,8 @@ def show_trial(trial: Trial) -> None:
     """Print what became of so many cameras."""
     verdict = "held" if trial.is_held else "too many"
     stdout_console().print(
-        f"{trial.cameras:3d} cameras: {trial.per_second:.1f} results/s each ({trial.share:.0%} of the frames), "
+        f"{trial.cameras:3d} {_cameras(trial.cameras)}: {trial.per_second:.1f} results/s each "
+        f"({trial.share:.0%} of the frames), "
         f"{trial.faces:.1f} faces in each, after {trial.p50_ms:.0f} ms (median; 95 % within {trial.p95_ms:.0f} ms): "
         f"{verdict}",
         soft_wrap=True,
@@ -116,10 +130,11 @@ def show_capacity(held: int, trials: Sequence[Trial], wanted: Wanted) -> None:
     """Print the answer."""
     width, height = wanted.size_wh
     such = (
-        f"of {width}x{height}, {wanted.rate} frames/s, {wanted.faces} faces, results within {wanted.latency_ms:.0f} ms"
+        f"of {width}x{height}, {wanted.rate} frames/s, {wanted.faces} faces, 95 % of the results within "
+        f"{wanted.latency_ms:g} ms"
     )
     if held:
-        stdout_console().print(f"this machine holds {held} cameras {such}", soft_wrap=True)
+        stdout_console().print(f"this machine holds {held} {_cameras(held)} {such}", soft_wrap=True)
         return
     one = trials[0]
     stdout_console().print(
@@ -127,3 +142,7 @@ def show_capacity(held: int, trials: Sequence[Trial], wanted: Wanted) -> None:
         f"within {one.p95_ms:.0f} ms",
         soft_wrap=True,
     )
+
+
+def _cameras(count: int) -> str:
+    return "camera" if count == 1 else "cameras"

@@ -9,30 +9,45 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import maskinfer
 from maskinfer.benchmark import capacity
-from maskinfer.benchmark.agreement import precision_of, reference_of
+from maskinfer.benchmark.active import active_providers
+from maskinfer.benchmark.agreement import agreement, ask_samples, float_file, precision_of
 from maskinfer.benchmark.capacity import Wanted, find_capacity
 from maskinfer.benchmark.film import write_film
 from maskinfer.benchmark.job import time_job
 from maskinfer.benchmark.loop_server import read_chunks, served
-from maskinfer.benchmark.rows import Report, Row, compare, read_report, slowdown, write_csv, write_json
+from maskinfer.benchmark.rows import (
+    Report,
+    Row,
+    check_machine,
+    compare,
+    read_report,
+    slowdown,
+    this_machine,
+    write_csv,
+    write_json,
+)
 from maskinfer.benchmark.sweep import Plan, run_sweep
-from maskinfer.benchmark.timing import Timing, time_in_turn
+from maskinfer.benchmark.timing import Timing, _summary, time_in_turn
+from maskinfer.console_benchmark import show_report
 from maskinfer.engine.classifier import load_classifier
+from maskinfer.engine.detector import load_detector
 from maskinfer.engine.errors import ModelError, ProviderError, RequestError, SourceError
 from maskinfer.engine.feeds import open_feeds
 from maskinfer.engine.models import MODELS_DIR, SHIPPED
 from maskinfer.engine.stages import record_stages, stage, staged
+from maskinfer.export.metadata import write_contract
 from tests.clips import facts, write_clip
 from tests.conftest import shared
 from tests.test_cli import check_error
 from tests.test_cli import maskinfer as run_maskinfer
 
 TIMING = Timing(30, 10.0, 12.0, 14.0, 10.5, 0.02)
-ROW = Row("classifier", "mine", "float", "cpu", 2, 4, TIMING, 400.0, 30.0, 20.0, 1.0, 0.99, 0.97)
+ROW = Row("classifier", "mine", "float", "cpu", 2, 4, TIMING, 400.0, 30.0, 20.0, 1.0, "mine.onnx", 0.99, 0.97)
 MACHINE = {"processor": "P", "threads": "2", "onnxruntime": "1"}
 
 
@@ -69,6 +84,12 @@ def test_a_machine_that_changes_is_noisy() -> None:
     assert time_in_turn({"drifting": slower_and_slower}, 0.2)["drifting"].is_noisy
 
 
+def test_a_machine_that_leaps_is_noisy_though_both_halves_are_alike() -> None:
+    visits = [[ms] * 3 for ms in (1.0, 1.0, 1.5, 1.5, 1.0, 1.0, 1.5, 1.5)]
+    assert _summary(visits).noise == pytest.approx(0.25, abs=0.1)
+    assert _summary([[1.0, 1.01, 0.99]] * 8).noise == 0
+
+
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = report(ROW, replace(ROW, batch=1, accuracy=None))
     write_json(written, tmp_path / "r.json")
@@ -102,7 +123,8 @@ def test_only_what_is_beyond_the_noise_got_slower() -> None:
         assert (change.is_slower, change.is_faster) == (slower, faster)
     assert slowdown(before, before) == 1
     with pytest.raises(RequestError, match="another machine"):
-        compare(report(ROW, machine={**MACHINE, "processor": "Q"}), before)
+        check_machine(report(ROW, machine={**this_machine(), "processor": "Q"}))
+    check_machine(report(ROW, machine=this_machine()))
     with pytest.raises(RequestError, match="no row in common"):
         compare(report(replace(ROW, model="other")), before)
 
@@ -122,20 +144,59 @@ def test_a_sweep_of_two_models(colour_classifier: Path) -> None:
         assert row.on_provider == 1
         assert row.agreement == 1
         assert row.accuracy is None
-    assert found.rows[0].memory_mb > 5
+    assert [row.reference for row in found.rows[1:3]] == [SHIPPED["retinaface-mask"].file, colour_classifier.name]
+    one, three = found.rows[:2]
+    assert 5 < one.memory_mb < three.memory_mb
     assert "not in the installed onnxruntime" in found.inactive["cuda" if "cuda" in found.inactive else "tensorrt"]
 
 
-def test_int8_is_compared_with_the_float_model_of_the_same_weights(colour_classifier: Path) -> None:
-    file = MODELS_DIR / SHIPPED["mobilenetv2-128-int8"].file
-    assert precision_of(file) == "int8"
-    assert precision_of(MODELS_DIR / SHIPPED["mobilenetv2-128"].file) == "float"
-    model = load_classifier("mobilenetv2-128-int8", provider="cpu")
-    agreement = reference_of(file, model, [])(model)
-    assert 0.9 < agreement <= 1
+def test_int8_is_compared_with_the_float_model_of_the_same_weights(colour_classifier: Path, tmp_path: Path) -> None:
+    file, whole = (MODELS_DIR / SHIPPED[name].file for name in ("mobilenetv2-128-int8", "mobilenetv2-128"))
+    assert (precision_of(file), precision_of(whole)) == ("int8", "float")
+    model, truth = (load_classifier(str(one), provider="cpu") for one in (file, whole))
+    assert float_file(file, model, [colour_classifier]) == whole
+    assert 0.9 < agreement(model, ask_samples(model), ask_samples(truth)) <= 1
     colour = load_classifier(str(colour_classifier), provider="cpu")
-    assert reference_of(file, model, [])(colour) < 0.9  # which goes by colours
-    assert reference_of(colour_classifier, colour, [])(colour) == 1
+    assert float_file(colour_classifier, colour, []) == colour_classifier
+    assert agreement(model, ask_samples(colour), ask_samples(truth)) < 0.9  # which goes by colours
+    assert agreement(colour, ask_samples(colour), ask_samples(colour)) == 1
+
+
+def test_detectors_agree_on_what_both_find() -> None:
+    detector = load_detector("retinaface-mask", provider="cpu")
+    found = ask_samples(detector)
+    half = replace(found, said=tuple(boxes[:0] if i % 2 else boxes for i, boxes in enumerate(found.said)))
+    assert agreement(detector, found, found) == 1
+    assert agreement(detector, half, found) == pytest.approx(2 / 3, abs=0.1)
+
+
+def test_an_int8_model_whose_float_one_is_not_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_report(report(replace(ROW, precision="int8", reference="")))
+    assert "*99.0%" in (said := capsys.readouterr().out)
+    assert "no float model of the same weights is at hand" in said
+
+
+def test_a_graph_that_takes_one_frame_a_run(tmp_path: Path) -> None:
+    graph = onnx.load(MODELS_DIR / SHIPPED["retinaface-mask"].file)
+    write_contract(graph, replace(load_detector("retinaface-mask", provider="cpu").contract, batch=False))
+    onnx.save(graph, tmp_path / "one.onnx")
+    plan = Plan((str(tmp_path / "one.onnx"),), ("cpu",), batches=(1, 2), threads=(1,), seconds=0.01)
+    found = run_sweep(plan)
+    assert [row.batch for row in found.rows] == [1]
+    assert found.inactive == {f"batches with {tmp_path / 'one.onnx'}": "its graph takes one frame a run"}
+    with pytest.raises(RequestError, match="none of the models takes batches of 2"):
+        run_sweep(replace(plan, batches=(2,)))
+
+
+def test_providers_that_do_not_run_are_listed_with_the_reason() -> None:
+    active, inactive = active_providers()
+    assert active[0] == "cpu"
+    assert "azure" not in active + list(inactive)
+    assert not set(active) & set(inactive)
+    assert all("is not in the installed onnxruntime" in inactive[name] for name in ("qnn", "rknpu"))
+    assert active_providers(["CPU", "CPUExecutionProvider"]) == (["cpu"], {})
+    with pytest.raises(RequestError, match="auto is no provider to measure"):
+        active_providers(["auto"])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +220,8 @@ def test_models_and_providers_that_are_not_there() -> None:
         run_sweep(Plan(providers=("qnn",)))
     with pytest.raises(RequestError, match="none of the models"):
         run_sweep(Plan(("retinaface-mask",), precisions=("int8",)))
+    with pytest.raises(ModelError, match=r"batches of up to 100000000.*[Mm]emory"):
+        run_sweep(Plan(("mobilenetv2-128",), ("cpu",), batches=(100_000_000,), threads=(1,)))
 
 
 def test_stages_are_measured_only_while_they_are_recorded() -> None:
@@ -202,8 +265,9 @@ def test_a_film_has_its_faces_and_comes_at_its_speed(tmp_path: Path) -> None:
         for batch in feeds.batches(lambda: len(arrived) >= 15):
             arrived.append(batch[0].arrived_s)
             faces = len(engine(batch[0].frame.bgr).faces)
+        passed = len(arrived) - 1 + feeds.feeds[0].dropped  # a machine that is busy drops frames
     assert faces == 3
-    assert np.median(np.diff(arrived)) == pytest.approx(0.1, abs=0.03)
+    assert passed / (arrived[-1] - arrived[0]) == pytest.approx(10, rel=0.2)
 
 
 def test_capacity_is_found_by_watching(colour_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +314,12 @@ def test_from_the_command_line(colour_classifier: Path, tmp_path: Path) -> None:
         (["--capacity", "--latency-p95", "soon"], 2, "'soon' is no time"),
         (["--capacity", "--job", "a.mp4"], 2, "two benchmarks"),
         (["--fail-if-slower"], 2, "needs --baseline"),
-        (["--job", "a.mp4", "--model", "mobilenetv2-128", "--model", "mobilenetv2-small-112"], 2, "one classifier"),
+        (["--capacity", "--model", "mobilenetv2-128", "--model", "mobilenetv2-small-112"], 2, "one classifier"),
+        (["--job", "a.mp4", "--batch", "4"], 2, "--batch has no meaning for --job"),
+        (["--capacity", "--data", "a"], 2, "--data has no meaning for --capacity"),
+        (["--faces", "2"], 2, "--faces has no meaning for the sweep of models"),
+        (["--json", "nowhere/a.json"], 1, "there is no folder"),
+        (["--plot", "/proc/nowhere"], 1, "cannot write to"),
     ],
 )
 def test_bad_requests_take_one_line(arguments: list[str], code: int, says: str) -> None:
@@ -258,10 +327,19 @@ def test_bad_requests_take_one_line(arguments: list[str], code: int, says: str) 
 
 
 @pytest.mark.train
-def test_accuracy_on_annotated_scenes() -> None:
-    from maskinfer.benchmark.accuracy import judges
+def test_accuracy_on_annotated_scenes(tmp_path: Path) -> None:
+    from maskinfer.benchmark.accuracy import ask_scenes
 
     scenes = shared("data", "dev", "scenes.jsonl")
-    of = judges(scenes.parent)
-    classifier = of["classifier"](load_classifier("mobilenetv2-128-int8", provider="cpu"))
-    assert 0.97 < classifier < 0.99
+    few = tmp_path / "scenes.jsonl"
+    lines = [json.loads(line) for line in scenes.read_text(encoding="utf-8").splitlines()[::20]]
+    few.write_text("".join(json.dumps({**line, "image": str(scenes.parent / line["image"])}) + "\n" for line in lines))
+    ask = ask_scenes(few)
+    classifier = ask(load_classifier("mobilenetv2-128-int8", provider="cpu"))
+    assert classifier.accuracy is not None
+    assert 0.9 < classifier.accuracy <= 1
+    assert len(classifier.said[0]) > 50
+    detector = ask(load_detector("retinaface-mask", provider="cpu"))
+    assert detector.accuracy is not None
+    assert 0.8 < detector.accuracy < 1
+    assert len(detector.said) == len(lines)

@@ -1,18 +1,20 @@
-"""Whether a model says what the float model says on the CPU, on real pictures that the package holds."""
+"""Whether a model says what the float model says on the CPU, on real pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.classifier import OnnxClassifier, load_classifier
+from maskinfer.engine.classifier import OnnxClassifier
 from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.detector import AUTO_DETECTOR, OnnxDetector, load_detector
-from maskinfer.engine.geometry import FloatArray, cut_crops, iou_matrix
+from maskinfer.engine.geometry import cut_crops, iou_matrix
 from maskinfer.engine.images import read_image
 from maskinfer.engine.models import MODELS_DIR, SHIPPED
 from maskinfer.engine.providers import create_session
@@ -22,9 +24,27 @@ FRAMES = Path(__file__).parent / "frames"
 # Each face is also cut a little aside and turned over, as detectors' boxes and people are.
 _JITTER = (-0.06, 0.0, 0.06)
 _SAME_FACE_IOU = 0.5
+# What the graph of a quantised model holds, and what onnxruntime's converter to float16 calls the casts at its end.
+_MARKS = {"int8": b"QuantizeLinear", "fp16": b"graph_output_cast"}
 
 Model = OnnxDetector | OnnxClassifier
-Reference = Callable[[Model], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model says of some pictures.
+
+    Attributes:
+        said: of a classifier one array, the number of each face's label; of a detector an array for each frame, its
+            faces' boxes, xyxy float32 (N, 4).
+        accuracy: share of right labels, or of annotated faces that are found; None when nobody knows.
+    """
+
+    said: tuple[NDArray[Any], ...]
+    accuracy: float | None = None
+
+
+Ask = Callable[[Model], Answers]
 
 
 @lru_cache(maxsize=1)
@@ -52,46 +72,45 @@ def sample_crops(contract: ClassifierContract) -> BGRFrame:
     return _crops(contract.crop, contract.size_wh)
 
 
-def reference_of(file: Path, model: Model, floats: Sequence[Path]) -> Reference:
-    """Return what tells how well a model agrees with the float one of the same weights on the CPU.
+def ask_samples(model: Model) -> Answers:
+    """Return what a model says of the sample frames, or of their faces."""
+    if isinstance(model, OnnxClassifier):
+        return Answers((model(sample_crops(model.contract)).argmax(1),))
+    return Answers(tuple(found.xyxy for found in model(sample_frames())))
+
+
+def agreement(model: Model, one: Answers, other: Answers) -> float:
+    """Return the share of faces that two models label alike, or the share of faces, of either, that both find (F1)."""
+    if isinstance(model, OnnxClassifier):
+        return float((one.said[0] == other.said[0]).mean())
+    pairs = list(zip(one.said, other.said, strict=True))
+    both = sum(int((iou_matrix(a, b) >= _SAME_FACE_IOU).any(1).sum()) for a, b in pairs)
+    total = sum(len(a) + len(b) for a, b in pairs)
+    return 2 * both / total if total else 1.0
+
+
+def float_file(file: Path, model: Model, floats: Sequence[Path]) -> Path | None:
+    """Return the float model of the same weights, which may be the file itself; None when it is not at hand.
 
     Args:
         file: the model's.
         model: it; its contract names the weights that it was made of.
-        floats: files of float models to look among, before the shipped ones; without one of the same weights the model
-            is compared with itself on the CPU.
+        floats: files of float models to look among, before the shipped ones.
     """
-    load = load_classifier if isinstance(model, OnnxClassifier) else load_detector
-    shipped = [MODELS_DIR / one.file for one in SHIPPED.values() if precision_of(MODELS_DIR / one.file) == "float"]
+    if precision_of(file) == "float":
+        return file
+    shipped = [MODELS_DIR / one.file for one in SHIPPED.values()]
     weights = model.contract.source_sha256
-    same = (other for other in (*floats, *shipped) if weights and _weights_of(other) == weights)
-    truth = load(str(next(same, file)), provider="cpu")
-    if isinstance(truth, OnnxClassifier):
-        expected = truth(sample_crops(truth.contract)).argmax(1)
-        return lambda other: _label_agreement(other, expected)
-    boxes = [found.xyxy for found in truth(sample_frames())]
-    return lambda other: _face_agreement(other, boxes)
+    others = (other for other in (*floats, *shipped) if precision_of(other) == "float")
+    return next((other for other in others if weights and _weights_of(other) == weights), None)
 
 
 def precision_of(file: Path) -> str:
-    """Return ``int8`` for a graph with quantised products, else ``float``."""
-    return "int8" if b"QuantizeLinear" in file.read_bytes() else "float"
+    """Return ``int8`` for a graph with quantised products, ``fp16`` for one that calculates in it, else ``float``."""
+    content = file.read_bytes()
+    return next((precision for precision, mark in _MARKS.items() if mark in content), "float")
 
 
 def _weights_of(file: Path) -> str:
     metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
     return from_metadata(metadata, str(file)).source_sha256 if METADATA_KEY in metadata else ""
-
-
-def _label_agreement(model: Model, expected: NDArray[np.intp]) -> float:
-    assert isinstance(model, OnnxClassifier)
-    return float((model(sample_crops(model.contract)).argmax(1) == expected).mean())
-
-
-def _face_agreement(model: Model, expected: Sequence[FloatArray]) -> float:
-    """Return the share of faces, of either, that both find (F1)."""
-    assert isinstance(model, OnnxDetector)
-    found = [detections.xyxy for detections in model(sample_frames())]
-    both = sum(int((iou_matrix(a, b) >= _SAME_FACE_IOU).any(1).sum()) for a, b in zip(found, expected, strict=True))
-    total = sum(map(len, found)) + sum(map(len, expected))
-    return 2 * both / total if total else 1.0

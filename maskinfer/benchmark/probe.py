@@ -1,6 +1,6 @@
 """One session in a process of its own: how long it takes to load, what memory it takes, which nodes its provider took.
 
-python -m maskinfer.benchmark.probe MODEL PROVIDER THREADS BATCH [KIND]
+python -m maskinfer.benchmark.probe MODEL PROVIDER THREADS 1,128,128,3 4,128,128,3
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,37 +28,46 @@ class Probe:
 
     Attributes:
         load_ms: from the file to a session.
-        memory_mb: at most, less what the process had before the session.
+        memory_mb: at most, less what the process had before the session, after runs of each shape and those before it.
         provider_kernels, other_kernels: kernels of one run, on the provider and on the CPU beside it.
     """
 
     load_ms: float
-    memory_mb: float
+    memory_mb: list[float]
     provider_kernels: int
     other_kernels: int
 
 
-def probe(model: str, provider: str, threads: int, shape: tuple[int, ...]) -> Probe:
+Shape = tuple[int, ...]
+
+
+def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape]) -> Probe:
     """Ask a fresh process.
 
     Args:
         model: the file.
         provider: by its short name.
         threads: of the CPU.
-        shape: of the input that it runs on, uint8 or float32 as the graph takes.
+        shapes: of the inputs that it runs on, smallest first; uint8 or float32 as the graph takes. The kernels are
+            those of the first.
 
     Raises:
         ModelError: the process failed.
     """
-    command = [sys.executable, "-m", __spec__.name, model, provider, str(threads), ",".join(map(str, shape))]
+    texts = [",".join(map(str, shape)) for shape in shapes]
+    command = [sys.executable, "-m", __spec__.name, model, provider, str(threads), *texts]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-        raise ModelError(f"{model} on {provider} failed in a process of its own: {reason[0]}")
+        reason = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+        batch = max(shape[0] for shape in shapes)
+        raise ModelError(
+            f"{model} on {provider} failed in batches of up to {batch}, in a process of its own: "
+            f"{reason[0][:300]}; ask for smaller batches if it is the memory"
+        )
     return Probe(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _measure(model: Path, provider: str, threads: int, shape: tuple[int, ...]) -> Probe:
+def _measure(model: Path, provider: str, threads: int, shapes: Sequence[Shape]) -> Probe:
     from maskinfer.engine.providers import create_session, import_onnxruntime
 
     import_onnxruntime()
@@ -65,23 +75,29 @@ def _measure(model: Path, provider: str, threads: int, shape: tuple[int, ...]) -
     began_s = time.perf_counter()
     session = create_session(model, provider=provider, threads=threads)
     load_ms = (time.perf_counter() - began_s) * 1e3
-    graph_input = session.get_inputs()[0]
-    batch = np.zeros(shape, np.uint8 if "uint8" in graph_input.type else np.float32)
-    for _ in range(2):
-        session.run(None, {graph_input.name: batch})
-    memory_mb = _peak_mb() - before_mb
+    memory_mb = []
+    for shape in shapes:
+        feed = _feed(session, shape)
+        for _ in range(2):
+            session.run(None, feed)
+        memory_mb.append(_peak_mb() - before_mb)
     del session
-    own, other = _kernels(model, provider, threads, batch)
+    own, other = _kernels(model, provider, threads, shapes[0])
     return Probe(load_ms, memory_mb, own, other)
 
 
-def _kernels(model: Path, provider: str, threads: int, batch: Any) -> tuple[int, int]:
+def _feed(session: Any, shape: Shape) -> dict[str, Any]:
+    graph_input = session.get_inputs()[0]
+    return {graph_input.name: np.zeros(shape, np.uint8 if "uint8" in graph_input.type else np.float32)}
+
+
+def _kernels(model: Path, provider: str, threads: int, shape: Shape) -> tuple[int, int]:
     """Count the kernels of one run by onnxruntime's own profile."""
     from maskinfer.engine.providers import CPU, create_session, resolve_provider
 
     with tempfile.TemporaryDirectory() as folder:
         session = create_session(model, provider=provider, threads=threads, profile=Path(folder) / "profile")
-        session.run(None, {session.get_inputs()[0].name: batch})
+        session.run(None, _feed(session, shape))
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     places = [
         event["args"].get("provider", CPU)
@@ -103,6 +119,6 @@ def _peak_mb() -> float:
 
 if __name__ == "__main__":
     os.environ.setdefault("ORT_LOGGING_LEVEL", "3")
-    _model, _provider, _threads, _shape = sys.argv[1:]
-    _sides = tuple(int(side) for side in _shape.split(","))
-    sys.stdout.write(json.dumps(asdict(_measure(Path(_model), _provider, int(_threads), _sides))) + "\n")
+    _model, _provider, _threads, *_texts = sys.argv[1:]
+    _shapes = [tuple(int(side) for side in text.split(",")) for text in _texts]
+    sys.stdout.write(json.dumps(asdict(_measure(Path(_model), _provider, int(_threads), _shapes))) + "\n")

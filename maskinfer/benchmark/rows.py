@@ -27,16 +27,20 @@ class Row:
     Attributes:
         task: ``detector`` or ``classifier``.
         model: as it was named.
-        precision: ``int8`` when the graph is quantised, ``float`` otherwise; a provider may round floats by itself.
+        precision: ``int8`` when the graph is quantised, ``fp16`` when it calculates in float16, ``float`` otherwise; a
+            provider may round floats by itself.
         provider: by its short name.
         threads: of the CPU.
         batch: faces or frames a run.
         timing: of a run.
         per_second: faces or frames a second, by the median.
         load_ms: from the file to a session, in a fresh process.
-        memory_mb: what a fresh process with this session needed at most, less what it had before.
+        memory_mb: what a fresh process with this session needed at most for this batch and smaller ones, less what it
+            had before.
         on_provider: share of the graph's nodes that the provider took, 0 to 1; the others ran on the CPU.
-        agreement: with the float model on the CPU: share of equal labels, or of faces that both find.
+        reference: name of the file of the float model of the same weights; empty when none is at hand.
+        agreement: with that on the CPU, or else with the model itself there: share of equal labels, or of faces that
+            both find.
         accuracy: on labelled data: share of right labels, or of annotated faces that are found; None without data.
     """
 
@@ -51,6 +55,7 @@ class Row:
     load_ms: float
     memory_mb: float
     on_provider: float
+    reference: str
     agreement: float
     accuracy: float | None = None
 
@@ -68,7 +73,7 @@ class Report:
         machine: what it ran on.
         yardstick: a fixed work on one core, timed among the rows.
         rows: in their order.
-        inactive: reason of each provider that cannot be used here, by its short name.
+        inactive: reason of each provider that cannot be used here, by its short name, or of ``PROVIDER with MODEL``.
     """
 
     machine: dict[str, str]
@@ -161,17 +166,26 @@ def read_report(file: Path) -> Report:
         raise SourceError(f"{file} is no report of maskinfer benchmark --json: {error!r}") from error
 
 
+def check_machine(before: Report) -> None:
+    """Find out whether an earlier report is of this machine.
+
+    Raises:
+        RequestError: it is of another one.
+    """
+    here = this_machine()
+    for what in ("processor", "threads"):
+        if here[what] != before.machine.get(what):
+            raise RequestError(
+                f"the baseline is of another machine ({what} {before.machine.get(what)}, here {here[what]})"
+            )
+
+
 def compare(now: Report, before: Report) -> list[Change]:
     """Return the rows that both have, beside each other.
 
     Raises:
-        RequestError: they are of different machines, or have no row in common.
+        RequestError: they have no row in common.
     """
-    for what in ("processor", "threads"):
-        if now.machine.get(what) != before.machine.get(what):
-            raise RequestError(
-                f"the baseline is of another machine ({what} {before.machine.get(what)}, here {now.machine.get(what)})"
-            )
     earlier = {row.key: row for row in before.rows}
     changes = [
         Change(row, old, row.timing.p50_ms / old.timing.p50_ms, row.timing.noise + old.timing.noise)

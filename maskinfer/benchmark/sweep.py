@@ -9,8 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from maskinfer.benchmark.agreement import Model, precision_of, reference_of, sample_crops, sample_frames
-from maskinfer.benchmark.probe import Probe, probe
+from maskinfer.benchmark.active import active_providers
+from maskinfer.benchmark.agreement import (
+    Answers,
+    Ask,
+    Model,
+    agreement,
+    ask_samples,
+    float_file,
+    precision_of,
+    sample_crops,
+    sample_frames,
+)
+from maskinfer.benchmark.probe import Probe, Shape, probe
 from maskinfer.benchmark.rows import Report, Row, this_machine
 from maskinfer.benchmark.timing import Run, Timing, time_in_turn, yardstick
 from maskinfer.engine.classifier import OnnxClassifier, load_classifier
@@ -19,24 +30,14 @@ from maskinfer.engine.errors import ProviderError, RequestError
 from maskinfer.engine.geometry import letterbox_batch, plan_letterbox
 from maskinfer.engine.models import ANY_TASK, find_model, task_of
 from maskinfer.engine.preprocess import to_input
-from maskinfer.engine.providers import (
-    BF16,
-    available_threads,
-    has_bf16,
-    import_onnxruntime,
-    present_providers,
-    resolve_provider,
-    short_name,
-)
+from maskinfer.engine.providers import BF16, available_threads
 
 DEFAULT_MODELS = ("retinaface-mask", "mobilenetv2-128", "mobilenetv2-128-int8")
 DEFAULT_BATCHES = (1, 4, 16)
-PRECISIONS = ("float", "int8")
-_REMOTE = "azure"
+PRECISIONS = ("float", "fp16", "int8")
 _ON_CPU = ("cpu", "openvino", BF16)
 _YARDSTICK = -1
 
-Judge = Callable[[Model], float]
 OnStep = Callable[[str, float], None]
 
 
@@ -47,7 +48,7 @@ class Plan:
     Attributes:
         models: names or files, of detectors and classifiers.
         providers: by their short names; empty for all that are active here.
-        precisions: ``float`` and ``int8``; others are left out.
+        precisions: ``float``, ``fp16`` and ``int8``; others are left out.
         batches: faces or frames a run.
         threads: of the CPU for each model; empty for one and all.
         seconds: for each row, in the mean.
@@ -90,7 +91,7 @@ class _Opened:
 def run_sweep(
     plan: Plan,
     *,
-    accuracy: dict[str, Judge] | None = None,
+    ask: Ask = ask_samples,
     on_step: OnStep = lambda what, share: None,
 ) -> Report:
     """Time every model on every provider.
@@ -100,86 +101,111 @@ def run_sweep(
 
     Args:
         plan: what to run.
-        accuracy: for each task what gives a model's accuracy on labelled data; None for no accuracy.
+        ask: gives what a model says of the pictures on which models are compared, and its accuracy if that is known.
         on_step: told what is done, and the share of it that is over.
 
     Raises:
         RequestError, ModelError: a model or a number cannot be used.
         ProviderError: a provider that was asked for is not active here.
     """
-    active, inactive = _providers(plan.providers)
-    opened = _open_all(plan, active)
+    active, inactive = active_providers(plan.providers)
+    opened, failed = _open_all(plan, active)
     if not opened:
         raise RequestError(f"none of the models has precision {' or '.join(plan.precisions)}: ask for others")
-    rows = [_facts(one, opened, accuracy or {}, on_step) for one in opened]
-    cases: dict[tuple[int, int], Run] = {
-        (i, batch): _runner(one.model, batch)
-        for i, one in enumerate(opened)
-        for batch in plan.batches
-        if _takes(one, batch)
-    }
-    cases[_YARDSTICK, 0] = yardstick
-    times = time_in_turn(cases, plan.seconds, lambda share: on_step("timing", share))
-    yard = times.pop((_YARDSTICK, 0))
-    timed = tuple(_timed(rows[i], batch, timing) for (i, batch), timing in times.items())
-    return Report(this_machine(), yard, timed, inactive)
+    compare = _comparer(ask, tuple(one.file for one in opened if one.precision == "float"))
+    rows: list[tuple[Row, Run]] = []
+    for i, one in enumerate(opened):
+        on_step(f"{one.name} on {one.provider}", i / len(opened))
+        rows += [(row, _runner(one.model, row.batch)) for row in _facts(one, plan.batches, compare)]
+        if not all(_takes(one, size) for size in plan.batches):
+            failed[f"batches with {one.name}"] = "its graph takes one frame a run"
+    if not rows:
+        raise RequestError(f"none of the models takes batches of {min(plan.batches)}: ask for batches of 1")
+    cases = {i: run for i, (_, run) in enumerate(rows)}
+    times = time_in_turn({**cases, _YARDSTICK: yardstick}, plan.seconds, lambda share: on_step("timing", share))
+    timed = tuple(_timed(row, times[i]) for i, (row, _) in enumerate(rows))
+    return Report(this_machine(), times[_YARDSTICK], timed, inactive | failed)
 
 
-def _providers(asked: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the short names of those to use, and why the others cannot be."""
-    ort = import_onnxruntime()
-    if asked:
-        for name in asked:
-            resolve_provider(name)
-        return [short_name(name) for name in asked], {}
-    inactive: dict[str, str] = {}
-    for name in ort.get_all_providers():
-        try:
-            resolve_provider(name)
-        except (ProviderError, RequestError) as error:
-            if short_name(name) != _REMOTE:
-                inactive[short_name(name)] = str(error)
-    active = [short_name(name) for name in present_providers()]
-    return active + ([BF16] if "openvino" in active and has_bf16() else []), inactive
-
-
-def _open_all(plan: Plan, providers: Sequence[str]) -> list[_Opened]:
-    threads = plan.threads or tuple(sorted({1, available_threads()}))
-    opened = []
+def _open_all(plan: Plan, providers: Sequence[str]) -> tuple[list[_Opened], dict[str, str]]:
+    """Return the models that are open, and why others do not run on a provider that nobody asked for by name."""
+    threads = tuple(dict.fromkeys(plan.threads)) or tuple(sorted({1, available_threads()}))
+    opened: list[_Opened] = []
+    failed: dict[str, str] = {}
     for name in dict.fromkeys(plan.models):
         file, task = find_model(name, ANY_TASK), task_of(name)
         precision = precision_of(file)
         if precision not in plan.precisions:
             continue
         load: Callable[..., Any] = load_detector if task == "detector" else load_classifier
-        opened += [
-            _Opened(name, file, task, precision, provider, count, load(name, provider=provider, threads=count))
-            for provider in providers
-            for count in (threads if provider in _ON_CPU else threads[-1:])
-        ]
-    return opened
+        for provider in providers:
+            counts = threads if provider in _ON_CPU else threads[-1:]
+            try:
+                opened += [
+                    _Opened(name, file, task, precision, provider, count, load(name, provider=provider, threads=count))
+                    for count in counts
+                ]
+            except ProviderError as error:
+                if plan.providers:
+                    raise
+                failed[f"{provider} with {name}"] = str(error)
+    return opened, failed
 
 
-def _facts(one: _Opened, opened: Sequence[_Opened], accuracy: dict[str, Judge], on_step: OnStep) -> Row:
-    """Return all of a row but its times."""
-    on_step(f"{one.name} on {one.provider}", opened.index(one) / len(opened))
-    asked = probe(str(one.file), one.provider, one.threads, _batch(one.model, 1).shape)
-    on_provider = _share_on_provider(one, asked)
-    floats = [other.file for other in opened if other.precision == "float"]
-    agreement = reference_of(one.file, one.model, floats)(one.model)
-    judge = accuracy.get(one.task)
-    return Row(
-        one.task, one.name, one.precision, one.provider, one.threads, 0, Timing(0, 0, 0, 0, 0, 0), 0.0,
-        asked.load_ms, asked.memory_mb, on_provider, agreement,
-        None if judge is None else judge(one.model),
-    )  # fmt: skip
+Compare = Callable[[_Opened], tuple[str, float, float | None]]
 
 
-def _share_on_provider(one: _Opened, asked: Probe) -> float:
+def _comparer(ask: Ask, floats: Sequence[Path]) -> Compare:
+    """Return what gives a model's reference, its agreement with that, and its accuracy.
+
+    Each is asked once on each provider: the number of threads changes nothing.
+    """
+    known: dict[tuple[Path, str], Answers] = {}
+    references: dict[Path, Path | None] = {}
+
+    def said(file: Path, provider: str, model: Callable[[], Model]) -> Answers:
+        if (file, provider) not in known:
+            known[file, provider] = ask(model())
+        return known[file, provider]
+
+    def on_cpu(file: Path, one: _Opened) -> Model:
+        load: Callable[..., Model] = load_detector if one.task == "detector" else load_classifier
+        return load(one.name if file == one.file else str(file), provider="cpu")
+
+    def compare(one: _Opened) -> tuple[str, float, float | None]:
+        if one.file not in references:
+            references[one.file] = float_file(one.file, one.model, floats)
+        reference = references[one.file]
+        answers = said(one.file, one.provider, lambda: one.model)
+        truth = said(reference or one.file, "cpu", lambda: on_cpu(reference or one.file, one))
+        return reference.name if reference else "", agreement(one.model, answers, truth), answers.accuracy
+
+    return compare
+
+
+def _facts(one: _Opened, batches: Sequence[int], compare: Compare) -> list[Row]:
+    """Return a row for each batch that the graph takes, with all but its times."""
+    sizes = [batch for batch in sorted(set(batches)) if _takes(one, batch)]
+    if not sizes:
+        return []
+    shape = _batch(one.model, 1).shape
+    asked = probe(str(one.file), one.provider, one.threads, [(size, *shape[1:]) for size in sizes])
+    on_provider = _share_on_provider(one, asked, (sizes[0], *shape[1:]))
+    compared = compare(one)
+    return [
+        Row(
+            one.task, one.name, one.precision, one.provider, one.threads, size, Timing(0, 0, 0, 0, 0, 0), 0.0,
+            asked.load_ms, memory_mb, on_provider, *compared,
+        )
+        for size, memory_mb in zip(sizes, asked.memory_mb, strict=True)
+    ]  # fmt: skip
+
+
+def _share_on_provider(one: _Opened, asked: Probe, shape: Shape) -> float:
     if asked.other_kernels == 0:
         return 1.0
     # A provider may join many nodes to one kernel; how many it took is what the CPU is spared.
-    alone = probe(str(one.file), "cpu", one.threads, _batch(one.model, 1).shape)
+    alone = probe(str(one.file), "cpu", one.threads, [shape])
     return max(0.0, 1 - asked.other_kernels / alone.provider_kernels)
 
 
@@ -209,5 +235,5 @@ def _batch(model: Model, size: int) -> Any:
     return to_input(np.resize(laid, (size, *laid.shape[1:])), contract.input)
 
 
-def _timed(row: Row, batch: int, timing: Timing) -> Row:
-    return replace(row, batch=batch, timing=timing, per_second=batch / timing.p50_ms * 1e3)
+def _timed(row: Row, timing: Timing) -> Row:
+    return replace(row, timing=timing, per_second=row.batch / timing.p50_ms * 1e3)

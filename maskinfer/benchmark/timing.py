@@ -18,8 +18,9 @@ Run = Callable[[], object]
 _TIMED_A_VISIT = 3
 _MIN_VISITS = 5
 _WARM_UP_RUNS = 2
-# Medians of two halves of the visits that differ by more say that the machine was not the same in both.
+# More says that another benchmark, a minute later, may find a median that is a tenth off.
 NOISY_FROM = 0.05
+_RESAMPLES = 400
 _YARDSTICK_BYTES = bytes(400_000)
 
 
@@ -30,8 +31,9 @@ class Timing:
     Attributes:
         runs: that were counted.
         p50_ms, p90_ms, p99_ms, mean_ms: of a run, in milliseconds.
-        noise: the largest difference of the medians of two halves of the runs (first and second, every other one), over
-            the median. What differs by less between two benchmarks is no difference.
+        noise: how far the median may be off, over the median: the largest difference of the medians of two halves of
+            the visits (first and second, every other one), or half of the median's 95 % interval (bootstrap over
+            visits) if that is more. What differs by less between two benchmarks is no difference.
     """
 
     runs: int
@@ -88,7 +90,9 @@ def _summary(visits_ms: list[list[float]]) -> Timing:
     every = np.concatenate([np.array(visit) for visit in visits_ms])
     middle, high, highest = (float(value) for value in np.percentile(every, [50, 90, 99]))
     halves = [(medians[: len(medians) // 2], medians[len(medians) // 2 :]), (medians[::2], medians[1::2])]
-    noise = max(abs(float(np.median(a) - np.median(b))) for a, b in halves) / middle
+    drawn = np.median(np.random.default_rng(0).choice(medians, (_RESAMPLES, len(medians))), 1)
+    low, up = np.percentile(drawn, [2.5, 97.5])
+    noise = max(*(abs(float(np.median(a) - np.median(b))) for a, b in halves), float(up - low) / 2) / middle
     return Timing(len(every), middle, high, highest, float(every.mean()), noise)
 
 

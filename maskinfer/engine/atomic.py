@@ -27,11 +27,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         OutputError: the folder does not exist or cannot be written to, ``path`` is a folder, or the disk ran
             full inside the block.
     """
-    target = Path(os.path.realpath(path))
-    mode = _mode(target)
-    if stat.S_ISDIR(mode):
-        raise OutputError(f"cannot write {path}: it is a folder; name a file")
-    if mode and not stat.S_ISREG(mode):
+    target, is_file = _target(path)
+    if not is_file:
         yield target
         return
     part = _new_part(path, target)
@@ -47,6 +44,26 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Find out now what ``whole_file`` would find out when all the work is done.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written to, or ``path`` is a folder.
+    """
+    target, is_file = _target(path)
+    if is_file:
+        _new_part(path, target).unlink()
+
+
+def _target(path: Path) -> tuple[Path, bool]:
+    """Return what a path leads to, and whether that is a file, there or not yet."""
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"cannot write {path}: it is a folder; name a file")
+    return target, not mode or stat.S_ISREG(mode)
 
 
 def _mode(target: Path) -> int:
