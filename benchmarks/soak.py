@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import click
 
+from benchmarks.cut import copy_video
 from maskinfer.benchmark.loop_server import served
 
 
@@ -69,15 +69,7 @@ def main(clips: tuple[Path, ...], minutes: float, hang_up_every: float, json_pat
 
 def _as_stream(clip: Path, folder: Path) -> Path:
     """Return the clip's video as a transport stream, packets copied."""
-    out = folder / f"{clip.stem}.ts"
-    with av.open(str(clip)) as source, av.open(str(out), "w", format="mpegts") as target:
-        stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.dts is not None:
-                packet.stream = copy
-                target.mux(packet)
-    return out
+    return copy_video(clip, folder / f"{clip.stem}.ts")
 
 
 def _watch(urls: Sequence[str], folder: Path) -> subprocess.Popen[str]:
