@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maskinfer.engine.detector import DEFAULT_DETECTOR
+from maskinfer.engine.detector import AUTO_DETECTOR
 from maskinfer.engine.errors import ProviderError, RequestError
 from maskinfer.engine.models import find_model
 from maskinfer.engine.providers import (
@@ -33,7 +33,7 @@ def active_providers(asked: Sequence[str] = ()) -> tuple[list[str], dict[str, st
     """
     if asked:
         return list(dict.fromkeys(map(_named, asked))), {}
-    file = find_model(DEFAULT_DETECTOR, "detector")
+    file = find_model(AUTO_DETECTOR, "detector")
     active, inactive = [], {}
     for name in _all():
         try:

@@ -32,7 +32,7 @@ from maskinfer.engine.models import ANY_TASK, find_model, task_of
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import BF16, available_threads
 
-DEFAULT_MODELS = ("retinaface-mask", "mobilenetv2-128", "mobilenetv2-128-int8")
+DEFAULT_MODELS = ("retinaface-mask", "retinaface-mask-int8", "mobilenetv2-128", "mobilenetv2-128-int8")
 DEFAULT_BATCHES = (1, 4, 16)
 PRECISIONS = ("float", "fp16", "int8")
 _ON_CPU = ("cpu", "openvino", BF16)
