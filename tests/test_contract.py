@@ -50,7 +50,22 @@ def test_a_missing_contract_says_how_to_add_one() -> None:
         ({"surprise": 1}, "unknown field 'surprise'"),
         ({"labels": ["with_mask"]}, "at least two different"),
         ({"labels": ["with_mask", "with_mask"]}, "at least two different"),
-        ({"size_wh": [0, 96]}, "two positive whole numbers"),
+        ({"size_wh": [0, 96]}, "size_wh is 0, expected 1 or more"),
+        ({"size_wh": [96]}, r"size_wh is \[96\], expected a list of 2"),
+        ({"size_wh": None}, "size_wh is None, expected a list of 2"),
+        ({"size_wh": [96, 9.5]}, "size_wh is 9.5, expected a whole number"),
+        ({"labels": "abc"}, "labels is 'abc', expected a list"),
+        ({"labels": [1, 2]}, "labels is 1, expected text"),
+        ({"uncertain_below": "x"}, "uncertain_below is 'x', expected a number"),
+        ({"uncertain_below": 2}, "uncertain_below is 2, expected 0 to 1"),
+        ({"uncertain_below": float("nan")}, "uncertain_below is nan, expected 0 to 1"),
+        ({"temperature": 0}, "temperature is 0, expected over 0"),
+        ({"input": {"std": [1, 0, 1]}}, "std is 0, expected over 0"),
+        ({"input": 3}, "input is 3, expected an object"),
+        ({"crop": {"margin": "wide"}}, "margin is 'wide', expected a number"),
+        ({"crop": {"square": 1}}, "square is 1, expected true or false"),
+        ({"metrics": {"accuracy": "good"}}, "metrics.accuracy is 'good', expected a number"),
+        ({"metrics": 1}, "metrics is 1, expected an object"),
         ({"output": "votes"}, "output is 'votes', expected one of probabilities, logits"),
         ({"input": {"layout": "CHWN"}}, "layout is 'CHWN'"),
         ({"crop": {"shape": "round"}}, "unknown field 'shape'"),
@@ -66,6 +81,13 @@ def test_a_broken_contract_is_named(change: dict[str, object], message: str) -> 
 def test_what_is_no_contract_is_refused(text: str) -> None:
     with pytest.raises(ContractError, match=r"the contract in x\.onnx cannot be used"):
         from_metadata({METADATA_KEY: text}, "x.onnx")
+
+
+def test_what_is_not_said_is_named() -> None:
+    said = json.loads(to_json(CLASSIFIER))
+    del said["labels"]
+    with pytest.raises(ContractError, match="it does not say 'labels'"):
+        from_metadata({METADATA_KEY: json.dumps(said)}, "x.onnx")
 
 
 def test_anchors_must_fit_the_strides() -> None:

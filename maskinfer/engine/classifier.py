@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from maskinfer.engine.contract import ClassifierContract, from_metadata
-from maskinfer.engine.errors import ContractError, ModelError, RequestError
+from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.geometry import FloatArray
+from maskinfer.engine.graph_check import check_graph
 from maskinfer.engine.models import find_model, in_best_precision
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import AUTO, create_session
@@ -90,7 +90,7 @@ def load_classifier(
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise ModelError(f"{file} is a face detector, expected a mask classifier")
-    _check_graph(session, contract, str(file))
+    check_graph(session, contract, str(file))
     if max_error is not None:
         if uncertain_below is not None:
             raise RequestError("a least probability and an error rate were asked for: choose one")
@@ -120,19 +120,3 @@ def threshold_for(contract: ClassifierContract, max_error: float) -> float:
         f"{contract.name} does not say how often it errs: measure it with `maskinfer evaluate --json`, then "
         "`maskinfer calibrate`; or give the least score itself"
     )
-
-
-def _check_graph(session: ort.InferenceSession, contract: ClassifierContract, file: str) -> None:
-    """Refuse a contract that does not fit its graph."""
-    shape: Sequence[int | str | None] = session.get_inputs()[0].shape
-    width, height = contract.size_wh
-    expected = (height, width, 3) if contract.input.layout == "NHWC" else (3, height, width)
-    if len(shape) != 4 or any(isinstance(s, int) and s != e for s, e in zip(shape[1:], expected, strict=True)):
-        raise ContractError(f"{file}: the graph takes {shape}, its contract says (N, {', '.join(map(str, expected))})")
-    if session.get_inputs()[0].type != {"uint8": "tensor(uint8)", "float32": "tensor(float)"}[contract.input.dtype]:
-        raise ContractError(
-            f"{file}: the graph takes {session.get_inputs()[0].type}, its contract says {contract.input.dtype}"
-        )
-    columns = session.get_outputs()[0].shape[-1]
-    if isinstance(columns, int) and columns != len(contract.labels):
-        raise ContractError(f"{file}: the graph gives {columns} columns, its contract {len(contract.labels)} labels")

@@ -7,9 +7,11 @@ refused; a detector without one is taken only when the user names its kind.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar, cast
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from maskinfer.engine.errors import ContractError
 
@@ -141,15 +143,15 @@ _TASKS: dict[str, type[ClassifierContract] | type[DetectorContract]] = {
     "classifier": ClassifierContract,
     "detector": DetectorContract,
 }
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "layout": ("NHWC", "NCHW"),
-    "dtype": ("uint8", "float32"),
-    "colour_order": ("BGR", "RGB"),
-    "border": ("replicate", "black"),
-    "output": ("probabilities", "logits"),
-    "kind": DETECTOR_KINDS,
+# Least and largest of the numbers in a field, where not any will do.
+_LITTLE = 1e-9
+_RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("uncertain_below", "det_threshold", "nms_threshold"), (0, 1)),
+    **dict.fromkeys(("margin", "box_margin", "parity"), (0, math.inf)),
+    **dict.fromkeys(("size_wh", "size_divisor", "strides", "anchors_per_cell"), (1, math.inf)),
+    **dict.fromkeys(("std", "temperature", "anchors", "variances"), (_LITTLE, math.inf)),
 }
-_NESTED = {"input": InputSpec, "crop": CropRule}
+_NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 _T = TypeVar("_T")
 
 
@@ -173,43 +175,74 @@ def from_metadata(metadata: Mapping[str, str], file: str) -> Contract:
     try:
         data = json.loads(metadata[METADATA_KEY])
         return _contract(data)
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise ContractError(f"the contract in {file} cannot be used: {error}") from error
 
 
-def _contract(data: dict[str, Any]) -> Contract:
-    version = data.pop("contract_version")
+def _contract(data: Any) -> Contract:
+    if not isinstance(data, dict):
+        raise ValueError("expected an object with names and values")
+    version = data.pop("contract_version", None)
     if version != CONTRACT_VERSION:
         raise ValueError(f"it has version {version!r}, this maskinfer reads version {CONTRACT_VERSION}")
-    task = data.pop("task")
-    if task not in _TASKS:
+    task = data.pop("task", None)
+    if task not in tuple(_TASKS):
         raise ValueError(f"task is {task!r}, expected one of {', '.join(_TASKS)}")
-    contract = _build(_TASKS[task], data)
+    contract = _build(_TASKS[task], data, task)
     _check(contract)
     return contract
 
 
-def _build(cls: type[_T], data: dict[str, Any]) -> _T:
-    known = {f.name for f in fields(cast(Any, cls))}
-    unknown = sorted(set(data) - known)
+def _build(cls: type[_T], data: Any, name: str) -> _T:
+    if not isinstance(data, dict):
+        raise ValueError(f"{name} is {data!r}, expected an object with names and values")
+    declared = get_type_hints(cls)
+    unknown = sorted(set(data) - set(declared))
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}")
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}")
-        values[key] = _build(_NESTED[key], value) if key in _NESTED else _frozen(value)
-    return cls(**values)
+    needed = [f.name for f in fields(cast(Any, cls)) if f.default is MISSING and f.default_factory is MISSING]
+    missing = [field for field in needed if field not in data]
+    if missing:
+        raise ValueError(f"it does not say {missing[0]!r}")
+    return cls(**{key: _fit(key, value, declared[key]) for key, value in data.items()})
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+def _fit(key: str, value: Any, wanted: Any) -> Any:
+    """Return a value of JSON as what its field is declared to be."""
+    if is_dataclass(wanted):
+        return _build(cast(type, wanted), value, key)
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if origin is Literal:
+        if value not in inner:
+            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(inner)}")
+        return value
+    if origin in (Union, UnionType):
+        return None if value is None else _fit(key, value, inner[0])
+    if origin is tuple:
+        several = inner[-1] is Ellipsis
+        if not isinstance(value, list) or not (several or len(value) == len(inner)):
+            raise ValueError(f"{key} is {value!r}, expected a list{'' if several else f' of {len(inner)}'}")
+        kinds = inner[:1] * len(value) if several else inner
+        return tuple(_fit(key, part, kind) for part, kind in zip(value, kinds, strict=True))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise ValueError(f"{key} is {value!r}, expected an object with names and values")
+        return {name: _fit(f"{key}.{name}", part, inner[1]) for name, part in value.items()}
+    return _one(key, value, wanted)
+
+
+def _one(key: str, value: Any, wanted: Any) -> Any:
+    kinds = (int, float) if wanted is float else wanted
+    if not isinstance(value, kinds) or isinstance(value, bool) != (wanted is bool):
+        raise ValueError(f"{key} is {value!r}, expected {_NAMES[wanted]}")
+    least, most = _RANGES.get(key, (-math.inf, math.inf))
+    if wanted in (int, float) and not least <= value <= most:
+        said = "over 0" if least == _LITTLE else f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+        raise ValueError(f"{key} is {value!r}, expected {said}")
+    return value
 
 
 def _check(contract: Contract) -> None:
-    width, height = contract.size_wh
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
-        raise ValueError(f"size_wh is {contract.size_wh}, expected two positive whole numbers")
     if isinstance(contract, ClassifierContract):
         if len(set(contract.labels)) != len(contract.labels) or len(contract.labels) < 2:
             raise ValueError(f"labels are {list(contract.labels)}, expected at least two different ones")
@@ -217,5 +250,7 @@ def _check(contract: Contract) -> None:
             raise ValueError("error_thresholds has to hold pairs of an error rate and a probability")
     elif contract.box_margin < 0:
         raise ValueError(f"box_margin is {contract.box_margin}, expected a share from 0")
+    elif not contract.strides:
+        raise ValueError("strides are [], expected at least one")
     elif contract.kind == "retinaface" and len(contract.anchors) != len(contract.strides):
         raise ValueError(f"{len(contract.anchors)} rows of anchors for {len(contract.strides)} strides")

@@ -13,6 +13,7 @@ from maskinfer.engine import retinaface, scrfd
 from maskinfer.engine.contract import DETECTOR_KINDS, METADATA_KEY, DetectorContract, from_metadata
 from maskinfer.engine.errors import ContractError, ModelError, RequestError
 from maskinfer.engine.geometry import FloatArray, Letterbox, grown, letterbox_batch, plan_letterbox, suppress
+from maskinfer.engine.graph_check import check_graph
 from maskinfer.engine.models import INSIGHTFACE_PREFIX, find_model, in_best_precision
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import AUTO, create_session
@@ -173,6 +174,7 @@ def _read_contract(session: ort.InferenceSession, file: Path, kind: str | None) 
     contract = from_metadata(metadata, str(file))
     if not isinstance(contract, DetectorContract):
         raise ModelError(f"{file} is a classifier, expected a face detector")
+    check_graph(session, contract, str(file))
     if kind is not None and kind != contract.kind:
         raise RequestError(f"{file} is a {contract.kind} by its contract, not a {kind}")
     return contract

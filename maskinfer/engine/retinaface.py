@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from maskinfer.engine.contract import DetectorContract
+from maskinfer.engine.errors import ContractError
 from maskinfer.engine.geometry import FloatArray
 
 Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
@@ -46,6 +47,8 @@ def decode(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], contract: 
     """
     boxes, probabilities, points = outputs
     grid = anchor_grid(canvas_wh, contract.strides, contract.anchors)
+    if boxes.shape[1] != len(grid):
+        raise ContractError(f"{contract.name} gives {boxes.shape[1]} boxes, its contract has {len(grid)} anchors")
     scores = probabilities[..., 1]
     candidates: list[Candidates] = []
     for frame in range(len(scores)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskinfer.engine.contract import DetectorContract, InputSpec
-from maskinfer.engine.errors import ModelError
+from maskinfer.engine.errors import ContractError, ModelError
 from maskinfer.engine.geometry import FloatArray
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ def _decode_frame(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], con
     for level, stride in enumerate(contract.strides):
         score = outputs[level][:, 0]
         keep = np.flatnonzero(score >= contract.det_threshold)
-        points = cell_points(canvas_wh, stride, contract.anchors_per_cell)[keep]
+        points = cell_points(canvas_wh, stride, contract.anchors_per_cell)
+        if len(points) != len(score):
+            raise ContractError(f"{contract.name} gives {len(score)} boxes at stride {stride}, expected {len(points)}")
+        points = points[keep]
         distances = outputs[levels + level][keep] * stride
         scores.append(score[keep])
         boxes.append(np.concatenate([points - distances[:, :2], points + distances[:, 2:]], axis=1))

@@ -15,6 +15,7 @@ from maskinfer.engine.contract import Contract, DetectorContract, from_metadata
 from maskinfer.engine.detector import decode
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.geometry import iou_matrix, suppress
+from maskinfer.engine.graph_check import check_graph
 from maskinfer.engine.images import read_image
 from maskinfer.engine.models import ANY_TASK, find_model
 from maskinfer.engine.preprocess import to_input
@@ -89,6 +90,7 @@ def verify(
     session = create_session(file, provider="cpu")
     outputs = [output.name for output in session.get_outputs()]
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
+    check_graph(session, contract, str(file))
     batch = to_input(_pictures(contract, images), contract.input)
     allowed = _tolerance(file, contract) if tolerance is None else tolerance
     runtimes = list(installed_runtimes(checkpoint))

@@ -15,6 +15,7 @@ from typing import Any
 
 from maskinfer.engine.contract import ClassifierContract, Contract, DetectorContract, from_metadata
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.graph_check import check_graph
 from maskinfer.engine.models import ANY_TASK, find_model, sha256_of
 from maskinfer.engine.providers import create_session
 from maskinfer.engine.results import LABELS
@@ -86,6 +87,7 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
     file = find_model(model, ANY_TASK)
     session = create_session(file, provider="cpu", threads=1)
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
+    check_graph(session, contract, str(file))
     said = Notes() if notes is None else read_notes(notes)
     parts = [
         ("", said.about),
