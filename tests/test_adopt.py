@@ -144,7 +144,7 @@ FLOAT = spec_of("NCHW", "float32", "RGB")
         ({}, {"output": "sigmoid"}, RequestError, "two labels apart, not 3"),
         ({}, {"input": replace(FLOAT, layout="NHWC")}, RequestError, "which is not NHWC: its channels are not 3"),
         ({}, {"input": replace(FLOAT, dtype="uint8")}, RequestError, "takes float32, not uint8"),
-        ({}, {"size_wh": (24, 24)}, RequestError, "takes pictures of 12x8, not of 24x24"),
+        ({}, {"size_wh": (24, 24)}, RequestError, "which as NCHW is not 24x24"),
         ({"size_wh": ("w", "h")}, {}, RequestError, "say the size of a crop"),
         ({"batch": 1, "fixed_inside": True}, {}, ModelError, "takes no batch of 2"),
     ],

@@ -26,6 +26,7 @@ from maskinfer.engine.geometry import iou_matrix  # noqa: E402
 from maskinfer.engine.models import find_model  # noqa: E402
 from maskinfer.engine.results import BGRFrame  # noqa: E402
 from maskinfer.export.detector import export_detector  # noqa: E402
+from maskinfer.export.verify import verify  # noqa: E402
 from maskinfer.training.detect import samples  # noqa: E402
 from maskinfer.training.detect.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
 from maskinfer.training.detect.labels import read_labels  # noqa: E402
@@ -124,6 +125,14 @@ def test_the_exported_file_is_the_network_that_was_trained(run: Path, exported: 
     found = detector([cv2.imread(str(data / "bare.png"))])[0]
     assert found.landmarks is not None
     assert found.landmarks.shape == (len(found), 5, 2)
+
+
+def test_torch_says_what_the_other_runtimes_say(run: Path, exported: Path) -> None:
+    pytest.importorskip("onnx.reference")
+    found = {verdict.runtime.split()[0]: verdict for verdict in verify(str(exported), checkpoint=run / "checkpoint.pt")}
+    assert found["torch"].agrees
+    assert found["torch"].agreement == 1
+    assert 0 < load_detector(str(exported)).contract.parity <= 1e-4  # type: ignore[operator]
 
 
 def test_before_any_training_the_export_is_the_shipped_detector(portrait: BGRFrame, tmp_path: Path) -> None:

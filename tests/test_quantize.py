@@ -90,6 +90,9 @@ def test_the_int8_file_runs_as_the_float_one_does(tiny: Path, scenes: Path, tmp_
     crops = np.stack([cv2.resize(portrait[n:, n:], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for n in (0, 40, 80)])
     difference = np.abs(old(crops) - new(crops)).max()
     assert 0 < difference < 0.1
+    assert new.contract.parity is not None
+    assert 0 < new.contract.parity < 0.1
+    assert new.contract.metrics == {"accuracy": round(summary.accuracy.new.value, 4)}
 
 
 def test_half_of_the_scenes_measure_and_the_other_half_calibrates(tiny: Path, scenes: Path, tmp_path: Path) -> None:
@@ -155,7 +158,10 @@ def test_a_detector(scenes: Path, tmp_path: Path) -> None:
     assert summary.kept
     assert summary.accuracy.what == "recall"
     assert (summary.accuracy.old.value, summary.accuracy.new.value) == (1, 1)
-    assert load_detector(str(out)).contract.name == "retinaface-mask-int8"
+    contract = load_detector(str(out)).contract
+    assert contract.name == "retinaface-mask-int8"
+    assert contract.metrics["recall"] == 1
+    assert contract.parity is not None
 
 
 @pytest.mark.parametrize("model", ["retinaface-mask", "mobilenetv2-small-112"])

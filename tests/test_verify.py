@@ -8,9 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
-from maskinfer.engine.errors import RequestError, SourceError
+from maskinfer.engine.classifier import load_classifier
+from maskinfer.engine.contract import InputSpec
+from maskinfer.engine.detector import load_detector
+from maskinfer.engine.errors import ContractError, RequestError, SourceError
 from maskinfer.engine.models import MODELS_DIR, SHIPPED
 from maskinfer.engine.results import BGRFrame
+from maskinfer.export.metadata import write_contract
 from maskinfer.export.verify import FLOAT_TOLERANCE, INT8_TOLERANCE, Verdict, verify
 
 pytest.importorskip("onnx.reference")
@@ -74,8 +78,35 @@ def test_int8_may_differ_more(tmp_path: Path) -> None:
 @pytest.mark.train
 def test_another_checkpoint_is_not_compared(tmp_path: Path) -> None:
     pytest.importorskip("torch")
+    found = by_runtime(verify("mobilenetv2-small-112", checkpoint=tmp_path / "none.pt"))
+    assert "none.pt does not exist" in found["torch"].problem
     (tmp_path / "checkpoint.pt").write_bytes(b"none")
-    found = by_runtime(verify("mobilenetv2-128", checkpoint=tmp_path / "checkpoint.pt"))
-    assert "is not a checkpoint" in found["torch"].problem
+    found = by_runtime(verify("mobilenetv2-small-112", checkpoint=tmp_path / "checkpoint.pt"))
+    assert "is not what the file was exported from" in found["torch"].problem
     assert not found["torch"].agrees
-    assert "only classifiers" in by_runtime(verify("retinaface", checkpoint=tmp_path / "c.pt"))["torch"].problem
+
+
+def test_a_contract_of_another_graph_is_refused(tmp_path: Path) -> None:
+    """Not even what the runtimes agree on is run under wrong labels, another layout or fewer outputs."""
+    file = MODELS_DIR / SHIPPED["mobilenetv2-small-112"].file
+    contract = load_classifier(str(file)).contract
+    for change, said in (
+        ({"labels": ("a", "b")}, "the graph gives 3 columns, its contract 2 labels"),
+        ({"input": InputSpec(layout="NCHW")}, r"the graph takes .*, its contract says \(N, 3, 112, 112\)"),
+        ({"input": InputSpec(dtype="float32")}, r"takes tensor\(uint8\), its contract says float32"),
+    ):
+        model = onnx.load(str(file))
+        write_contract(model, replace(contract, **change))
+        onnx.save(model, str(tmp_path / "other.onnx"))
+        with pytest.raises(ContractError, match=said):
+            verify(str(tmp_path / "other.onnx"))
+    model = onnx.load(str(file))
+    write_contract(model, replace(load_detector("retinaface").contract, size_wh=(112, 112), fixed_size=True))
+    onnx.save(model, str(tmp_path / "other.onnx"))
+    with pytest.raises(ContractError, match="the graph has 1 outputs, a retinaface of its contract 3"):
+        verify(str(tmp_path / "other.onnx"))
+    model = onnx.load(str(MODELS_DIR / SHIPPED["retinaface"].file))
+    write_contract(model, replace(load_detector("retinaface").contract, anchors=((16,), (64,), (256,))))
+    onnx.save(model, str(tmp_path / "other.onnx"))
+    with pytest.raises(ContractError, match=r"gives \d+ boxes, its contract has \d+ anchors"):
+        load_detector(str(tmp_path / "other.onnx"))([np.zeros((128, 128, 3), np.uint8)])

@@ -126,7 +126,9 @@ def _contract(model: onnx.ModelProto, file: Path, described: Description) -> Cla
         raise RequestError(f"the model's input is {dims}: say the size of a crop, in pixels")
     size_wh = described.size_wh or (own[0] or 0, own[1] or 0)
     if any(a not in (None, b) for a, b in zip(own, size_wh, strict=True)):
-        raise RequestError(f"the model takes pictures of {own[0]}x{own[1]}, not of {size_wh[0]}x{size_wh[1]}")
+        raise RequestError(
+            f"the model's input is {dims}, which as {described.input.layout} is not {size_wh[0]}x{size_wh[1]}"
+        )
     kind = str(onnx.helper.tensor_dtype_to_np_dtype(fed.type.tensor_type.elem_type))
     if kind != described.input.dtype:
         raise RequestError(f"the model takes {kind}, not {described.input.dtype}")
@@ -138,6 +140,7 @@ def _contract(model: onnx.ModelProto, file: Path, described: Description) -> Cla
         size_wh=size_wh,
         crop=described.crop,
         training_data=described.training_data,
+        metrics=described.metrics,
         source_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
     )
 

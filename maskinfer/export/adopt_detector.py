@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class DetectorDescription:
         input: what the graph takes now; None for an SCRFD as insightface exports it.
         strides, anchors: of the feature maps, and the sides of a cell's square anchors in pixels (RetinaFace).
         det_threshold, nms_threshold: for the contract.
-        name, version, licence, training_data: for the contract.
+        name, version, licence, training_data, metrics: for the contract.
     """
 
     kind: DetectorKind
@@ -58,6 +58,7 @@ class DetectorDescription:
     version: str = "1"
     licence: str = "not stated"
     training_data: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def adopt_detector(
@@ -107,6 +108,7 @@ def _contract_now(model: Path, described: DetectorDescription) -> DetectorContra
         "det_threshold": described.det_threshold,
         "nms_threshold": described.nms_threshold,
         "training_data": described.training_data,
+        "metrics": described.metrics,
         "source_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
     }
     session = create_session(model, provider="cpu", threads=None)

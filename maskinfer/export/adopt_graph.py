@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class Description:
         output: ``probabilities``, ``logits``, or ``sigmoid``: one column, the probability of the second label.
         size_wh: of a crop in pixels; None where the graph itself says it.
         crop: how a face is cut for it.
-        name, version, licence, training_data: for the contract.
+        name, version, licence, training_data, metrics: for the contract.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +41,7 @@ class Description:
     version: str = "1"
     licence: str = "not stated"
     training_data: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:

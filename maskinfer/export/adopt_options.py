@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 _FOR_CLASSIFIERS = {"labels", "form", "size_wh", "margin", "square", "border"}
 _FOR_DETECTORS = {"kind", "strides", "anchors", "det_threshold", "nms_threshold"}
-_FOR_BOTH = {"task", "layout", "dtype", "colour_order", "mean", "std", "name", "version", "licence", "trained_on"}
+_FOR_BOTH = {
+    "task", "layout", "dtype", "colour_order", "mean", "std", "name", "version", "licence", "trained_on", "metrics"
+}  # fmt: skip
 _NAMES = _FOR_CLASSIFIERS | _FOR_DETECTORS | _FOR_BOTH
 
 
@@ -56,28 +58,86 @@ def read_description(file: Path) -> dict[str, Any]:
         unknown = sorted(set(values) - _NAMES)
         if unknown:
             raise ValueError(f"unknown key {unknown[0]!r}")
-        for key in ("mean", "std"):
-            if key in values:
-                values[key] = _three(key, values[key])
-        if "size_wh" in values:
-            values["size_wh"] = _two(values["size_wh"])
+        return {key: _read(key, value) for key, value in values.items()}
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise RequestError(f"{file} does not describe a model: {error}") from error
-    return values
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{file} does not describe a model: {reason}") from error
+
+
+def _read(key: str, value: Any) -> Any:
+    reader: Callable[[str, Any], Any] = _READERS.get(key, _text)
+    return reader(key, value)
+
+
+def _text(key: str, value: Any) -> str:
+    # YAML reads  version: 2  as a number.
+    if isinstance(value, bool | list | dict) or value is None:
+        raise ValueError(f"{key} is {value!r}, expected text")
+    return str(value)
+
+
+def _number(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key} is {value!r}, expected a number")
+    return float(value)
+
+
+def _whole(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{key} is {value!r}, expected a whole number from 1")
+    return value
+
+
+def _truth(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is {value!r}, expected true or false")
+    return value
+
+
+def _list(read: Callable[[str, Any], Any]) -> Callable[[str, Any], list[Any]]:
+    def reader(key: str, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValueError(f"{key} is {value!r}, expected a list, as  {key}: [one, two]")
+        return [read(key, part) for part in value]
+
+    return reader
 
 
 def _three(key: str, value: Any) -> tuple[float, float, float]:
-    numbers = [float(part) for part in (value if isinstance(value, list) else [value])]
+    numbers = [_number(key, part) for part in (value if isinstance(value, list) else [value])]
     if len(numbers) not in (1, 3):
         raise ValueError(f"{key} is {value}, expected one number or three")
     return numbers[0], numbers[len(numbers) // 2], numbers[-1]
 
 
-def _two(value: Any) -> tuple[int, int]:
-    sides = [int(side) for side in (value if isinstance(value, list) else [value])]
+def _two(_key: str, value: Any) -> tuple[int, int]:
+    sides = [_whole("size", side) for side in (value if isinstance(value, list) else [value])]
     if len(sides) not in (1, 2):
         raise ValueError(f"size is {value}, expected one number or two, width first")
     return sides[0], sides[-1]
+
+
+def _figures(key: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} is {value!r}, expected names and numbers, as  {key}: {{accuracy: 0.97}}")
+    return {str(name): _number(f"{key}.{name}", part) for name, part in value.items()}
+
+
+# Of the keys that hold something else than a text.
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "labels": _list(_text),
+    "trained_on": _list(_text),
+    "strides": _list(_whole),
+    "anchors": _list(_list(_number)),
+    "mean": _three,
+    "std": _three,
+    "size_wh": _two,
+    "margin": _number,
+    "det_threshold": _number,
+    "nms_threshold": _number,
+    "square": _truth,
+    "metrics": _figures,
+}
 
 
 def adopt_file(model: Path, out: Path, *, golden: Sequence[tuple[Path, str]] = (), **said: Any) -> AdoptSummary:
@@ -89,8 +149,8 @@ def adopt_file(model: Path, out: Path, *, golden: Sequence[tuple[Path, str]] = (
         golden: pictures of one face each and the labels that they must get; for a detector, pictures and how many
             faces it must find.
         said: what is said of it: ``task`` (classifier by default), ``layout``, ``dtype``, ``colour_order``, ``mean``,
-            ``std``, ``name``, ``version``, ``licence``, ``trained_on``; of a classifier ``labels``, ``form``,
-            ``size_wh``, ``margin``, ``square``, ``border``; of a detector ``kind``, ``strides``, ``anchors``,
+            ``std``, ``name``, ``version``, ``licence``, ``trained_on``, ``metrics``; of a classifier ``labels``,
+            ``form``, ``size_wh``, ``margin``, ``square``, ``border``; of a detector ``kind``, ``strides``, ``anchors``,
             ``det_threshold``, ``nms_threshold``.
 
     Raises:
@@ -127,7 +187,7 @@ def _input(said: Mapping[str, Any]) -> InputSpec:
 
 def _about(said: Mapping[str, Any]) -> dict[str, Any]:
     texts = {name: str(said[name]) for name in ("name", "version", "licence") if name in said}
-    return {**texts, "training_data": tuple(map(str, said.get("trained_on", ())))}
+    return {**texts, "training_data": tuple(said.get("trained_on", ())), "metrics": said.get("metrics", {})}
 
 
 def _classifier(said: Mapping[str, Any]) -> Description:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +114,14 @@ def export_detector(checkpoint: Path, out: Path, *, name: str | None = None, ver
         raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
     trained = load_checkpoint(checkpoint)
     model = _to_onnx(restore(trained))
-    write_contract(model, _contract(trained, name or trained.recipe.name, version))
-    onnx.checker.check_model(model, full_check=True)
-    data = model.SerializeToString()
-    parity = largest_difference(data, restore(trained))
+    parity = largest_difference(model.SerializeToString(), restore(trained))
     if not parity <= MAX_DIFFERENCE:
         raise ParityError(
             f"the graph's outputs differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; {out} is not written"
         )
+    write_contract(model, replace(_contract(trained, name or trained.recipe.name, version), parity=parity))
+    onnx.checker.check_model(model, full_check=True)
+    data = model.SerializeToString()
     with whole_file(out) as partial:
         partial.write_bytes(data)
     return DetectorExport(out, len(data), parity)

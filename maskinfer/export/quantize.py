@@ -18,7 +18,7 @@ from maskinfer.engine.providers import AUTO
 from maskinfer.export.fp16 import to_float16
 from maskinfer.export.int8 import Prepared, fastest_start, prepare, quantized, rank_nodes
 from maskinfer.export.metadata import write_contract
-from maskinfer.export.quantize_jobs import ClassifierJob, DetectorJob, Job, Machine, Step
+from maskinfer.export.quantize_jobs import ClassifierJob, DetectorJob, Job, Machine, Step, difference
 from maskinfer.export.side_by_side import Accuracy, Speed, compare_speed
 from maskinfer.training.evaluate_json import check_outputs
 from maskinfer.training.scenes import Scene, read_scenes
@@ -116,6 +116,7 @@ def quantize(
             in_float, accuracy = _search(prepare(file, job.calibration, JUDGED_BATCHES), trial, max_drop)
         on_stage("speed")
         speeds = tuple(trial.speed(batch) for batch in batches)
+        trial.note(accuracy)
         content = trial.file.read_bytes()
     reasons = _reasons(speeds[-1], accuracy, min_speedup, max_drop)
     if not reasons:
@@ -137,9 +138,13 @@ class _Trial:
     on_stage: Callable[[str], None]
     on_step: Step
 
+    @property
+    def name(self) -> str:
+        return f"{self.job.old.contract.name}-{self.precision}"
+
     def write(self, graph: onnx.ModelProto) -> None:
         contract = self.job.old.contract
-        contract = replace(contract, name=f"{contract.name}-{self.precision}")
+        contract = replace(contract, name=self.name)
         if isinstance(contract, ClassifierContract):
             # They were measured on other probabilities than those of the new file.
             contract = replace(contract, error_thresholds=())
@@ -151,6 +156,17 @@ class _Trial:
         self.write(graph)
         self.on_stage("accuracy")
         return self.job.compare(self.file, self.on_step)
+
+    def note(self, accuracy: Accuracy) -> None:
+        """Put what was measured into the file's contract."""
+        graph = onnx.load(str(self.file))
+        metrics = {accuracy.what: round(accuracy.new.value, 4)}
+        if accuracy.new_false is not None:
+            metrics["false_positives_per_image"] = round(accuracy.new_false, 4)
+        parity = difference(self.job, self.file, JUDGED_BATCHES)
+        contract = replace(self.job.old.contract, name=self.name, parity=parity, metrics=metrics)
+        write_contract(graph, contract)
+        self.file.write_bytes(graph.SerializeToString())
 
     def run(self, graph: onnx.ModelProto) -> Callable[[], object]:
         self.write(graph)

@@ -54,15 +54,16 @@ class ClassifierJob:
 
     def compare(self, candidate: Path, on_step: Step) -> Accuracy:
         """Return how often the old model and the candidate are right."""
-        return compare_classifiers(self.old, self._load(candidate), self.data)
+        return compare_classifiers(self.old, self.load(candidate), self.data)
 
     def run(self, candidate: Path | None, batch: int) -> Callable[[], object]:
         """Return one run of the candidate, or of the old model, on a batch."""
-        model = self.old if candidate is None else self._load(candidate)
+        model = self.old if candidate is None else self.load(candidate)
         crops = np.resize(self.data.crops, (batch, *self.data.crops.shape[1:]))
         return lambda: model(crops)
 
-    def _load(self, file: Path) -> OnnxClassifier:
+    def load(self, file: Path) -> OnnxClassifier:
+        """Open a candidate."""
         return load_classifier(str(file), provider=self.machine.provider, threads=self.machine.threads)
 
 
@@ -82,19 +83,33 @@ class DetectorJob:
 
     def compare(self, candidate: Path, on_step: Step) -> Accuracy:
         """Return which faces the old model and the candidate find."""
-        return compare_detectors(self.old, self._load(candidate), self.measured, on_step)
+        return compare_detectors(self.old, self.load(candidate), self.measured, on_step)
 
     def run(self, candidate: Path | None, batch: int) -> Callable[[], object]:
         """Return one run of the candidate, or of the old model, on a batch."""
-        session = (self.old if candidate is None else self._load(candidate)).session
+        session = (self.old if candidate is None else self.load(candidate)).session
         feed = {session.get_inputs()[0].name: np.repeat(self.calibration[0], batch, 0)}
         return lambda: session.run(None, feed)
 
-    def _load(self, file: Path) -> OnnxDetector:
+    def load(self, file: Path) -> OnnxDetector:
+        """Open a candidate."""
         return load_detector(str(file), provider=self.machine.provider, threads=self.machine.threads)
 
 
 Job = ClassifierJob | DetectorJob
+
+
+def difference(job: Job, candidate: Path, runs: int) -> float:
+    """Return the largest difference of any output on so many inputs, over the larger of 1 and the old value."""
+    sessions = [job.old.session, job.load(candidate).session]
+    name = sessions[0].get_inputs()[0].name
+    worst = 0.0
+    for batch in job.calibration[:runs]:
+        old, new = (session.run(None, {name: batch}) for session in sessions)
+        worst = max(
+            worst, *(float((np.abs(a - b) / np.maximum(np.abs(a), 1)).max()) for a, b in zip(old, new, strict=True))
+        )
+    return worst
 
 
 def _some(scenes: Sequence[Scene], count: int, seed: int) -> list[Scene]:

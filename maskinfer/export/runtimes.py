@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import MaskinferError
+from maskinfer.engine.models import sha256_of
 from maskinfer.engine.providers import create_session, present_providers, short_name
 
 Outputs = list[NDArray[np.float32]]
@@ -110,23 +111,43 @@ def _reference(file: Path, outputs: Sequence[str]) -> Run:
 
 def _torch(checkpoint: Path, file: Path) -> Run:
     """Run the network that the file was exported from, by the preprocessing that it was trained with."""
-    import torch
-
     from maskinfer.engine.contract import ClassifierContract, from_metadata
-    from maskinfer.training.network import load_checkpoint, restore, to_network_input
 
     metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
     contract = from_metadata(metadata, str(file))
-    if not isinstance(contract, ClassifierContract):
-        raise MaskinferError("only classifiers' checkpoints are compared")
-    trained = load_checkpoint(checkpoint)
-    if trained.sha256 != contract.source_sha256:
+    if checkpoint.is_file() and sha256_of(checkpoint) != contract.source_sha256:
         raise MaskinferError(f"{checkpoint} is not what the file was exported from")
-    network = restore(trained)
+    if isinstance(contract, ClassifierContract):
+        return _torch_classifier(checkpoint, contract.temperature)
+    return _torch_detector(checkpoint)
+
+
+def _torch_classifier(checkpoint: Path, temperature: float) -> Run:
+    import torch
+
+    from maskinfer.training.network import load_checkpoint, restore, to_network_input
+
+    network = restore(load_checkpoint(checkpoint))
 
     def run(batch: NDArray[Any]) -> Outputs:
         with torch.inference_mode():
             logits = network(to_network_input(torch.from_numpy(batch)))
-            return [torch.softmax(logits / contract.temperature, 1).numpy()]
+            return [torch.softmax(logits / temperature, 1).numpy()]
+
+    return run
+
+
+def _torch_detector(checkpoint: Path) -> Run:
+    import torch
+
+    from maskinfer.training.detect.checkpoint import load_checkpoint, restore
+    from maskinfer.training.detect.model import to_detector_input
+
+    network = restore(load_checkpoint(checkpoint))
+
+    def run(batch: NDArray[Any]) -> Outputs:
+        with torch.inference_mode():
+            boxes, logits, landmarks = network(to_detector_input(torch.from_numpy(batch)))
+            return [boxes.numpy(), torch.softmax(logits, 2).numpy(), landmarks.numpy()]
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,8 +112,16 @@ def load_checkpoint(file: Path) -> Checkpoint:
     except FileNotFoundError as error:
         raise ModelError(f"{file} does not exist: expected a checkpoint that `maskinfer train` wrote") from error
     except Exception as error:  # torch raises whatever the broken file leads it to
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else repr(error)
+        reason = why_unreadable(error)
         raise ModelError(f"{file} is not a checkpoint that `maskinfer train` wrote: {reason}") from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Return in one line why torch did not read a checkpoint, without its advice to unpickle what a stranger wrote."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is damaged, or holds more than weights, which is never unpickled"
+    lines = str(error).strip().splitlines()
+    return lines[0][:120] if lines else repr(error)
 
 
 def restore(checkpoint: Checkpoint) -> nn.Module:

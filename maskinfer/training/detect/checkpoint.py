@@ -13,6 +13,7 @@ from maskinfer.engine.errors import ModelError
 from maskinfer.engine.models import sha256_of
 from maskinfer.training.detect.model import RetinaFace
 from maskinfer.training.detect.recipe import DetectorRecipe, from_dict, to_dict
+from maskinfer.training.network import why_unreadable
 
 CHECKPOINT_FORMAT = "maskinfer-detector-1"
 
@@ -60,7 +61,7 @@ def load_checkpoint(file: Path) -> DetectorCheckpoint:
     except FileNotFoundError as error:
         raise ModelError(f"{file} does not exist: expected a checkpoint of a detector's training") from error
     except Exception as error:  # torch raises whatever the broken file leads it to
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else repr(error)
+        reason = why_unreadable(error)
         raise ModelError(f"{file} is not a checkpoint of a detector's training: {reason}") from error
 
 
