@@ -11,7 +11,7 @@ from typing import Literal
 import onnx
 
 from maskinfer.engine.atomic import whole_file
-from maskinfer.engine.contract import ClassifierContract, InputSpec
+from maskinfer.engine.contract import ClassifierContract, Contract, InputSpec
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.models import find_model, task_of
 from maskinfer.engine.providers import AUTO
@@ -139,16 +139,14 @@ class _Trial:
     on_step: Step
 
     @property
-    def name(self) -> str:
-        return f"{self.job.old.contract.name}-{self.precision}"
+    def contract(self) -> Contract:
+        old = self.job.old.contract
+        named = replace(old, name=f"{old.name}-{self.precision}")
+        # They were measured on other probabilities than those of the new file.
+        return replace(named, error_thresholds=()) if isinstance(named, ClassifierContract) else named
 
     def write(self, graph: onnx.ModelProto) -> None:
-        contract = self.job.old.contract
-        contract = replace(contract, name=self.name)
-        if isinstance(contract, ClassifierContract):
-            # They were measured on other probabilities than those of the new file.
-            contract = replace(contract, error_thresholds=())
-        write_contract(graph, contract)
+        write_contract(graph, self.contract)
         onnx.checker.check_model(graph)
         self.file.write_bytes(graph.SerializeToString())
 
@@ -164,8 +162,7 @@ class _Trial:
         if accuracy.new_false is not None:
             metrics["false_positives_per_image"] = round(accuracy.new_false, 4)
         parity = difference(self.job, self.file, JUDGED_BATCHES)
-        contract = replace(self.job.old.contract, name=self.name, parity=parity, metrics=metrics)
-        write_contract(graph, contract)
+        write_contract(graph, replace(self.contract, parity=parity, metrics=metrics))
         self.file.write_bytes(graph.SerializeToString())
 
     def run(self, graph: onnx.ModelProto) -> Callable[[], object]:
