@@ -57,7 +57,7 @@ def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
     from maskinfer.engine.jobs import run_video
     from maskinfer.engine.tracker import TrackOptions
 
-    engine = load(classifier=classifier)
+    engine = load(classifier=classifier, lanes=None)
     began_s = time.perf_counter()
     summary = run_video(engine, str(clip), out, track=TrackOptions())
     return {"frames": summary.frames, "seconds": time.perf_counter() - began_s}

@@ -129,7 +129,7 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     if is_one and jobs > 1:
         raise click.UsageError("--jobs is for several videos: name a folder for -o")
     track = read_track(options)
-    engine, outputs = open_job(options)
+    engine, outputs = open_job(options, lanes=None)
     shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
         with progress_bar(Path(sources[0]).name, "frames") as bar:

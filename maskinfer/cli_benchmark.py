@@ -200,7 +200,7 @@ def _jobs(options: dict[str, Any]) -> None:
     for clip in options["clips"]:
         with open_video(clip):
             pass
-    engine, timed = _engine(options), []
+    engine, timed = _engine(options, lanes=None), []
     try:
         for clip in options["clips"]:
             with progress_bar(Path(clip).name, "frames") as bar:
@@ -230,7 +230,7 @@ def _write_records(file: Path | None, **record: Any) -> None:
             partial.write_text(json.dumps({"machine": this_machine(), **record}, indent=1) + "\n", encoding="utf-8")
 
 
-def _engine(options: dict[str, Any]) -> Engine:
+def _engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
     """Open the models that were named, on the provider that was; the default ones otherwise."""
     from maskinfer.engine.classifier import DEFAULT_CLASSIFIER
     from maskinfer.engine.detector import DEFAULT_DETECTOR
@@ -246,7 +246,7 @@ def _engine(options: dict[str, Any]) -> Engine:
             raise click.UsageError(f"a job runs with one --{what.removesuffix('s') if what == 'providers' else what}")
     provider, threads = (*options["providers"], "auto")[0], (*options["threads"], None)[0]
     detector, classifier = named.get("detector", DEFAULT_DETECTOR), named.get("classifier", DEFAULT_CLASSIFIER)
-    return load(detector, classifier, provider=provider, threads=threads)
+    return load(detector, classifier, provider=provider, threads=threads, lanes=lanes)
 
 
 def _plots(folder: Path) -> Callable[[Report], Sequence[Path]]:

@@ -91,7 +91,7 @@ _ENGINE_OPTIONS = (
                  help="So do faces whose shorter side is less; off by default."),
     click.option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
                  help="So do faces that are more blurred: 9 keeps out blots, clear ones have 13; off by default."),
-    click.option("--threads", type=click.IntRange(1), help="CPU threads of each model; by default all there are."),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads of the models; by default all there are."),
 )  # fmt: skip
 
 
@@ -223,8 +223,8 @@ BLUR_OPTION = click.option(
 )
 
 
-def open_engine(options: dict[str, Any]) -> Engine:
-    """Open the engine that the options of ``engine_options`` ask for."""
+def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
+    """Open the engine that the options of ``engine_options`` ask for; ``lanes`` as for ``engine.load``."""
     from maskinfer.engine.engine import load
 
     return load(
@@ -232,6 +232,7 @@ def open_engine(options: dict[str, Any]) -> Engine:
         options["classifier"],
         provider=options["provider"],
         threads=options["threads"],
+        lanes=lanes,
         detector_kind=options["detector_kind"],
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],
@@ -242,12 +243,17 @@ def open_engine(options: dict[str, Any]) -> Engine:
     )
 
 
-def open_job(options: dict[str, Any]) -> tuple[Engine, Outputs]:
-    """Open the engine, and say where results go: events from the score on that the classifier vouches for."""
+def open_job(options: dict[str, Any], *, lanes: int | None = 1) -> tuple[Engine, Outputs]:
+    """Open the engine, and say where results go: events from the score on that the classifier vouches for.
+
+    Args:
+        options: the command's.
+        lanes: as for ``engine.load``.
+    """
     from maskinfer.engine.events import events_for
 
     outputs = read_outputs(options)
-    engine = open_engine(options)
+    engine = open_engine(options, lanes=lanes)
     if outputs.events is None or options["event_min_score"] is not None:
         return engine, outputs
     least = events_for(engine.classifier.contract).min_score

@@ -103,10 +103,12 @@ def show_job(job: JobTimes) -> None:
     for name in ("busy ms a frame", "share"):
         table.add_column(name, justify="right")
     for stage in job.stages:
-        table.add_row(stage.name, stage.thread, f"{stage.busy_ms:.2f}", f"{stage.share:.1%}")
+        thread = stage.thread if stage.threads == 1 else f"{stage.threads} {stage.thread}s"
+        table.add_row(stage.name, thread, f"{stage.busy_ms:.2f}", f"{stage.share:.1%}")
     out.print(table)
     out.print(
-        f"{job.frames} frames, {job.faces / max(1, job.frames):.1f} faces in each: {job.per_second:.1f} frames/s; the "
+        f"{job.frames} frames, {job.faces / max(1, job.frames):.1f} faces in each: {job.per_second:.1f} frames/s, "
+        f"{job.cpu_ms:.1f} ms of CPU time a frame; the "
         f"models alone would do {job.models_per_second:.1f} ({job.per_second / job.models_per_second:.0%} reached), "
         f"and are {job.models_share:.0%} of the work",
         soft_wrap=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ import maskinfer
 from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.picture import Frame, Picture
 from maskinfer.engine.results import BGRFrame, Detections
 from maskinfer.engine.sources import SourceFrame
 from maskinfer.engine.style import annotate
-from maskinfer.engine.tracker import Tracker
+from maskinfer.engine.tracker import Tracker, TrackOptions
 from tests.clips import write_clip
 
 
@@ -80,7 +82,7 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     corners = np.stack(np.meshgrid(np.arange(100) * 6, np.arange(100) * 6), -1).reshape(-1, 2)
     xyxy = np.concatenate([corners, corners + 6], axis=1).astype(np.float32)
 
-    def crowd(frames: Sequence[BGRFrame]) -> list[Detections]:
+    def crowd(frames: Sequence[Frame]) -> list[Detections]:
         return [Detections(xyxy, np.linspace(1, 0.5, count, dtype=np.float32), None)] * len(frames)
 
     frame = np.full((600, 600, 3), 80, np.uint8)
@@ -88,10 +90,37 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     engine = Engine(crowd, load_classifier(str(colour_classifier)))
     tracker = Tracker()
     for i in range(3):
-        (result,) = engine.infer([SourceFrame("crowd", i, i / 25, frame)], [tracker])
+        (result,) = engine.infer([SourceFrame("crowd", i, i / 25, Picture(frame))], [tracker])
         assert len(result.faces) == count
         annotate(frame.copy(), result)
     red = {face.label for face in result.faces if face.xyxy[0] > 320}
     other = {face.label for face in result.faces if face.xyxy[2] < 280}
     assert len(red) == len(other) == 1
     assert red != other
+
+
+def test_lanes_change_nothing_but_the_speed(colour_classifier: Path, portrait: BGRFrame, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [np.roll(portrait, 4 * i, 1) for i in range(11)], rate=10)
+    one, two = (maskinfer.load(classifier=str(colour_classifier), threads=2, lanes=lanes) for lanes in (1, 2))
+    for track in (None, TrackOptions(), TrackOptions(detect_every=3)):
+        expected, results = (list(engine.iterate(clip, track=track)) for engine in (one, two))
+        assert [result.frame for result in results] == list(range(11))
+        for ours, theirs in zip(results, expected, strict=True):
+            assert len(ours.faces) == len(theirs.faces)
+            for a, b in zip(ours.faces, theirs.faces, strict=True):
+                assert (a.label, a.track_id) == (b.label, b.track_id)
+                assert a.xyxy == pytest.approx(b.xyxy, abs=0.1)
+
+
+def test_threads_are_shared_among_lanes(colour_classifier: Path) -> None:
+    def threads_of(**options: Any) -> tuple[int, int, int]:
+        engine = maskinfer.load(classifier=str(colour_classifier), provider="cpu", **options)
+        each = engine.classifier.session.get_session_options().intra_op_num_threads
+        return engine.threads, engine.lanes, each
+
+    assert threads_of(threads=4) == (4, 1, 4)
+    assert threads_of(threads=4, lanes=2) == (4, 2, 2)
+    assert threads_of(threads=3, lanes=None) == (3, 3, 1)
+    for wrong in ({"threads": 0}, {"threads": 2, "lanes": 3}, {"threads": 2, "lanes": 0}):
+        with pytest.raises(RequestError, match=r"threads is .* lanes is"):
+            threads_of(**wrong)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from maskinfer.engine.prefetch import batched, prefetch
+from maskinfer.engine.prefetch import batched, in_lanes, prefetch
 
 
 def failing(count: int) -> Iterator[int]:
@@ -72,3 +73,43 @@ def test_batched_gives_the_part_before_an_error() -> None:
     assert next(batches) == [4]
     with pytest.raises(OSError, match="the end of it"):
         next(batches)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5])
+def test_lanes_keep_the_order(lanes: int) -> None:
+    def slow_at_first(i: int) -> int:
+        time.sleep(0.02 if i % 3 == 0 else 0)
+        return 10 * i
+
+    assert list(in_lanes(slow_at_first, range(20), lanes)) == [10 * i for i in range(20)]
+
+
+def test_lanes_work_at_the_same_time() -> None:
+    together = threading.Barrier(3)
+    assert sorted(in_lanes(lambda i: together.wait(10), range(6), 3)) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_lanes_finish_what_came_before_an_error(lanes: int) -> None:
+    got = []
+    with pytest.raises(OSError, match="the end of it"):  # noqa: PT012
+        for item in in_lanes(str, failing(5), lanes):
+            got.append(item)  # noqa: PERF402
+    assert got == list("01234")
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_an_error_in_a_lane_comes_in_its_place(lanes: int) -> None:
+    got = []
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
+        for item in in_lanes(lambda i: 6 // (3 - i), range(9), lanes):
+            got.append(item)  # noqa: PERF402
+    assert got == [2, 3, 6]
+
+
+def test_lanes_that_are_left_early_end() -> None:
+    before = threading.active_count()
+    results = in_lanes(str, iter(range(1000)), 2)
+    assert next(results) == "0"
+    results.close()
+    assert threading.active_count() == before

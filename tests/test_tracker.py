@@ -11,6 +11,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.results import BGRFrame, Detections
 from maskinfer.engine.sources import SourceFrame
 from maskinfer.engine.tracker import MAX_FACES, Track, Tracker, TrackOptions
@@ -164,7 +165,7 @@ def test_the_engine_gives_ids_and_smooth_scores(engine: Engine, portrait: BGRFra
 
 def test_between_detections_a_face_goes_on_as_it_went(engine: Engine, portrait: BGRFrame) -> None:
     tracker = Tracker(TrackOptions(detect_every=3))
-    frames = [SourceFrame("", i, i / RATE, frame) for i, frame in enumerate(sliding(portrait, 10))]
+    frames = [SourceFrame("", i, i / RATE, Picture(frame)) for i, frame in enumerate(sliding(portrait, 10))]
     every = [engine.infer([frame])[0].faces[0] for frame in frames]
     bridged = [engine.infer([frame], [tracker])[0].faces[0] for frame in frames]
     assert {face.track_id for face in bridged} == {1}
@@ -183,7 +184,10 @@ def test_two_sources_in_one_batch_have_tracks_of_their_own(engine: Engine, portr
     trackers = [Tracker(), Tracker()]
     frames = sliding(portrait, 6)
     for i, frame in enumerate(frames):
-        both = [SourceFrame("a", i, i / RATE, frame), SourceFrame("b", i, i / RATE, frame[:, ::-1].copy())]
+        both = [
+            SourceFrame("a", i, i / RATE, Picture(frame)),
+            SourceFrame("b", i, i / RATE, Picture(frame[:, ::-1].copy())),
+        ]
         results = engine.infer(both, trackers)
         assert [[face.track_id for face in result.faces] for result in results] == [[1], [1]]
 
@@ -194,7 +198,7 @@ def test_what_is_too_blurred_says_nothing_of_its_track(colour_classifier: Path, 
     tracker = Tracker(TrackOptions(classify_every=1))
     labels, scores = [], []
     for i, frame in enumerate([blurred, portrait, blurred]):
-        faces = engine.infer([SourceFrame("", i, i / RATE, frame)], [tracker])[0].faces
+        faces = engine.infer([SourceFrame("", i, i / RATE, Picture(frame))], [tracker])[0].faces
         labels.append(faces[0].label)
         scores.append(faces[0].score)
     assert labels[0] == "uncertain"

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from maskinfer.engine.engine import BATCH_FRAMES, Engine
+from maskinfer.engine.engine import Engine
 from maskinfer.engine.jobs import run_video
-from maskinfer.engine.prefetch import batched
 from maskinfer.engine.providers import available_threads
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import from_video
 from maskinfer.engine.stages import record_stages
-from maskinfer.engine.tracker import Tracker, TrackOptions
+from maskinfer.engine.tracker import TrackOptions
 from maskinfer.engine.video_reader import open_video
 
 MODEL_STAGES = ("detect", "classify")
@@ -32,13 +31,15 @@ class Stage:
 
     Attributes:
         name: what it does.
-        thread: where it ran.
+        thread: where it ran; ``lane``, so many times, for what runs on several frames at the same time.
+        threads: how many there are of that thread.
         busy_ms: that it took for a frame, in the mean, waiting for a core included.
         share: of the busy time of all stages.
     """
 
     name: str
     thread: str
+    threads: int
     busy_ms: float
     share: float
 
@@ -54,7 +55,8 @@ class JobTimes:
         per_second: frames a second, from the first frame read to the last one written.
         stages: in their order.
         models_share: of the busy time of all stages.
-        models_per_second: frames a second that the models alone would do on this machine.
+        models_per_second: frames a second that the models alone would do with the same threads.
+        cpu_ms: of all cores' time that the process used for a frame.
         cpu_share: of all cores' time that the process used.
         limit: what bounds the speed, in words.
     """
@@ -66,6 +68,7 @@ class JobTimes:
     stages: tuple[Stage, ...]
     models_share: float
     models_per_second: float
+    cpu_ms: float
     cpu_share: float
     limit: str
 
@@ -83,7 +86,13 @@ def time_job(engine: Engine, clip: str, on_result: Callable[[FrameResult], None]
         seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     total_s = sum(times.seconds.values())
     stages = tuple(
-        Stage(name, times.threads[name], times.seconds[name] / summary.frames * 1e3, times.seconds[name] / total_s)
+        Stage(
+            name,
+            min(times.threads[name]).partition("_")[0],
+            len(times.threads[name]),
+            times.seconds[name] / summary.frames * 1e3,
+            times.seconds[name] / total_s,
+        )
         for name in sorted(times.seconds, key=_STAGES.index)
     )
     cpu_share = cpu_s / seconds / available_threads()
@@ -95,6 +104,7 @@ def time_job(engine: Engine, clip: str, on_result: Callable[[FrameResult], None]
         stages,
         sum(stage.share for stage in stages if stage.name in MODEL_STAGES),
         models_per_second,
+        cpu_s / summary.frames * 1e3,
         cpu_share,
         _limit(stages, summary.frames / seconds, cpu_share),
     )
@@ -105,12 +115,12 @@ def _models_alone(engine: Engine, clip: str) -> float:
     with open_video(clip) as video:
         source = video.info.source
         frames = [from_video(source, frame) for frame in islice(video, _FRAMES_ALONE)]
-    tracker = Tracker(TrackOptions())
-    engine.infer(frames[:BATCH_FRAMES])  # warm
+    for _ in engine.follow(frames[: 2 * engine.lanes]):  # warm
+        pass
     with record_stages() as times:
-        for batch in batched(iter(frames), BATCH_FRAMES):
-            engine.infer(batch, [tracker] * len(batch))
-    return len(frames) / max(1e-9, sum(times.seconds.get(name, 0.0) for name in MODEL_STAGES))
+        for _ in engine.follow(frames, TrackOptions()):
+            pass
+    return len(frames) * engine.lanes / max(1e-9, sum(times.seconds.get(name, 0.0) for name in MODEL_STAGES))
 
 
 def _limit(stages: tuple[Stage, ...], per_second: float, cpu_share: float) -> str:
@@ -120,7 +130,7 @@ def _limit(stages: tuple[Stage, ...], per_second: float, cpu_share: float) -> st
         return f"the cores: {cpu_share:.0%} busy; the dearest stage is {largest.name}"
     busy: dict[str, float] = {}
     for one in stages:
-        busy[one.thread] = busy.get(one.thread, 0.0) + one.busy_ms * per_second / 1e3
+        busy[one.thread] = busy.get(one.thread, 0.0) + one.busy_ms * per_second / 1e3 / one.threads
     thread = max(busy, key=busy.__getitem__)
     names = ", ".join(one.name for one in stages if one.thread == thread)
     return f"one thread, {busy[thread]:.0%} busy: {names}; the cores are {cpu_share:.0%} busy"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from maskinfer.engine.results import BGRFrame, FrameResult
+from maskinfer.engine.picture import Frame, as_picture
+from maskinfer.engine.results import FrameResult
 
 # Of the box's sides, around it: detectors cut foreheads and chins at times.
 _MARGIN = 0.07
@@ -13,14 +14,15 @@ _MARGIN = 0.07
 _TILES = 6
 
 
-def blur_faces(bgr: BGRFrame, result: FrameResult) -> None:
+def blur_faces(frame: Frame, result: FrameResult) -> None:
     """Replace every face that was found by a few tiles of its mean colours, in place.
 
     Args:
-        bgr: uint8 (height, width, 3).
+        frame: a picture, or uint8 (height, width, 3), BGR, writable.
         result: of this very frame.
     """
-    height, width = bgr.shape[:2]
+    picture = as_picture(frame)
+    width, height = picture.size_wh
     for face in result.faces:
         left, top, right, bottom = face.xyxy
         across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
@@ -28,8 +30,9 @@ def blur_faces(bgr: BGRFrame, result: FrameResult) -> None:
         y0, y1 = max(0, int(top - down)), min(height, int(np.ceil(bottom + down)))
         if x1 <= x0 or y1 <= y0:
             continue
-        patch = bgr[y0:y1, x0:x1]
+        patch = picture.cut((x0, y0, x1, y1))
         scale = _TILES / max(patch.shape[:2])
         tiles_wh = max(1, round(patch.shape[1] * scale)), max(1, round(patch.shape[0] * scale))
         tiles = cv2.resize(patch, tiles_wh, interpolation=cv2.INTER_AREA)
-        patch[:] = cv2.resize(tiles, patch.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        tiled = cv2.resize(tiles, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+        picture.paste((x0, y0), np.asarray(tiled, np.uint8))

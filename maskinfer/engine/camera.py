@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from maskinfer.engine.errors import SourceError
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.pixels import SDR_VIDEO
-from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.source_name import is_url
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo, VideoReader, open_video
 
@@ -37,12 +37,12 @@ class Live:
 
     name: str
     frame_rate: Fraction | None
-    frames: Iterator[BGRFrame]
+    frames: Iterator[Picture]
     has_end: bool = False
 
-    def info(self, bgr: BGRFrame) -> VideoInfo:
+    def info(self, picture: Picture) -> VideoInfo:
         """Return what a recording has to know, by a frame; its clock is that of arrival."""
-        return VideoInfo(self.name, (bgr.shape[1], bgr.shape[0]), TIME_BASE, self.frame_rate, colour=SDR_VIDEO)
+        return VideoInfo(self.name, picture.size_wh, TIME_BASE, self.frame_rate, colour=SDR_VIDEO)
 
 
 def is_live(source: str) -> bool:
@@ -71,7 +71,7 @@ class Camera:
 
     def __init__(self, opening: AbstractContextManager[Live]) -> None:
         self._news = threading.Condition()
-        self._newest: tuple[float, BGRFrame] | None = None
+        self._newest: tuple[float, Picture] | None = None
         self._dropped = 0
         self._ended = False
         self._error: BaseException | None = None
@@ -89,10 +89,10 @@ class Camera:
         start_s: float | None = None
         index, last_pts = 0, -1
         while (newest := self._take()) is not None:
-            arrived_s, bgr = newest
+            arrived_s, picture = newest
             start_s = arrived_s if start_s is None else start_s
             last_pts = max(last_pts + 1, round((arrived_s - start_s) / TIME_BASE))
-            yield VideoFrame(index, float(last_pts * TIME_BASE), last_pts, TIME_BASE, None, bgr)
+            yield VideoFrame(index, float(last_pts * TIME_BASE), last_pts, TIME_BASE, None, picture)
             index += 1
         if self._error is not None:
             raise self._error
@@ -115,7 +115,7 @@ class Camera:
             self._news.notify_all()
         self._thread.join(_STOP_WAIT_S)
 
-    def _take(self) -> tuple[float, BGRFrame] | None:
+    def _take(self) -> tuple[float, Picture] | None:
         with self._news:
             self._wait()
             newest, self._newest = self._newest, None
@@ -130,8 +130,8 @@ class Camera:
         error: BaseException | None = None
         try:
             with opening as live:
-                for bgr in live.frames:
-                    if not self._offer(live, bgr):
+                for picture in live.frames:
+                    if not self._offer(live, picture):
                         return
         except BaseException as raised:  # handed to the reader
             error = raised
@@ -139,14 +139,14 @@ class Camera:
             self._ended, self._error = True, error
             self._news.notify_all()
 
-    def _offer(self, live: Live, bgr: BGRFrame) -> bool:
+    def _offer(self, live: Live, picture: Picture) -> bool:
         with self._news:
             if self._ended:
                 return False
             if not hasattr(self, "info"):
-                self.info = live.info(bgr)
+                self.info = live.info(picture)
             self._dropped += self._newest is not None
-            self._newest = time.monotonic(), bgr
+            self._newest = time.monotonic(), picture
             self._news.notify_all()
             return True
 
@@ -179,12 +179,12 @@ def _stream(url: str) -> Iterator[Live]:
         yield Live(info.source, info.frame_rate, _to_its_end(video), info.duration_s is not None)
 
 
-def _to_its_end(video: VideoReader) -> Iterator[BGRFrame]:
+def _to_its_end(video: VideoReader) -> Iterator[Picture]:
     # A server of recordings that dies closes the connection as if it were through.
     time_s = 0.0
     for frame in video:
         time_s = frame.time_s
-        yield frame.bgr
+        yield frame.picture
     length_s = video.info.duration_s
     if length_s is not None and time_s < length_s - _END_S:
         raise SourceError(f"{video.info.source} ended after {time_s:.1f} of {length_s:.1f} s")
@@ -206,12 +206,12 @@ def _device(index: int) -> Iterator[Live]:
         capture.release()
 
 
-def _captured(capture: cv2.VideoCapture, index: int) -> Iterator[BGRFrame]:
+def _captured(capture: cv2.VideoCapture, index: int) -> Iterator[Picture]:
     while True:
         arrived, bgr = capture.read()
         if not arrived:
             raise SourceError(f"camera {index} gives no more frames: check its cable")
-        yield np.asarray(bgr, dtype=np.uint8)
+        yield Picture(np.asarray(bgr, dtype=np.uint8))
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy as np
 
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.images import write_image
-from maskinfer.engine.results import BGRFrame, Face, FrameResult
+from maskinfer.engine.picture import Frame, Picture, as_picture
+from maskinfer.engine.results import Face, FrameResult
 
 # Of the box's sides, around it: people know faces by more than the detector's box.
 _MARGIN = 0.3
@@ -44,23 +45,26 @@ class CropFiles:
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
-    def add(self, bgr: BGRFrame, result: FrameResult) -> None:
+    def add(self, frame: Frame, result: FrameResult) -> None:
         """Write the crops of a frame that are wanted and better than those before.
 
         Args:
-            bgr: uint8 (height, width, 3), as it came.
+            frame: a picture, or uint8 (height, width, 3), BGR, as it came.
             result: of this very frame.
 
         Raises:
             OutputError: a file cannot be written.
         """
+        picture = as_picture(frame)
         for i, face in enumerate(result.faces):
             if self._labels and face.label not in self._labels:
                 continue
             if face.track_id is None:
-                self._write(bgr, face, f"{self._prefix}{slug(result.source)}-{result.frame:06d}-{i}-{face.label}.jpg")
+                self._write(
+                    picture, face, f"{self._prefix}{slug(result.source)}-{result.frame:06d}-{i}-{face.label}.jpg"
+                )
             elif self._is_better(result.source, face):
-                self._write(bgr, face, self._name(result.source, face.track_id, face.label))
+                self._write(picture, face, self._name(result.source, face.track_id, face.label))
 
     def find(self, source: str, track_id: int, label: str) -> str | None:
         """Return the path of the picture of a face that is followed; None when there is none."""
@@ -80,18 +84,18 @@ class CropFiles:
     def _name(self, source: str, track_id: int, label: str) -> str:
         return f"{self._prefix}{slug(source)}-{track_id}-{label}.jpg"
 
-    def _write(self, bgr: BGRFrame, face: Face, name: str) -> None:
+    def _write(self, picture: Picture, face: Face, name: str) -> None:
         left, top, right, bottom = face.xyxy
         across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
         (x0, x1), (y0, y1) = (
-            np.clip([int(low), int(np.ceil(high))], 0, size)
+            (int(end) for end in np.clip([int(low), int(np.ceil(high))], 0, size))
             for low, high, size in (
-                (left - across, right + across, bgr.shape[1]),
-                (top - down, bottom + down, bgr.shape[0]),
+                (left - across, right + across, picture.size_wh[0]),
+                (top - down, bottom + down, picture.size_wh[1]),
             )
         )
         if x1 > x0 and y1 > y0:
-            write_image(self._folder / name, bgr[y0:y1, x0:x1])
+            write_image(self._folder / name, picture.cut((x0, y0, x1, y1)))
 
 
 def slug(source: str) -> str:

@@ -15,9 +15,10 @@ from maskinfer.engine.errors import ContractError, ModelError, RequestError
 from maskinfer.engine.geometry import FloatArray, Letterbox, grown, letterbox_batch, plan_letterbox, suppress
 from maskinfer.engine.graph_check import check_graph
 from maskinfer.engine.models import INSIGHTFACE_PREFIX, find_model, in_best_precision
+from maskinfer.engine.picture import Frame, Picture, as_picture
 from maskinfer.engine.preprocess import to_input
 from maskinfer.engine.providers import AUTO, create_session
-from maskinfer.engine.results import BGRFrame, Detections
+from maskinfer.engine.results import Detections
 from maskinfer.engine.stages import stage
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.
 class Detector(Protocol):
     """Finds the faces of frames."""
 
-    def __call__(self, frames: Sequence[BGRFrame]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return the faces of each frame, in the frames' order.
 
         Args:
-            frames: uint8 (height, width, 3), BGR, of any sizes.
+            frames: pictures, or uint8 (height, width, 3), BGR, of any sizes.
         """
         ...
 
@@ -55,31 +56,27 @@ class OnnxDetector:
     session: ort.InferenceSession
     contract: DetectorContract
 
-    def __call__(self, frames: Sequence[BGRFrame]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return the faces of each frame; see ``Detector``."""
-        plans = [self._plan(frame) for frame in frames]
+        pictures = [as_picture(frame) for frame in frames]
+        plans = [self._plan(picture) for picture in pictures]
         results: list[Detections | None] = [None] * len(frames)
         for indices in _batches(plans, MAX_BATCH if self.contract.batch else 1):
             batch_plans = [plans[i] for i in indices]
-            found = self._run([frames[i] for i in indices], batch_plans)
+            found = self._run([pictures[i] for i in indices], batch_plans)
             for i, detections in zip(indices, found, strict=True):
                 results[i] = detections
         return [detections for detections in results if detections is not None]
 
-    def _plan(self, frame: BGRFrame) -> Letterbox:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
-            raise RequestError(
-                f"a frame has shape {frame.shape} and dtype {frame.dtype}, expected (height, width, 3) and uint8"
-            )
-        height, width = frame.shape[:2]
+    def _plan(self, picture: Picture) -> Letterbox:
         contract = self.contract
         return plan_letterbox(
-            (width, height), contract.size_wh, divisor=contract.size_divisor, fixed=contract.fixed_size
+            picture.size_wh, contract.size_wh, divisor=contract.size_divisor, fixed=contract.fixed_size
         )
 
-    def _run(self, frames: Sequence[BGRFrame], plans: Sequence[Letterbox]) -> list[Detections]:
+    def _run(self, pictures: Sequence[Picture], plans: Sequence[Letterbox]) -> list[Detections]:
         with stage("letterbox"):
-            batch = to_input(letterbox_batch(frames, plans), self.contract.input)
+            batch = to_input(letterbox_batch(pictures, plans), self.contract.input)
         with stage("detect"):
             outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
         with stage("boxes"):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from maskinfer.engine.picture import BGR, Frame, Picture, as_picture
 from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, BGRFrame, Face, FrameResult
-
-BGR = tuple[int, int, int]
 
 # Okabe and Ito's palette, told apart with every kind of colour blindness.
 LABEL_COLOURS: dict[str, BGR] = {
@@ -30,6 +30,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPITAL_PX = 22
 """Height of a capital letter at font scale 1, in OpenCV 4's strokes and OpenCV 5's outlines alike."""
 _MIN_FONT_SCALE = 0.36
+_OUTWARD = np.array([-1, -1, 1, 1])
 _OVERHANG = 1.6
 """A caption may be so many times as wide as its face before it is shortened."""
 
@@ -43,29 +44,30 @@ class _Caption:
     size_wh: tuple[int, int]
 
 
-def draw_result(bgr: BGRFrame, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
-    """Draw ``result`` onto ``bgr`` in place.
+def draw_result(frame: Frame, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
+    """Draw ``result`` onto ``frame`` in place.
 
     Line width and text size follow from the frame's height; the box and caption of a small face are thinner and
     shorter, down to no caption, so that a crowd stays visible.
 
     Args:
-        bgr: uint8 (height, width, 3), contiguous and writable; the frame that ``result`` tells of.
-        result: its faces' boxes in pixels of ``bgr``.
+        frame: the one that ``result`` tells of; a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
+        result: its faces' boxes in pixels of the frame.
         captions: draw labels and scores.
         counts: draw how many there are of each label.
     """
-    height, width = bgr.shape[:2]
+    picture = as_picture(frame)
+    width, height = picture.size_wh
     scale = max(0.42, min(height, width) / 1440)
     boxes = _inside(np.array([face.xyxy for face in result.faces], np.float64).reshape(-1, 4), width, height)
     if counts:
-        _draw_legend(bgr, result, scale)
+        _draw_legend(picture, result, scale)
     # From far to near: what is big lies on top of what is small.
     order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     for i in order:
-        _draw_box(bgr, boxes[i], colour_of(result.faces[i].label), scale)
+        _draw_box(picture, boxes[i], colour_of(result.faces[i].label), scale)
     if captions:
-        _draw_captions(bgr, result, boxes, order, scale)
+        _draw_captions(picture, result, boxes, order, scale)
 
 
 def colour_of(label: str) -> BGR:
@@ -82,30 +84,33 @@ def _line_width(box: NDArray[np.int64], scale: float) -> int:
     return max(1, min(round(4 * scale), round(side / 24)))
 
 
-def _draw_box(bgr: BGRFrame, box: NDArray[np.int64], colour: BGR, scale: float) -> None:
+def _draw_box(picture: Picture, box: NDArray[np.int64], colour: BGR, scale: float) -> None:
     left, top, right, bottom = (int(v) for v in box)
     width = _line_width(box, scale)
     if width > 1:  # a dark edge, for light colours on light ground
         edge = 2 * max(1, round(1.4 * scale))
-        cv2.rectangle(bgr, (left, top), (right, bottom), _OUTLINE_COLOUR, width + edge)
-    cv2.rectangle(bgr, (left, top), (right, bottom), colour, width)
+        picture.outline((left, top, right, bottom), _OUTLINE_COLOUR, width + edge)
+    picture.outline((left, top, right, bottom), colour, width)
 
 
 def _draw_captions(
-    bgr: BGRFrame, result: FrameResult, boxes: NDArray[np.int64], order: NDArray[np.intp], scale: float
+    picture: Picture, result: FrameResult, boxes: NDArray[np.int64], order: NDArray[np.intp], scale: float
 ) -> None:
-    taken = np.empty((0, 4), np.int64)
+    # All that a caption should not hide: the boxes with their lines, then the captions that are there already.
+    taken = np.empty((2 * len(boxes), 4), np.int64)
+    for i, box in enumerate(boxes):
+        taken[i] = box + _line_width(box, scale) // 2 * _OUTWARD
+    count = len(boxes)
     for i in reversed(order):
         face = result.faces[i]
         caption = _caption_for(face, int(boxes[i, 2] - boxes[i, 0]), scale)
         if caption is None:
             continue
-        others = np.vstack([np.delete(boxes, i, axis=0), taken])
-        edges = _line_width(boxes[i], scale) // 2 * np.array([-1, -1, 1, 1])
-        place = _place(caption.size_wh, boxes[i] + edges, others, (bgr.shape[1], bgr.shape[0]))
+        place = _place(caption.size_wh, taken[i], taken[:count], picture.size_wh)
         if place is not None:
-            taken = np.vstack([taken, place])
-            _draw_caption(bgr, caption, place, colour_of(face.label))
+            taken[count] = place
+            count += 1
+            picture.paste(place[:2], _filled(caption, colour_of(face.label)))
 
 
 def _caption_for(face: Face, face_width: int, scale: float) -> _Caption | None:
@@ -127,10 +132,13 @@ def _words(label: str) -> str:
     return label.replace("_", " ")
 
 
+@lru_cache(maxsize=2048)
 def _caption(text: str, font_scale: float) -> _Caption:
     text_width = cv2.getTextSize(text, _FONT, font_scale, _stroke(font_scale))[0][0]
     padding = _padding(font_scale)
-    return _Caption(text, font_scale, (text_width + 2 * padding, round(_CAPITAL_PX * font_scale) + 2 * padding))
+    width, height = text_width + 2 * padding, round(_CAPITAL_PX * font_scale) + 2 * padding
+    # Even, as are its places: so it shares no colour sample of a video with what is around it.
+    return _Caption(text, font_scale, (width + width % 2, height + height % 2))
 
 
 def _stroke(font_scale: float) -> int:
@@ -142,30 +150,32 @@ def _padding(font_scale: float) -> int:
 
 
 def _place(
-    size_wh: tuple[int, int], box: NDArray[np.int64], others: NDArray[np.int64], frame_wh: tuple[int, int]
+    size_wh: tuple[int, int], box: NDArray[np.int64], taken: NDArray[np.int64], frame_wh: tuple[int, int]
 ) -> tuple[int, int, int, int] | None:
-    """Return xyxy for a caption: above its box, below or inside it, wherever it hides least of all boxes."""
+    """Return xyxy for a caption: above its box, below or inside it, wherever it hides least of what is ``taken``."""
     width, height = size_wh
     if width > frame_wh[0] or height > frame_wh[1]:
         return None
     left, top, _, bottom = (int(v) for v in box)
-    left = max(0, min(left, frame_wh[0] - width))
-    tops = (max(0, min(y, frame_wh[1] - height)) for y in (top - height, bottom + 1, top))
-    places = [(left, y, left + width, y + height) for y in tops]
-    everything = np.vstack([others, box])
-    return min(places, key=lambda place: _hidden_px(place, everything))
+    left = max(0, min(left - left % 2, frame_wh[0] - width))
+    tops = [
+        max(0, min(y, frame_wh[1] - height))
+        for y in (top - top % 2 - height, bottom + 1 + (bottom + 1) % 2, top + top % 2)
+    ]
+    widths = np.minimum(taken[:, 2], left + width) - np.maximum(taken[:, 0], left)
+    lows = np.array(tops)[:, None]
+    heights = np.minimum(taken[:, 3], lows + height) - np.maximum(taken[:, 1], lows)
+    hidden_px = np.maximum(heights, 0) @ np.maximum(widths, 0)
+    y = tops[int(hidden_px.argmin())]
+    return left, y, left + width, y + height
 
 
-def _hidden_px(place: tuple[int, int, int, int], others: NDArray[np.int64]) -> int:
-    widths = np.minimum(others[:, 2], place[2]) - np.maximum(others[:, 0], place[0])
-    heights = np.minimum(others[:, 3], place[3]) - np.maximum(others[:, 1], place[1])
-    return int((np.maximum(widths, 0) * np.maximum(heights, 0)).sum())
-
-
-def _draw_caption(bgr: BGRFrame, caption: _Caption, place: tuple[int, int, int, int], colour: BGR) -> None:
-    left, top, right, bottom = place
-    cv2.rectangle(bgr, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
-    _write(bgr, caption.text, (left, top), caption.font_scale, TEXT_COLOUR)
+@lru_cache(maxsize=512)
+def _filled(caption: _Caption, colour: BGR) -> BGRFrame:
+    """Return a caption on its ground, uint8 (height, width, 3); not to be written to."""
+    ground = np.full((caption.size_wh[1], caption.size_wh[0], 3), colour, np.uint8)
+    _write(ground, caption.text, (0, 0), caption.font_scale, TEXT_COLOUR)
+    return ground
 
 
 def _write(bgr: BGRFrame, text: str, corner_xy: tuple[int, int], font_scale: float, colour: BGR) -> None:
@@ -174,7 +184,7 @@ def _write(bgr: BGRFrame, text: str, corner_xy: tuple[int, int], font_scale: flo
     cv2.putText(bgr, text, origin, _FONT, font_scale, colour, _stroke(font_scale), cv2.LINE_AA)
 
 
-def _draw_legend(bgr: BGRFrame, result: FrameResult, scale: float) -> None:
+def _draw_legend(picture: Picture, result: FrameResult, scale: float) -> None:
     """Draw the counts in the lower left corner, in a row or, where that is too wide, in a column."""
     counts = result.counts()
     labels = [*LABELS, *sorted(set(counts) - set(LABELS))]
@@ -183,16 +193,18 @@ def _draw_legend(bgr: BGRFrame, result: FrameResult, scale: float) -> None:
     swatch = round(line_height * 0.45)
     indent = _padding(scale) + swatch  # a caption begins with a padding of its own
     widths = [indent + caption.size_wh[0] for caption in captions]
-    in_row = sum(widths) <= bgr.shape[1]
+    frame_w, frame_h = picture.size_wh
+    in_row = sum(widths) <= frame_w
     panel_wh = (sum(widths), line_height) if in_row else (max(widths), line_height * len(widths))
-    left, top = 0, bgr.shape[0] - panel_wh[1]
-    if panel_wh[0] > bgr.shape[1] or top < bgr.shape[0] // 2:
+    if panel_wh[0] > frame_w or panel_wh[1] > frame_h - frame_h // 2:
         return
-    _shade(bgr[top:, : panel_wh[0]])
+    panel = _shaded(picture.cut((0, frame_h - panel_wh[1], panel_wh[0], frame_h)))
+    left, top = 0, 0
     for label, caption, width in zip(labels, captions, widths, strict=True):
-        _draw_swatch(bgr, (left + _padding(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
-        _write(bgr, caption.text, (left + indent, top), scale, LEGEND_TEXT_COLOUR)
+        _draw_swatch(panel, (left + _padding(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
+        _write(panel, caption.text, (left + indent, top), scale, LEGEND_TEXT_COLOUR)
         left, top = (left + width, top) if in_row else (left, top + line_height)
+    picture.paste((0, frame_h - panel_wh[1]), panel)
 
 
 def _draw_swatch(bgr: BGRFrame, corner_xy: tuple[int, int], side: int, colour: BGR) -> None:
@@ -200,6 +212,6 @@ def _draw_swatch(bgr: BGRFrame, corner_xy: tuple[int, int], side: int, colour: B
     bgr[top : top + side, left : left + side] = colour
 
 
-def _shade(region: BGRFrame) -> None:
-    ground = np.full_like(region, LEGEND_COLOUR)
-    cv2.addWeighted(region, 1 - LEGEND_OPACITY, ground, LEGEND_OPACITY, 0, dst=region)
+def _shaded(region: BGRFrame) -> BGRFrame:
+    blend = np.column_stack([(1 - LEGEND_OPACITY) * np.eye(3), LEGEND_OPACITY * np.array(LEGEND_COLOUR)])
+    return np.asarray(cv2.transform(region, blend), np.uint8)

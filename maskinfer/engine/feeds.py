@@ -13,7 +13,7 @@ from typing import Literal
 
 from maskinfer.engine.camera import TIME_BASE, Live, is_live, open_live
 from maskinfer.engine.errors import RequestError, SourceError
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.source_name import public_name
 from maskinfer.engine.sources import holds_images, timed_images
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
@@ -166,19 +166,19 @@ class Feed:
                             break
                 return None
             with open_live(self._source) as live:
-                for bgr in live.frames:
-                    if not self._offer_live(reader, live, bgr):
+                for picture in live.frames:
+                    if not self._offer_live(reader, live, picture):
                         return None
                 return None if live.has_end else "it gives no more frames"
         except SourceError as error:
             return str(error)
 
-    def _offer_live(self, reader: int, live: Live, bgr: BGRFrame) -> bool:
+    def _offer_live(self, reader: int, live: Live, picture: Picture) -> bool:
         now_s = time.monotonic()
         self._started_s = now_s if self._started_s is None else self._started_s
         self._pts = max(self._pts + 1, round((now_s - self._started_s) / TIME_BASE))
-        frame = VideoFrame(self._count, float(self._pts * TIME_BASE), self._pts, TIME_BASE, None, bgr)
-        return self._offer(reader, frame, live.info(bgr))
+        frame = VideoFrame(self._count, float(self._pts * TIME_BASE), self._pts, TIME_BASE, None, picture)
+        return self._offer(reader, frame, live.info(picture))
 
     def _offer(self, reader: int, frame: VideoFrame, info: VideoInfo) -> bool:
         if self._lost:

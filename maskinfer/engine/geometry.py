@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.contract import CropRule
+from maskinfer.engine.picture import Frame, Picture, as_picture
 from maskinfer.engine.results import BGRFrame
 
 FloatArray = NDArray[np.float32]
@@ -50,11 +51,11 @@ def _ceil_to(value: int, divisor: int) -> int:
     return math.ceil(value / divisor) * divisor
 
 
-def letterbox_batch(frames: Sequence[BGRFrame], plan: Sequence[Letterbox]) -> BGRFrame:
+def letterbox_batch(frames: Sequence[Frame], plan: Sequence[Letterbox]) -> BGRFrame:
     """Lay frames of any sizes into one batch.
 
     Args:
-        frames: N of uint8 (height, width, 3).
+        frames: N pictures, or uint8 (height, width, 3).
         plan: N, all with the same canvas.
 
     Returns:
@@ -64,7 +65,9 @@ def letterbox_batch(frames: Sequence[BGRFrame], plan: Sequence[Letterbox]) -> BG
     batch = np.zeros((len(frames), height, width, 3), np.uint8)
     for canvas, frame, fit in zip(batch, frames, plan, strict=True):
         inner_w, inner_h = fit.inner_wh
-        canvas[:inner_h, :inner_w] = cv2.resize(frame, fit.inner_wh, interpolation=cv2.INTER_LINEAR)
+        picture = as_picture(frame)
+        whole = (0, 0, *picture.size_wh)
+        canvas[:inner_h, :inner_w] = picture.resized(whole, fit.inner_wh, cv2.INTER_LINEAR)
     return batch
 
 
@@ -115,11 +118,11 @@ def crop_windows(xyxy: FloatArray, rule: CropRule) -> FloatArray:
     return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
 
 
-def cut_crops(frame: BGRFrame, xyxy: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
+def cut_crops(frame: Frame, xyxy: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
     """Cut faces from a frame, as the classifier sees them. Training cuts its crops with this very function.
 
     Args:
-        frame: uint8 (height, width, 3).
+        frame: a picture, or uint8 (height, width, 3).
         xyxy: float32 (N, 4), the detector's boxes in pixels of the frame.
         rule: from the classifier's contract.
         size_wh: of a crop, in pixels.
@@ -127,25 +130,25 @@ def cut_crops(frame: BGRFrame, xyxy: FloatArray, rule: CropRule, size_wh: tuple[
     Returns:
         uint8 (N, height of a crop, width of a crop, 3), same colour order as the frame.
     """
+    picture = as_picture(frame)
     crops = np.empty((len(xyxy), size_wh[1], size_wh[0], 3), np.uint8)
     for crop, window in zip(crops, crop_windows(xyxy, rule), strict=True):
-        crop[:] = _cut(frame, window, rule, size_wh)
+        crop[:] = _cut(picture, window, rule, size_wh)
     return crops
 
 
-def _cut(frame: BGRFrame, window: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
-    height, width = frame.shape[:2]
+def _cut(picture: Picture, window: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
+    width, height = picture.size_wh
     left, top = (int(v) for v in np.floor(window[:2]))
     right, bottom = (int(v) for v in np.ceil(window[2:]))
     # A window that lies wholly outside still needs one pixel to repeat.
     x0, x1 = min(max(left, 0), width - 1), max(min(right, width), 1)
     y0, y1 = min(max(top, 0), height - 1), max(min(bottom, height), 1)
-    patch = frame[y0:y1, x0:x1]
     scale_x, scale_y = size_wh[0] / (right - left), size_wh[1] / (bottom - top)
     shrinks = scale_x < 1 or scale_y < 1
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     if (left, top, right, bottom) == (x0, y0, x1, y1):
-        return np.asarray(cv2.resize(patch, size_wh, interpolation=method), np.uint8)
+        return picture.resized((x0, y0, x1, y1), size_wh, method)
     # Resizing first keeps the border cheap however far a window reaches out of the frame.
     inner_wh = (max(1, round((x1 - x0) * scale_x)), max(1, round((y1 - y0) * scale_y)))
     inner_wh = (min(inner_wh[0], size_wh[0]), min(inner_wh[1], size_wh[1]))
@@ -153,7 +156,7 @@ def _cut(frame: BGRFrame, window: FloatArray, rule: CropRule, size_wh: tuple[int
     offset_y = min(max(round((y0 - top) * scale_y), 0), size_wh[1] - inner_wh[1])
     return np.asarray(
         cv2.copyMakeBorder(
-            cv2.resize(patch, inner_wh, interpolation=method),
+            picture.resized((x0, y0, x1, y1), inner_wh, method),
             offset_y,
             size_wh[1] - inner_wh[1] - offset_y,
             offset_x,

@@ -6,27 +6,29 @@ Many videos are in ``archive``, cameras in ``watch``.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maskinfer.engine.engine import BATCH_FRAMES, Engine
+from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.images import SourceFile, list_images, read_image, write_image
 from maskinfer.engine.interrupt import stop_wish
 from maskinfer.engine.outputs import Outputs, open_outputs
-from maskinfer.engine.prefetch import batched, prefetch
+from maskinfer.engine.picture import Picture
+from maskinfer.engine.prefetch import prefetch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources import SourceFrame, from_video
 from maskinfer.engine.stages import stage, staged
 from maskinfer.engine.style import PLAIN, Style, annotate
-from maskinfer.engine.tracker import Tracker, TrackOptions
+from maskinfer.engine.tracker import TrackOptions
 from maskinfer.engine.video_reader import VideoFrame, open_video
 from maskinfer.engine.video_writer import open_writer
 
-# Frames that wait between two stages; enough to ride out an uneven one, 6 MB each at 1080p.
+# What waits between two stages: enough to ride out an uneven one; a frame has 3 MB at 1080p.
+QUEUE_FRAMES = 4
 QUEUE_BATCHES = 2
 
 OnResult = Callable[[FrameResult], None]
@@ -109,12 +111,12 @@ def run_images(
     with open_outputs(outputs, summary.problems) as add:
         for image in images:
             try:
-                frame = SourceFrame(str(image.path), 0, 0.0, read_image(image.path))
+                frame = SourceFrame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
             except SourceError as error:
                 summary.problems.append(str(error))
                 continue
             result = engine.infer([frame])[0]
-            add(frame.bgr, result)
+            add(frame.picture, result)
             if out_dir is not None:
                 _write_annotated(out_dir / image.relative, frame, result, style)
             summary.add(result)
@@ -139,8 +141,8 @@ def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult, style:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
-    annotate(frame.bgr, result, style)
-    write_image(path, frame.bgr)
+    annotate(frame.picture, result, style)
+    write_image(path, frame.picture.bgr)
 
 
 def run_video(
@@ -181,23 +183,25 @@ def run_video(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_wish())
-        video = stack.enter_context(open_video(source))
-        writer = stack.enter_context(open_writer(out, video.info, audio_from=source))
+        # The models take most of the time of all stages, so the codecs get half of the threads.
+        threads = max(1, engine.threads // 2)
+        video = stack.enter_context(open_video(source, threads=threads))
+        writer = stack.enter_context(open_writer(out, video.info, audio_from=source, threads=threads))
         add = stack.enter_context(open_outputs(outputs, summary.problems))
         on_total(video.info.frame_count)
-        frames = stack.enter_context(prefetch(batched(staged(video, "decode"), BATCH_FRAMES), QUEUE_BATCHES, "reader"))
+        frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(
-            prefetch(_label(engine, frames, video.info.source, track), QUEUE_BATCHES, "engine")
+            prefetch(_labelled(engine, frames, video.info.source, track), QUEUE_BATCHES, "engine")
         )
         try:
             for batch in labelled:
                 for frame, result in batch:
                     with stage("results"):
-                        add(frame.bgr, result)
+                        add(frame.picture, result)
                     with stage("draw"):
-                        annotate(frame.bgr, result, style)
+                        annotate(frame.picture, result, style)
                     with stage("encode"):
-                        writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+                        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
                     summary.add(result)
                     on_result(result)
                 if stopped():
@@ -210,10 +214,15 @@ def run_video(
     return summary
 
 
-def _label(
-    engine: Engine, batches: Iterator[list[VideoFrame]], source: str, track: TrackOptions | None
+def _labelled(
+    engine: Engine, frames: Iterator[VideoFrame], source: str, track: TrackOptions | None
 ) -> Iterator[list[Labelled]]:
-    tracker = None if track is None else Tracker(track)
-    for batch in batches:
-        results = engine.infer([from_video(source, frame) for frame in batch], [tracker] * len(batch))
-        yield list(zip(batch, results, strict=True))
+    taken: deque[VideoFrame] = deque()
+
+    def noted() -> Iterator[SourceFrame]:
+        for frame in frames:
+            taken.append(frame)
+            yield from_video(source, frame)
+
+    for results in engine.follow(noted(), track):
+        yield [(taken.popleft(), result) for result in results]

@@ -13,9 +13,10 @@ from maskinfer.engine.crop_files import CropFiles
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.event_sinks import EventTargets, open_events
 from maskinfer.engine.jsonl import STDOUT, open_lines, to_line
-from maskinfer.engine.results import LABELS, BGRFrame, Face, FrameResult
+from maskinfer.engine.picture import Frame
+from maskinfer.engine.results import LABELS, Face, FrameResult
 
-AddFrame = Callable[[BGRFrame, FrameResult], None]
+AddFrame = Callable[[Frame, FrameResult], None]
 COLUMNS = (
     "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
 )  # fmt: skip
@@ -73,7 +74,7 @@ def open_outputs(
         adds: list[AddFrame] = []
         if outputs.jsonl is not None:
             write = stack.enter_context(open_lines(outputs.jsonl, follow=follow))
-            adds.append(lambda bgr, result: write(to_line(result)))
+            adds.append(lambda frame, result: write(to_line(result)))
         if outputs.csv is not None:
             adds.append(stack.enter_context(_open_csv(outputs.csv, follow=follow)))
         crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, crop_prefix)
@@ -82,11 +83,11 @@ def open_outputs(
         if outputs.events is not None:
             crop_of = None if crops is None else crops.find
             add_event = stack.enter_context(open_events(outputs.events, problems, follow=follow, crop_of=crop_of))
-            adds.append(lambda bgr, result: add_event(result))
+            adds.append(lambda frame, result: add_event(result))
 
-        def add(bgr: BGRFrame, result: FrameResult) -> None:
+        def add(frame: Frame, result: FrameResult) -> None:
             for one in adds:
-                one(bgr, result)
+                one(frame, result)
 
         yield add
 
@@ -98,7 +99,7 @@ def _open_csv(target: str, *, follow: bool) -> Iterator[AddFrame]:
         if not has_header:
             write(_row(COLUMNS))
 
-        def add(_: BGRFrame, result: FrameResult) -> None:
+        def add(_: Frame, result: FrameResult) -> None:
             for face in result.faces:
                 write(_row(_cells(result, face)))
 

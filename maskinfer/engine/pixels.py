@@ -1,4 +1,4 @@
-"""From decoded pictures to upright BGR, and from BGR to the YUV that is encoded, in the right colours."""
+"""From decoded frames to upright pictures, and from these to the YUV that is encoded, in the right colours."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from maskinfer.engine.picture import Picture
+from maskinfer.engine.planes import FORMAT, planes_of
 from maskinfer.engine.results import BGRFrame
 
 UNSPECIFIED = 2
@@ -52,14 +54,15 @@ def matrix_of(declared: int, width: int, height: int) -> int:
     return BT709 if width >= 1280 or height > 576 else BT601
 
 
-ToBGR = Callable[[av.VideoFrame], BGRFrame]
+ToPicture = Callable[[av.VideoFrame], Picture]
 
 
-def bgr_converter() -> ToBGR:
-    """Return a function that gives any decoded picture as upright BGR.
+def picture_maker() -> ToPicture:
+    """Return a function that gives any decoded frame as an upright picture.
 
-    Its result is uint8 (height, width, 3), contiguous and writable. Matrix and range are the picture's own,
-    the rotation of its display matrix is applied to the pixels, alpha is left out.
+    Upright 4:2:0 of 8 bits in studio range, which most video is, stays as it is. All else becomes BGR, contiguous and
+    writable: matrix and range are the frame's own, the rotation of its display matrix is applied to the pixels, alpha
+    is left out.
     """
     # One converter per kind of picture: swscale contexts are dear to build, and one that is used for several
     # kinds keeps the colours of the first in PyAV 14.
@@ -68,21 +71,28 @@ def bgr_converter() -> ToBGR:
     # looked at anew only when the rotation, which PyAV tells without them, is another one.
     matrices: dict[float, DisplayMatrix | None] = {}
 
-    def convert(frame: av.VideoFrame) -> BGRFrame:
-        matrix = _SWS_MATRIX[matrix_of(int(frame.colorspace), frame.width, frame.height)]
+    def make(frame: av.VideoFrame) -> Picture:
+        if frame.rotation not in matrices:
+            matrices[frame.rotation] = display_matrix(frame)
+        matrix = matrix_of(int(frame.colorspace), frame.width, frame.height)
         full = _FULL if is_full_range(frame) else _LIMITED
+        is_even = frame.width % 2 == 0 and frame.height % 2 == 0
+        if frame.format.name == FORMAT and is_even and full == _LIMITED and matrices[frame.rotation] is None:
+            return Picture(planes_of(frame, matrix))
         key = (frame.format.name, frame.width, frame.height, matrix, full)
         if key not in converters:
             converters[key] = VideoReformatter()
         bgr_frame = converters[key].reformat(
-            frame, format="bgr24", src_colorspace=matrix, dst_colorspace=0, src_color_range=full, dst_color_range=_FULL
+            frame,
+            format="bgr24",
+            src_colorspace=_SWS_MATRIX[matrix],
+            dst_colorspace=0,
+            src_color_range=full,
+            dst_color_range=_FULL,
         )
-        bgr = np.asarray(bgr_frame.to_ndarray(), dtype=np.uint8)
-        if frame.rotation not in matrices:
-            matrices[frame.rotation] = display_matrix(frame)
-        return upright(bgr, matrices[frame.rotation])
+        return Picture(upright(np.asarray(bgr_frame.to_ndarray(), dtype=np.uint8), matrices[frame.rotation]))
 
-    return convert
+    return make
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
@@ -96,12 +106,13 @@ DisplayMatrix = tuple[int, int, int, int]
 
 
 def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
-    """Return a, b, c, d of a picture's display matrix: (x, y) is shown at (ax + cy, bx + dy); None without."""
+    """Return a, b, c, d of a frame's display matrix: (x, y) is shown at (ax + cy, bx + dy); None for upright ones."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
     entries = np.frombuffer(cast(bytes, data), dtype=np.int32)
-    return int(entries[0]), int(entries[1]), int(entries[3]), int(entries[4])
+    a, b, c, d = (int(entries[i]) for i in (0, 1, 3, 4))
+    return None if a > 0 and d > 0 and not b and not c else (a, b, c, d)
 
 
 def is_transposed(matrix: DisplayMatrix | None) -> bool:
@@ -122,25 +133,38 @@ def upright(bgr: BGRFrame, matrix: DisplayMatrix | None) -> BGRFrame:
     return turned
 
 
-ToYUV = Callable[[BGRFrame], av.VideoFrame]
+ToYUV = Callable[[Picture], av.VideoFrame]
 
 
-def yuv_converter(colour: Colour) -> ToYUV:
-    """Return a function that makes limited-range yuv420p of uint8 (even height, even width, 3) BGR."""
+def yuv_converter(colour: Colour, size_wh: tuple[int, int]) -> ToYUV:
+    """Return a function that makes limited-range yuv420p of any picture, with sides that are even.
+
+    Args:
+        colour: its matrix is converted with; planes of that matrix are taken as they are.
+        size_wh: pictures of other sizes are scaled to fit it and centred on black. What is odd grows by one column or
+            row that repeats the last.
+    """
     converter = VideoReformatter()
-    matrix = _SWS_MATRIX[colour.matrix]
 
-    def convert(bgr: BGRFrame) -> av.VideoFrame:
+    def convert(picture: Picture) -> av.VideoFrame:
+        planes = picture.planes(colour.matrix) if picture.size_wh == size_wh else None
+        if planes is not None:
+            return planes.frame
         # Not from_ndarray: its copy costs more than the conversion.
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(bgr), format="bgr24")
+        bgr = np.ascontiguousarray(_even_sized(_fitted(picture.bgr, size_wh)))
+        frame = av.VideoFrame.from_numpy_buffer(bgr, format="bgr24")
         return converter.reformat(
-            frame, format="yuv420p", dst_colorspace=matrix, src_color_range=_FULL, dst_color_range=_LIMITED
+            frame,
+            format=FORMAT,
+            dst_colorspace=_SWS_MATRIX[colour.matrix],
+            src_color_range=_FULL,
+            dst_color_range=_LIMITED,
         )
 
     return convert
 
 
-def fitted(bgr: BGRFrame, size_wh: tuple[int, int]) -> BGRFrame:
+def _fitted(bgr: BGRFrame, size_wh: tuple[int, int]) -> BGRFrame:
     """Return ``bgr`` at ``size_wh``: scaled to fit, centred on black; itself when it has that size."""
     height, width = bgr.shape[:2]
     if (width, height) == size_wh:
@@ -154,7 +178,7 @@ def fitted(bgr: BGRFrame, size_wh: tuple[int, int]) -> BGRFrame:
     return canvas
 
 
-def even_sized(bgr: BGRFrame) -> BGRFrame:
+def _even_sized(bgr: BGRFrame) -> BGRFrame:
     """Return ``bgr`` with its last row or column doubled where its height or width is odd."""
     height, width = bgr.shape[:2]
     if height % 2 == 0 and width % 2 == 0:

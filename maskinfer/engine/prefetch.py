@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 _POLL_S = 0.1
 
 
@@ -73,6 +76,34 @@ class prefetch(Generic[T]):  # noqa: N801 - used as a function
                 continue
             return True
         return False
+
+
+def in_lanes(function: Callable[[T], R], items: Iterable[T], lanes: int) -> Iterator[R]:
+    """Yield what a function makes of each item, in order; it works on so many items at the same time.
+
+    When the iterable raises, what it gave before is done first.
+    """
+    if lanes == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(lanes, "lane") as pool:
+        # One more than there are lanes, so that none waits while the reader is busy.
+        for future in _ahead((pool.submit(function, item) for item in items), lanes + 1):
+            yield future.result()
+
+
+def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
+    """Yield items, each after so many of them were taken."""
+    taken: deque[T] = deque()
+    try:
+        for item in items:
+            taken.append(item)
+            if len(taken) >= count:
+                yield taken.popleft()
+    except Exception:
+        yield from taken
+        raise
+    yield from taken
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

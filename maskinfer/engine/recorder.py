@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from maskinfer.engine.errors import OutputError
-from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo
 from maskinfer.engine.video_writer import VideoWriter, open_writer
 
@@ -40,12 +39,11 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._stack.__exit__(kind, error, None)
 
-    def write(self, bgr: BGRFrame, frame: VideoFrame, info: VideoInfo) -> None:
+    def write(self, frame: VideoFrame, info: VideoInfo) -> None:
         """Encode a frame.
 
         Args:
-            bgr: uint8 (height, width, 3); one of another size than the first of its file is scaled to fit.
-            frame: gives its time.
+            frame: one of another size than the first of its file is scaled to fit.
             info: of the source.
 
         Raises:
@@ -66,7 +64,7 @@ class Recorder:
                 self._writer = self._stack.enter_context(
                     open_writer(self._next_path(), _starting_at(info, frame), keep=True)
                 )
-            self._writer.write(bgr, frame.pts, frame.time_base, frame.duration)
+            self._writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
         except OutputError as error:
             # What is broken must not be finished when the block ends.
             stack, self._stack, self._writer = self._stack, ExitStack(), None
@@ -89,6 +87,5 @@ class Recorder:
 
 def _starting_at(info: VideoInfo, frame: VideoFrame) -> VideoInfo:
     """Return what the file has to know: a segment begins at its first frame."""
-    height, width = frame.bgr.shape[:2]
     start_s = info.clock_start_s if frame.index == 0 else frame.pts * frame.time_base
-    return replace(info, size_wh=(width, height), clock_start_s=start_s)
+    return replace(info, size_wh=frame.picture.size_wh, clock_start_s=start_s)

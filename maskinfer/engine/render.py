@@ -12,7 +12,7 @@ from typing import Any
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.events import EventLog, EventOptions
 from maskinfer.engine.interrupt import stop_wish
-from maskinfer.engine.jobs import QUEUE_BATCHES, JobSummary
+from maskinfer.engine.jobs import QUEUE_FRAMES, JobSummary
 from maskinfer.engine.prefetch import prefetch
 from maskinfer.engine.results import Face, FrameResult
 from maskinfer.engine.style import Style, annotate
@@ -139,20 +139,21 @@ def run_render(
         lines = read_results(results)
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source if scenes is None else None))
         on_total(video.info.frame_count)
-        for frame in stack.enter_context(prefetch(video, QUEUE_BATCHES)):
+        for frame in stack.enter_context(prefetch(video, QUEUE_FRAMES)):
             result = next(lines, None)
             if result is None:
                 summary.problems.append(f"{results} ends after {summary.frames} frames, before {source} does")
                 break
-            if result.frame != frame.index or result.size_wh != (frame.bgr.shape[1], frame.bgr.shape[0]):
+            width, height = frame.picture.size_wh
+            if result.frame != frame.index or result.size_wh != (width, height):
                 raise SourceError(
-                    f"{results} is not of {source}: frame {frame.index} of {frame.bgr.shape[1]}x{frame.bgr.shape[0]} "
+                    f"{results} is not of {source}: frame {frame.index} of {width}x{height} "
                     f"meets frame {result.frame} of {result.size_wh[0]}x{result.size_wh[1]}"
                 )
             pts = frame.pts if scenes is None else scenes.pts(frame)
             if pts is not None:
-                annotate(frame.bgr, result, style)
-                writer.write(frame.bgr, pts, frame.time_base, frame.duration)
+                annotate(frame.picture, result, style)
+                writer.write(frame.picture, pts, frame.time_base, frame.duration)
                 summary.add(result)
             on_result(result)
             if stopped():

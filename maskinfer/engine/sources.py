@@ -11,7 +11,7 @@ from pathlib import Path
 from maskinfer.engine.camera import is_live, open_camera
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.images import IMAGE_SUFFIXES, list_images, read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.video_reader import VideoFrame, VideoInfo, open_video
 
 
@@ -23,18 +23,18 @@ class SourceFrame:
         source: as the user named it, without passwords.
         index: of the frame in its source, from 0.
         time_s: presentation time in seconds from the source's first frame; 0 for an image.
-        bgr: uint8 (height, width, 3), upright.
+        picture: its pixels, upright.
     """
 
     source: str
     index: int
     time_s: float
-    bgr: BGRFrame
+    picture: Picture
 
 
 def from_video(source: str, frame: VideoFrame) -> SourceFrame:
     """Return a video's frame as a source's frame; the pixels are shared."""
-    return SourceFrame(source, frame.index, frame.time_s, frame.bgr)
+    return SourceFrame(source, frame.index, frame.time_s, frame.picture)
 
 
 @contextmanager
@@ -72,9 +72,9 @@ def timed_images(source: str, broken: list[str]) -> Iterator[tuple[VideoFrame, V
             broken.append(str(error))
             continue
         info = VideoInfo(str(image.path), (bgr.shape[1], bgr.shape[0]), Fraction(1), Fraction(1))
-        yield VideoFrame(index, float(index), index, Fraction(1), 1, bgr), info
+        yield VideoFrame(index, float(index), index, Fraction(1), 1, Picture(bgr)), info
 
 
 def _images(source: str) -> Iterator[SourceFrame]:
     for index, image in enumerate(list_images([source])):
-        yield SourceFrame(str(image.path), index, 0.0, read_image(image.path))
+        yield SourceFrame(str(image.path), index, 0.0, Picture(read_image(image.path)))

@@ -18,18 +18,18 @@ class StageTimes:
 
     Attributes:
         seconds: of each stage; a thread that waits for a core inside of a stage counts as busy.
-        threads: of each stage, the name of the thread that it ran in.
+        threads: of each stage, the names of the threads that it ran in.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
-    threads: dict[str, str] = field(default_factory=dict)
+    threads: dict[str, set[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: str, seconds: float) -> None:
         """Add to a stage."""
         with self._lock:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-            self.threads[name] = threading.current_thread().name
+            self.threads.setdefault(name, set()).add(threading.current_thread().name)
 
 
 _recording: list[StageTimes] = []

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from maskinfer.engine.blur import blur_faces
 from maskinfer.engine.draw import draw_result
-from maskinfer.engine.results import BGRFrame, FrameResult
+from maskinfer.engine.picture import Frame
+from maskinfer.engine.results import FrameResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,15 @@ class Style:
 PLAIN = Style()
 
 
-def annotate(bgr: BGRFrame, result: FrameResult, style: Style = PLAIN) -> None:
+def annotate(frame: Frame, result: FrameResult, style: Style = PLAIN) -> None:
     """Draw a frame's result on it, in place.
 
     Args:
-        bgr: uint8 (height, width, 3).
+        frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
         result: of this very frame.
         style: how.
     """
     if style.blur_faces:
-        blur_faces(bgr, result)
+        blur_faces(frame, result)
     if style.boxes:
-        draw_result(bgr, result, captions=style.captions, counts=style.counts)
+        draw_result(frame, result, captions=style.captions, counts=style.counts)

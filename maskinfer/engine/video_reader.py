@@ -1,4 +1,4 @@
-"""Videos, from files and URLs, as upright BGR frames with exact times."""
+"""Videos, from files and URLs, as upright frames with exact times."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError, TruncatedSourceError
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.pixels import (
     SDR_VIDEO,
     Colour,
-    bgr_converter,
     display_matrix,
     is_transposed,
     matrix_of,
+    picture_maker,
 )
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.source_name import is_url, public_name
@@ -46,7 +47,7 @@ class VideoFrame:
         pts: presentation time on the source's clock, in ticks of ``time_base``; strictly increasing.
         time_base: seconds per tick.
         duration: until the next frame, in ticks; None when that is not known.
-        bgr: uint8 (height, width, 3), blue green red, 0 to 255, upright; the caller's own to draw on.
+        picture: the pixels, upright; the caller's own to draw on.
     """
 
     index: int
@@ -54,7 +55,12 @@ class VideoFrame:
     pts: int
     time_base: Fraction
     duration: int | None
-    bgr: BGRFrame
+    picture: Picture
+
+    @property
+    def bgr(self) -> BGRFrame:
+        """The pixels, uint8 (height, width, 3), blue green red, 0 to 255; the caller's own to draw on."""
+        return self.picture.bgr
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +227,12 @@ def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | No
 
 def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[VideoFrame, None, None]:
     info, health = video.info, video.health
-    to_bgr = bgr_converter()
+    to_picture = picture_maker()
     start: int | None = None
     for index, (picture, pts, duration) in enumerate(_timed(video, pictures)):
         start = pts if start is None else start
         time_s = float((pts - start) * info.time_base)
-        yield VideoFrame(index, time_s, pts, info.time_base, duration, to_bgr(picture))
+        yield VideoFrame(index, time_s, pts, info.time_base, duration, to_picture(picture))
     if _is_cut(video):
         frames = f"{health.frames} of {info.frame_count}" if info.frame_count else str(health.frames)
         reason = health.error or "the file was cut off or its end is damaged"

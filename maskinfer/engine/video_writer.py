@@ -15,8 +15,8 @@ from av.container import OutputContainer
 
 from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import MaskinferError, OutputError, RequestError
-from maskinfer.engine.pixels import UNSPECIFIED, even_sized, fitted, yuv_converter
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.picture import Frame, as_picture
+from maskinfer.engine.pixels import UNSPECIFIED, yuv_converter
 from maskinfer.engine.sound import open_sound
 from maskinfer.engine.source_name import is_url
 from maskinfer.engine.video_reader import STDIN, VideoInfo
@@ -38,10 +38,9 @@ class VideoWriter:
         self._path = path
         self._container = container
         self._stream = stream
-        self._size_wh = info.size_wh
         self._clock_start_s = info.clock_start_s
         self._step = max(1, round(1 / ((info.frame_rate or 30) * info.time_base)))
-        self._to_yuv = yuv_converter(info.colour)
+        self._to_yuv = yuv_converter(info.colour, info.size_wh)
         self._time_base = info.time_base
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}
@@ -55,12 +54,12 @@ class VideoWriter:
             self._sound = sound
             self._next_sound = next(sound, None)
 
-    def write(self, bgr: BGRFrame, pts: int, time_base: Fraction, duration: int | None = None) -> None:
+    def write(self, picture: Frame, pts: int, time_base: Fraction, duration: int | None = None) -> None:
         """Encode one frame.
 
         Args:
-            bgr: uint8 (height, width, 3). One of another size than ``VideoInfo.size_wh`` is scaled to fit it
-                and centred on black. It is read before this returns.
+            picture: or uint8 (height, width, 3), BGR. One of another size than ``VideoInfo.size_wh`` is scaled to fit
+                it and centred on black. It is read before this returns.
             pts: presentation time on the source's clock, in ticks of ``time_base``; has to go forward.
             time_base: seconds per tick.
             duration: until the next frame, in ticks; matters for the last one.
@@ -74,7 +73,7 @@ class VideoWriter:
         self._last_pts = ticks
         self._durations[ticks] = self._step if duration is None else round(duration * time_base / self._time_base)
         with _as_output_error(self._path):
-            frame = self._to_yuv(even_sized(fitted(bgr, self._size_wh)))
+            frame = self._to_yuv(as_picture(picture))
             frame.pts, frame.time_base = ticks, self._time_base
             # Muxing into what could not be begun crashes the process.
             self.is_broken = True

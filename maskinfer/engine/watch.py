@@ -148,7 +148,7 @@ def run_watch(
             frames = [from_video(fed.info.source, fed.frame) for fed in batch]
             results = engine.infer(frames, [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
-                add(fed.frame.bgr, result)
+                add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)
                 summary.add(result)
                 on_result(result)
@@ -176,13 +176,12 @@ def _desk(stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track
 
 def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, problem: Callable[[str], None]) -> bool:
     """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
-    bgr = fed.frame.bgr
     if desk.recorder is None and desk.window is None:
         return True
-    annotate(bgr, result, style)
+    annotate(fed.frame.picture, result, style)
     if desk.recorder is not None:
         try:
-            desk.recorder.write(bgr, fed.frame, fed.info)
+            desk.recorder.write(fed.frame, fed.info)
         except OutputError as error:
             problem(f"{error}; the watch went on without this recording")
-    return desk.window is None or desk.window.show(bgr)
+    return desk.window is None or desk.window.show(fed.frame.bgr)

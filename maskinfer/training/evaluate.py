@@ -12,6 +12,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.images import read_image
 from maskinfer.engine.jsonl import open_jsonl
+from maskinfer.engine.picture import Frame, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.engine.sources import SourceFrame
 from maskinfer.training.evaluate_confidence import MAX_ERROR, Confidence, measure_confidence
@@ -214,10 +215,10 @@ class _Known:
 
     found: Detections
 
-    def __call__(self, frames: Sequence[BGRFrame]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         return [self.found for _ in frames]
 
 
 def _label(engine: Engine, scene: Scene, image: BGRFrame, found: Detections) -> FrameResult:
-    frame = SourceFrame(str(scene.path), 0, 0.0, image)
+    frame = SourceFrame(str(scene.path), 0, 0.0, Picture(image))
     return replace(engine, detector=_Known(found)).infer([frame])[0]

@@ -14,9 +14,10 @@ import numpy as np
 
 from maskinfer.engine.classifier import UNCERTAIN
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.draw import BGR, colour_of
+from maskinfer.engine.draw import colour_of
 from maskinfer.engine.geometry import FloatArray, crop_windows, cut_crops
 from maskinfer.engine.images import read_image
+from maskinfer.engine.picture import BGR
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.evaluate import Evaluation
 from maskinfer.training.evaluate_detector import nearest_false

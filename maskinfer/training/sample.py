@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import MaskinferError, MissingExtraError
+from maskinfer.engine.picture import Picture
 from maskinfer.engine.pixels import BT709, SDR_VIDEO, yuv_converter
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.masks import draw_mask
@@ -66,10 +67,10 @@ def make_sample(out: Path) -> None:
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         with av.open(str(part), "w", format="mp4", options=options) as container:
             video, audio = _add_video(container), _add_audio(container)
-            to_yuv = yuv_converter(SDR_VIDEO)
+            to_yuv = yuv_converter(SDR_VIDEO, SIZE_WH)
             tone = _tone_frames()
             for number, bgr in enumerate(frames):
-                picture = to_yuv(bgr)
+                picture = to_yuv(Picture(bgr))
                 picture.pts, picture.time_base = number, Fraction(1, FPS)
                 container.mux(video.encode(picture))
                 for sound in _until(tone, (number + 1) / FPS):
