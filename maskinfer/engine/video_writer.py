@@ -115,7 +115,7 @@ def open_writer(
     info: VideoInfo,
     *,
     audio_from: str | Path | None = None,
-    crf: int = 20,
+    crf: int = 23,
     preset: str = "ultrafast",
     threads: int = 0,
     keep: bool = False,
