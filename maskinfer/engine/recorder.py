@@ -58,7 +58,7 @@ class Recorder:
         self._is_broken = False
         try:
             if self._writer is not None and is_full:
-                self._close()
+                self.close()
             if self._writer is None:
                 self._began_s = time_s
                 self._writer = self._stack.enter_context(
@@ -72,7 +72,12 @@ class Recorder:
             stack.__exit__(type(error), error, error.__traceback__)
             raise
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Finish the file that is being written.
+
+        Raises:
+            OutputError: it cannot be; what was written is there.
+        """
         stack, self._stack, self._writer = self._stack, ExitStack(), None
         stack.close()
 

@@ -157,6 +157,8 @@ def run_watch(
             ]
             if not all(drawn):
                 break
+        for desk in desks.values():
+            _end_recording(desk, problem)
         summary.signal = stopped()
         summary.problems += [feed.problem for feed in feeds.feeds if feed.problem]
     return summary, [desk.finished() for desk in desks.values()]
@@ -172,6 +174,15 @@ def _desk(stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track
     # Pictures of a folder do not follow one another.
     tracker = None if track is None or holds_images(feed.name) else Tracker(track)
     return _Desk(feed, SourceReport(feed.name), tracker, recorder, window)
+
+
+def _end_recording(desk: _Desk, problem: Callable[[str], None]) -> None:
+    """Finish a recording; one that fails, as on a full disk, holds up no other."""
+    try:
+        if desk.recorder is not None:
+            desk.recorder.close()
+    except OutputError as error:
+        problem(str(error))
 
 
 def _draw(desk: _Desk, fed: Fed, result: FrameResult, style: Style, problem: Callable[[str], None]) -> bool:
