@@ -12,6 +12,8 @@ import click
 
 from maskinfer import __version__
 from maskinfer.cli_benchmark import benchmark
+from maskinfer.cli_data import data
+from maskinfer.cli_events import event_options, event_rules, read_event_rules
 from maskinfer.cli_export import adopt, calibrate, card, quantize, verify
 from maskinfer.cli_models import models
 from maskinfer.cli_options import (
@@ -21,17 +23,14 @@ from maskinfer.cli_options import (
     Commands,
     end,
     engine_options,
-    event_options,
-    event_rules,
     open_job,
     output_options,
     read_duration,
-    read_event_rules,
     read_track,
     show_written,
     track_options,
 )
-from maskinfer.cli_training import data, evaluate, export, train
+from maskinfer.cli_training import evaluate, export, train
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

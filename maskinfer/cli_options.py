@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 from click.core import ParameterSource
 
+from maskinfer.cli_events import read_events
 from maskinfer.engine.errors import MaskinferError, MissingExtraError
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
-    from maskinfer.engine.event_sinks import EventTargets
-    from maskinfer.engine.events import EventOptions
     from maskinfer.engine.jobs import JobSummary
     from maskinfer.engine.outputs import Outputs
     from maskinfer.engine.tracker import TrackOptions
@@ -141,20 +140,6 @@ _OUTPUT_OPTIONS = (
     click.option("--crop-label", "crop_labels", multiple=True, metavar="LABEL",
                  help="Of faces with this label only; may be repeated."),
 )  # fmt: skip
-_EVENT_OPTIONS = (
-    click.option("--events", metavar="FILE|-",
-                 help="Write a JSON object for each person and change: appeared, settled, changed, left."),
-    click.option("--webhook", metavar="URL", help="Post each event there, again until it is taken."),
-)  # fmt: skip
-_EVENT_RULES = (
-    click.option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
-                 help="Labels with less are uncertain, and make no event; by default what keeps wrong ones under 2 %, "
-                      "if the classifier's file says it, or else .8."),
-    click.option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
-                 help="A label has to stay for so long before it is settled, or changed."),
-    click.option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
-                 help="Least time between two changes of one person."),
-)  # fmt: skip
 
 
 def output_options(command: _F) -> _F:
@@ -164,36 +149,13 @@ def output_options(command: _F) -> _F:
     return command
 
 
-def event_options(command: _F) -> _F:
-    """Give a command the options of events."""
-    for option in reversed(_EVENT_OPTIONS):
-        command = option(command)
-    return event_rules(command)
-
-
-def event_rules(command: _F) -> _F:
-    """Give a command the options of when something is an event."""
-    for option in reversed(_EVENT_RULES):
-        command = option(command)
-    return command
-
-
-def read_event_rules(options: dict[str, Any]) -> EventOptions:
-    """Return what the options of ``event_rules`` ask for."""
-    from maskinfer.engine.events import EventOptions
-
-    rules = EventOptions(hold_s=options["event_hold"], cooldown_s=options["event_cooldown"])
-    given = options["event_min_score"]
-    return rules if given is None else replace(rules, min_score=given)
-
-
 def read_outputs(options: dict[str, Any]) -> Outputs:
     """Return what the options of ``output_options``, and those of ``event_options`` if there are any, ask for."""
     from maskinfer.engine.outputs import Outputs
 
     if options["crop_labels"] and options["crops"] is None:
         raise click.UsageError("--crop-label needs --crops")
-    events = _read_events(options) if "events" in options else None
+    events = read_events(options) if "events" in options else None
     return Outputs(options["jsonl"], options["csv"], events, options["crops"], options["crop_labels"])
 
 
@@ -201,16 +163,6 @@ def show_written(options: dict[str, Any]) -> dict[str, object]:
     """Return what the options of ``output_options`` and ``event_options`` made, for the summary."""
     names = {"results": "jsonl", "table": "csv", "events": "events", "crops": "crops"}
     return {what: options.get(name) for what, name in names.items()}
-
-
-def _read_events(options: dict[str, Any]) -> EventTargets | None:
-    from maskinfer.engine.event_sinks import EventTargets
-
-    if options["events"] is None and options["webhook"] is None:
-        return None
-    if not options["track"]:
-        raise click.UsageError("--events and --webhook need faces that are followed: leave out --no-track")
-    return EventTargets(options["events"], options["webhook"], read_event_rules(options))
 
 
 MAX_ERROR_OPTION = click.option(
