@@ -101,12 +101,12 @@ def test_the_middle_of_a_window_is_the_engines_crop(portrait: BGRFrame) -> None:
 def test_relatives_form_groups(tmp_path: Path, portrait: BGRFrame) -> None:
     """A copy of a picture, and one that was drawn from it, go with it; another picture does not."""
     mine, drawn = tmp_path / "mine", tmp_path / "drawn"
-    other = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    other, worn = (np.random.default_rng(seed).integers(0, 256, (200, 200, 3), np.uint8) for seed in (0, 1))
     for folder, name, picture in (
         (mine, "a", portrait),
         (mine, "b", portrait),
         (mine, "c", other),
-        (drawn, "d", other),
+        (drawn, "d", worn),
     ):
         folder.mkdir(exist_ok=True)
         cv2.imwrite(str(folder / f"{name}.png"), picture)
