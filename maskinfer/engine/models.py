@@ -150,7 +150,7 @@ SHIPPED: dict[str, ShippedModel] = {
     "retinaface-mask": ShippedModel(
         "retinaface-mask-mnet025.onnx",
         "detector",
-        "bbfdaae0d81770293610c862ad4218f925689c716b1f1727a7ef1880635bd621",
+        "6a7e3f10faec82de5b4d72122f19a3507f32819512d550c867064c2f783e76b4",
         "RetinaFace fine-tuned on masked faces, five landmarks",
         "retinaface-mask-mnet025.md",
     ),

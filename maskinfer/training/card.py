@@ -104,27 +104,47 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
 
 
 def _contract(file: Path, contract: Contract) -> str:
-    width, height = contract.size_wh
     rows = [
         ("file", f"`{file.name}`, {file.stat().st_size / 1e6:.1f} MB, SHA-256 `{sha256_of(file)}`"),
         ("version", contract.version),
         ("licence", contract.licence),
-        ("input", f"{contract.input.dtype} {contract.input.layout}, {contract.input.colour_order}, {width}x{height}"),
+        ("input", _input(contract)),
+        *(_classifier_rows(contract) if isinstance(contract, ClassifierContract) else _detector_rows(contract)),
+        ("measured", ", ".join(f"{name} {value:g}" for name, value in contract.metrics.items())),
+        ("largest difference from its source", "" if contract.parity is None else f"{contract.parity:.1e}"),
+        ("weights it was made of", contract.source_sha256 and f"SHA-256 `{contract.source_sha256}`"),
     ]
-    if isinstance(contract, ClassifierContract):
-        crop = f"{'square' if contract.crop.square else 'stretched'}, margin {contract.crop.margin:g} of a side"
-        rows += [
-            ("crop", f"the detector's box, {crop}, border {contract.crop.border}"),
-            ("output", f"{contract.output}: {', '.join(f'`{label}`' for label in contract.labels)}"),
-            ("temperature", f"{contract.temperature:g}"),
-            ("`--max-error`", _error_thresholds(contract)),
-        ]
-        if contract.parity is not None:
-            rows.append(("largest difference from its source", f"{contract.parity:.1e}"))
-    else:
-        rows += [("kind", contract.kind), ("default threshold", f"{contract.det_threshold:g}")]
     lines = [f"| {name} | {value} |" for name, value in rows if value]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _input(contract: Contract) -> str:
+    """Say what the graph takes; preprocessing that lies in the graph is not named."""
+    spec, (width, height) = contract.input, contract.size_wh
+    scaled = "" if spec.dtype == "uint8" else f", less {list(spec.mean)}, over {list(spec.std)}"
+    return f"{spec.dtype} {spec.layout}, {spec.colour_order}, {width}x{height}{scaled}"
+
+
+def _classifier_rows(contract: ClassifierContract) -> list[tuple[str, str]]:
+    crop = f"{'square' if contract.crop.square else 'stretched'}, margin {contract.crop.margin:g} of a side"
+    return [
+        ("crop", f"the detector's box, {crop}, border {contract.crop.border}"),
+        ("output", f"{contract.output}: {', '.join(f'`{label}`' for label in contract.labels)}"),
+        ("temperature", f"{contract.temperature:g}"),
+        ("`--max-error`", _error_thresholds(contract)),
+    ]
+
+
+def _detector_rows(contract: DetectorContract) -> list[tuple[str, str]]:
+    anchors = "; ".join(", ".join(f"{side:g}" for side in sides) for sides in contract.anchors)
+    return [
+        ("kind", contract.kind),
+        ("strides", ", ".join(map(str, contract.strides))),
+        ("anchors, px", anchors),
+        ("default threshold", f"{contract.det_threshold:g}"),
+        ("overlap of two faces", f"{contract.nms_threshold:g} at most"),
+        ("boxes", f"{contract.box_margin:g} of a side larger on each side than the network's"),
+    ]
 
 
 def _error_thresholds(contract: ClassifierContract) -> str:
