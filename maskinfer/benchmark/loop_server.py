@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import av
 
@@ -77,8 +77,7 @@ def served(film: Path, hang_up_every_s: float = inf) -> Iterator[str]:
     """Serve a film from a process of its own until the block ends; gives the address."""
     command = [sys.executable, "-m", __spec__.name, str(film), str(hang_up_every_s)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
+        port = cast(IO[str], process.stdout).readline().strip()
         try:
             yield f"http://127.0.0.1:{port}/{film.name}"
         finally:

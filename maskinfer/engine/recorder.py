@@ -1,6 +1,7 @@
 """Recordings of sources that may go on for weeks: split into segments, each of which appears when it is through.
 
-One that cannot be written on, on a full disk, appears as far as it came; the next segment is tried at its time."""
+One that cannot be written on, on a full disk, appears as far as it came; the next segment is tried at its time.
+"""
 
 from __future__ import annotations
 
