@@ -84,7 +84,7 @@ def load_all(recipe: Recipe, data: Sequence[Path], dev: Path) -> tuple[Pictures,
     found = list(dev_faces(dev, recipe.labels))
     windows, labels = np.concatenate([w for w, _ in found]), np.concatenate([names for _, names in found])
     empty = ("",) * len(labels)
-    return join(pictures, Pictures(windows, labels, empty, empty)), len(labels)
+    return join(pictures, Pictures(windows, labels, empty, empty, np.zeros(len(labels), np.bool_))), len(labels)
 
 
 def dev_faces(dev: Path, labels: Sequence[str]) -> Iterator[tuple[Any, Any]]:

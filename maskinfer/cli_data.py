@@ -122,8 +122,8 @@ def synth(
 ) -> None:
     """Draw masks on the bare faces of training folders, worn well and badly.
 
-    Wears are correct, below_nose, below_mouth and chin; the first is labelled with_mask, the next two incorrect_mask,
-    the last without_mask.
+    Wears are correct, below_nose, below_mouth and chin; the first is labelled with_mask, the next incorrect_mask, the
+    others without_mask.
 
     \b
     Examples:

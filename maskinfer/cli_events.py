@@ -23,6 +23,10 @@ _EVENT_RULES = (
     click.option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
                  help="Labels with less are uncertain, and make no event; by default what keeps wrong ones under 2 %, "
                       "if the classifier's file says it, or else .8."),
+    click.option("--event-min-face-px", type=click.FloatRange(0), default=16, show_default=True, metavar="PIXELS",
+                 help="So are those of faces whose shorter side is less."),
+    click.option("--event-min-sharpness", type=click.FloatRange(0), default=9, show_default=True, metavar="NUMBER",
+                 help="So are those of faces that are more blurred; clear ones have 13."),
     click.option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
                  help="A label has to stay for so long before it is settled, or changed."),
     click.option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
@@ -47,8 +51,10 @@ def event_rules(command: _F) -> _F:
 def read_event_rules(options: dict[str, Any]) -> EventOptions:
     """Return what the options of ``event_rules`` ask for."""
     from maskinfer.engine.events import EventOptions
+    from maskinfer.engine.gate import Gate
 
-    rules = EventOptions(hold_s=options["event_hold"], cooldown_s=options["event_cooldown"])
+    gate = Gate(options["event_min_face_px"], options["event_min_sharpness"])
+    rules = EventOptions(hold_s=options["event_hold"], cooldown_s=options["event_cooldown"], gate=gate)
     given = options["event_min_score"]
     return rules if given is None else replace(rules, min_score=given)
 

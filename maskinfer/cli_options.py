@@ -206,7 +206,10 @@ def open_job(options: dict[str, Any], *, lanes: int | None = 1) -> tuple[Engine,
 
     outputs = read_outputs(options)
     engine = open_engine(options, lanes=lanes)
-    if outputs.events is None or options["event_min_score"] is not None:
+    if outputs.events is None:
+        return engine, outputs
+    engine = replace(engine, measure_sharpness=True)
+    if options["event_min_score"] is not None:
         return engine, outputs
     least = events_for(engine.classifier.contract).min_score
     rules = replace(outputs.events.options, min_score=least)

@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from maskinfer.engine import webhook
 from maskinfer.engine.errors import OutputError, RequestError
 from maskinfer.engine.event_sinks import EventTargets, open_events
 from maskinfer.engine.events import Event, EventLog, EventOptions
+from maskinfer.engine.gate import Gate
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.engine.webhook import Webhook, open_webhook
 
@@ -83,6 +84,23 @@ def test_an_uncertain_label_settles_nothing() -> None:
     events = run([[face("with_mask", 0.6)]] * 20)
     assert story(events) == [("appeared", 3, "uncertain"), ("left", 19, "uncertain")]
     assert events[0].score == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "settles"),
+    [
+        ({}, True),
+        ({"sharpness": 9.0}, True),
+        ({"sharpness": 8.9}, False),
+        ({"xyxy": (10.0, 10.0, 26.0, 60.0)}, True),
+        ({"xyxy": (10.0, 10.0, 25.9, 60.0)}, False),
+    ],
+)
+def test_faces_too_small_or_too_blurred_settle_nothing(changes: dict[str, Any], settles: bool) -> None:
+    frames = [[replace(face("with_mask"), **changes)]] * 20
+    assert ("settled" in [event.kind for event in run(frames)]) == settles
+    everything = EventOptions(gate=Gate())
+    assert "settled" in [event.kind for event in run(frames, everything)]
 
 
 def test_people_are_told_apart_and_faces_without_a_track_are_nobody() -> None:

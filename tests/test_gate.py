@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -35,10 +36,15 @@ def test_a_plain_surface_has_none() -> None:
 
 
 def test_the_shorter_side_decides() -> None:
-    crop = np.zeros((8, 8, 3), np.uint8)
-    assert Gate(min_face_px=20).passes((5, 5, 25, 65), crop)
-    assert not Gate(min_face_px=20).passes((5, 5, 24.9, 65), crop)
-    assert Gate().passes((5, 5, 6, 6), crop)
+    assert Gate(min_face_px=20).passes((5, 5, 25, 65), None)
+    assert not Gate(min_face_px=20).passes((5, 5, 24.9, 65), 30.0)
+    assert Gate().passes((5, 5, 6, 6), 0.0)
+
+
+def test_sharpness_decides_where_it_is_known() -> None:
+    assert Gate(min_sharpness=9).passes((5, 5, 25, 65), 9.0)
+    assert not Gate(min_sharpness=9).passes((5, 5, 25, 65), 8.9)
+    assert Gate(min_sharpness=9).passes((5, 5, 25, 65), None)
 
 
 @pytest.mark.parametrize("gate", [{"min_face_px": 1.0}, {"min_sharpness": 1.0}])
@@ -49,8 +55,18 @@ def test_the_engine_calls_what_does_not_pass_uncertain(
     lax = maskinfer.load(classifier=str(colour_classifier), **gate)(portrait).faces[0]  # type: ignore[arg-type]
     high = {name: value * 1000 for name, value in gate.items()}
     strict = maskinfer.load(classifier=str(colour_classifier), **high)(portrait).faces[0]  # type: ignore[arg-type]
-    assert lax == sure
+    assert replace(lax, sharpness=None) == sure
     assert (strict.label, strict.score, strict.scores) == ("uncertain", sure.score, sure.scores)
+
+
+def test_sharpness_is_told_when_it_is_asked_for(colour_classifier: Path, portrait: BGRFrame) -> None:
+    engine = maskinfer.load(classifier=str(colour_classifier))
+    plain = engine(portrait).faces[0]
+    measured = replace(engine, measure_sharpness=True)(portrait)
+    assert plain.sharpness is None
+    assert measured.faces[0] == replace(plain, sharpness=measured.faces[0].sharpness)
+    assert (measured.faces[0].sharpness or 0) > 12
+    assert "sharpness" in measured.to_dict()["faces"][0]
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan")])

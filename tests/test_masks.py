@@ -182,7 +182,7 @@ def test_a_turned_head_hides_the_far_strap(portrait: BGRFrame) -> None:
 
 
 def test_labels() -> None:
-    assert [label_of_wear(wear) for wear in WEARS] == [WITH_MASK, INCORRECT_MASK, INCORRECT_MASK, WITHOUT_MASK]
+    assert [label_of_wear(wear) for wear in WEARS] == [WITH_MASK, INCORRECT_MASK, WITHOUT_MASK, WITHOUT_MASK]
 
 
 def test_what_cannot_be_drawn(portrait: BGRFrame) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.geometry import cut_crops, grown, iou_matrix
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.faces import WINDOW_PX, collect_faces, window_share
+from maskinfer.training.pictures import draw_order, load_pictures
+from maskinfer.training.recipe import load_recipe
 from maskinfer.training.related import related_groups
 from maskinfer.training.samples import read_samples
 from maskinfer.training.the_face import find_the_face
@@ -60,6 +63,7 @@ def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) 
     # The annotated face is in it by the detector's box and by the annotator's.
     assert faces.sets == ("crops", "bare", "scenes", "scenes")
     assert faces.labels.tolist() == [0, 1, 1, 1]
+    assert faces.turned.tolist() == [False] * 4
     assert faces.windows.shape == (4, WINDOW_PX, WINDOW_PX, 3)
     reported = grown(np.array([box], np.float32), load_detector().contract.box_margin)
     by_hand = cut_crops(portrait, reported, CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
@@ -67,6 +71,21 @@ def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) 
     # The other windows show the same face in nearly the same place.
     for window in faces.windows[:3]:
         assert np.corrcoef(window.ravel(), by_hand.ravel())[0, 1] > 0.8
+
+
+def test_turned_heads_are_told_and_drawn_more_often(tmp_path: Path, portrait: BGRFrame) -> None:
+    tilt = cv2.getRotationMatrix2D((224.0, 130.0), 38, 1)
+    tilted = np.asarray(cv2.warpAffine(portrait, tilt, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    cv2.imwrite(str(tmp_path / "upright.png"), portrait)
+    cv2.imwrite(str(tmp_path / "tilted.png"), tilted)
+    crops = [{"image": f"{name}.png", "set": "mine", "label": "with_mask"} for name in ("upright", "tilted")]
+    _lines(tmp_path / "crops.jsonl", *crops)
+    recipe = replace(load_recipe("standard"), labels=("with_mask",))
+    pictures = load_pictures(recipe, [tmp_path])
+    assert pictures.turned.tolist() == [False, True]
+    recipe = replace(recipe, sampling=replace(recipe.sampling, class_shares={}, set_weights={}, turned_weight=3.0))
+    order = draw_order(pictures, np.arange(2), recipe)
+    assert order.mean() == pytest.approx(0.75, abs=0.01)
 
 
 def test_a_small_face_is_found_where_a_whole_person_is_shown(portrait: BGRFrame) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, MAX_BATCH, UNCERTAIN, OnnxClassifier, load_classifier
 from maskinfer.engine.detector import DEFAULT_DETECTOR, Detector, load_detector
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.gate import Gate
+from maskinfer.engine.gate import Gate, sharpness
 from maskinfer.engine.geometry import FloatArray, cut_crops
 from maskinfer.engine.picture import Picture, as_picture
 from maskinfer.engine.prefetch import batched, in_lanes
@@ -30,8 +30,8 @@ from maskinfer.engine.tracker import Track, Tracker, TrackOptions
 _BATCH_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
-# Probabilities, float32 (labels,), and whether the gate lets the face pass.
-_Said = tuple[FloatArray, bool]
+# Probabilities, float32 (labels,), and the sharpness, if it was measured.
+_Said = tuple[FloatArray, "float | None"]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
@@ -47,6 +47,7 @@ class Engine:
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
         lanes: frames of a video that are looked at at the same time, each with runs of its own.
+        measure_sharpness: of each face that is classified, for its result; the gate may need it too.
     """
 
     detector: Detector
@@ -54,6 +55,7 @@ class Engine:
     gate: Gate = field(default_factory=Gate)
     threads: int = 1
     lanes: int = 1
+    measure_sharpness: bool = False
 
     @overload
     def __call__(self, frames: BGRFrame) -> FrameResult: ...
@@ -144,6 +146,7 @@ class Engine:
     def _classify(self, seen: Sequence[_Look]) -> list[dict[int, _Said]]:
         """Return what the classifier says of the chosen faces of each frame, by their indices."""
         contract = self.classifier.contract
+        measured = self.measure_sharpness or self.gate.min_sharpness > 0
         said: list[dict[int, _Said]] = [{} for _ in seen]
         chosen = [(k, i) for k, look in enumerate(seen) for i in look.chosen]
         for start in range(0, len(chosen), _CROPS_AT_ONCE):
@@ -155,22 +158,23 @@ class Engine:
                     for k, ids in frames
                 ]
                 crops = np.concatenate(cut)
-                passes = [
-                    self.gate.passes(seen[k].found.xyxy[i], crop) for (k, i), crop in zip(some, crops, strict=True)
-                ]
+                sharp = [sharpness(crop) if measured else None for crop in crops]
             with stage("classify"):
                 rows = self.classifier(crops)
-            for (k, i), row, passed in zip(some, rows, passes, strict=True):
-                said[k][i] = row, passed
+            for (k, i), row, value in zip(some, rows, sharp, strict=True):
+                said[k][i] = row, value
         return said
 
     def _result(self, look: _Look, said: dict[int, _Said]) -> FrameResult:
-        faces = tuple(self._face(look, i, *said.get(i, (None, True))) for i in range(len(look.found)))
+        faces = tuple(self._face(look, i, *said.get(i, (None, None))) for i in range(len(look.found)))
         return FrameResult(look.frame.source, look.frame.index, look.frame.time_s, look.frame.picture.size_wh, faces)
 
-    def _face(self, look: _Look, i: int, row: FloatArray | None, passes: bool) -> Face:
+    def _face(self, look: _Look, i: int, row: FloatArray | None, sharp: float | None) -> Face:
         left, top, right, bottom = (float(v) for v in look.found.xyxy[i])
         track = look.tracks[i]
+        passes = row is None or self.gate.passes(look.found.xyxy[i], sharp)
+        if track is not None and row is not None:
+            track.sharpness = sharp
         if track is not None and look.options is not None and row is not None and passes:
             # What does not pass the gate says nothing of its track either.
             track.classify(row, look.frame.time_s, look.options)
@@ -185,6 +189,7 @@ class Engine:
             score,
             dict(zip(self.classifier.contract.labels, (float(p) for p in scores), strict=True)),
             None if track is None else track.id,
+            sharp if track is None else track.sharpness,
         )
 
 

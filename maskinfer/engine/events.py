@@ -2,7 +2,8 @@
 
 A track has ``appeared`` once it was seen for long enough to be no flicker; its label is ``settled`` when one was held
 for long enough, ``changed`` when another one was, and not again within a cooldown; it ``left`` when it was not seen for
-as long as a track is kept. Labels under the threshold are ``uncertain``, which settles nothing.
+as long as a track is kept. Labels under the threshold, and those of faces too small or too blurred, are ``uncertain``,
+which settles nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any, Literal
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.gate import Gate
 from maskinfer.engine.results import Face, FrameResult
 
 Kind = Literal["appeared", "settled", "changed", "left"]
 UNCERTAIN = "uncertain"
 # Of 2,115 faces of scenes that no training saw 97.5 % score more, and of these 1.5 % are labelled wrong.
 DEFAULT_MIN_SCORE = 0.8
+# Smaller faces were never measured; more blurred ones are blots.
+DEFAULT_GATE = Gate(min_face_px=16, min_sharpness=9)
 # Of a classifier whose contract says from which score on so few of its labels are wrong, that score is the default.
 EVENT_MAX_ERROR = 0.02
 
@@ -29,6 +33,7 @@ class EventOptions:
 
     Attributes:
         min_score: labels with less are uncertain.
+        gate: labels of faces that do not pass are uncertain too; of faces whose sharpness is known.
         appear_s: a face that is gone sooner makes no event.
         hold_s: a label has to stay for so long before it is settled, or changed.
         cooldown_s: least time between two changes of one person.
@@ -43,6 +48,7 @@ class EventOptions:
     hold_s: float = 0.5
     cooldown_s: float = 2.0
     leave_s: float = 1.0
+    gate: Gate = DEFAULT_GATE
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -131,7 +137,8 @@ class EventLog:
         now_s = result.time_s
         person = self._people.setdefault(track_id, _Person(now_s, now_s, result.frame, face))
         person.last_s, person.frame, person.face = now_s, result.frame, face
-        label = face.label if face.score >= self._options.min_score else UNCERTAIN
+        clear = self._options.gate.passes(face.xyxy, face.sharpness)
+        label = face.label if clear and face.score >= self._options.min_score else UNCERTAIN
         if label != person.candidate:
             person.candidate, person.candidate_s = label, now_s
         if not person.appeared and now_s - person.first_s >= self._options.appear_s:

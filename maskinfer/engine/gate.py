@@ -39,16 +39,16 @@ class Gate:
             if not getattr(self, name) >= 0:
                 raise RequestError(f"{name} is {getattr(self, name)}, expected 0 (off) or more")
 
-    def passes(self, xyxy: Sequence[float] | FloatArray, crop: BGRFrame) -> bool:
+    def passes(self, xyxy: Sequence[float] | FloatArray, sharp: float | None) -> bool:
         """Say whether a face is large and sharp enough.
 
         Args:
             xyxy: (4,), the detector's box, in pixels of the source frame.
-            crop: uint8 (height, width, 3), as the classifier gets it.
+            sharp: its ``sharpness``; None, when it was not measured, is enough.
         """
         if min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]) < self.min_face_px:
             return False
-        return self.min_sharpness <= 0 or sharpness(crop) >= self.min_sharpness
+        return sharp is None or sharp >= self.min_sharpness
 
 
 def sharpness(crop: BGRFrame) -> float:
@@ -58,7 +58,7 @@ def sharpness(crop: BGRFrame) -> float:
     the grey values' standard deviation and multiplied by 64. Few edges across the face give 6, many 20.
 
     Args:
-        crop: uint8 (height, width, 3), BGR.
+        crop: uint8 (height, width, 3), BGR, as the classifier gets it.
 
     Returns:
         0 for a plain surface, and up.

@@ -65,6 +65,7 @@ def _face(record: dict[str, Any]) -> Face:
         float(record["score"]),
         {str(label): float(value) for label, value in record["scores"].items()},
         record.get("track_id"),
+        record.get("sharpness"),
     )
 
 

@@ -52,6 +52,8 @@ class Face:
         score: the most probable label's probability, 0 to 1; of a track, its label's.
         scores: the probability of every label; they sum to 1. Of a track, a running mean over its frames.
         track_id: the same for one face in all frames of a source, from 1; None when faces are not followed.
+        sharpness: how much detail the face shows (``gate.sharpness``); of a track, as it was classified last. None
+            when it was not measured.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -61,6 +63,7 @@ class Face:
     score: float
     scores: Mapping[str, float]
     track_id: int | None = None
+    sharpness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class FrameResult:
 def _face_dict(face: Face) -> dict[str, Any]:
     landmarks = face.landmarks
     track = {} if face.track_id is None else {"track_id": face.track_id}
+    sharpness = {} if face.sharpness is None else {"sharpness": round(face.sharpness, 2)}
     return {
         "bbox": [round(v, 2) for v in face.xyxy],
         "det_score": round(face.det_score, 5),
@@ -111,4 +115,5 @@ def _face_dict(face: Face) -> dict[str, Any]:
         "score": round(face.score, 5),
         "scores": {label: round(p, 5) for label, p in face.scores.items()},
         **track,
+        **sharpness,
     }

@@ -71,6 +71,7 @@ class Track:
         label: index of its label; -1 before it was classified.
         seen: frames in which it was found.
         classified: frames in which it was classified.
+        sharpness: as it was classified last (``gate.sharpness``); None when that was not measured.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Track:
     label: int = -1
     seen: int = 1
     classified: int = 0
+    sharpness: float | None = None
     skipped: int = 0
     _weight: float = 0.0
     _classified_s: float = 0.0

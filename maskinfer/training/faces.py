@@ -14,7 +14,8 @@ from maskinfer.engine.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.errors import SourceNotFoundError
 from maskinfer.engine.geometry import FloatArray, cut_crops, grown, iou_matrix
 from maskinfer.engine.images import read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRFrame, Detections
+from maskinfer.training.pose import head_pose
 from maskinfer.training.samples import Sample, read_samples
 from maskinfer.training.scenes import SCENES_FILE, Scene, read_scenes
 from maskinfer.training.the_face import find_the_face
@@ -41,18 +42,21 @@ class Faces:
         labels: int64 (N,), indices into the recipe's labels.
         sets: N names of data sets.
         sources: N paths of the pictures, as given.
+        turned: bool (N,), whether the head is turned by its landmarks: see ``pose``; False where there are none.
     """
 
     windows: BGRFrame
     labels: NDArray[np.int64]
     sets: tuple[str, ...]
     sources: tuple[str, ...]
+    turned: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     image: BGRFrame
     xyxy: FloatArray
+    landmarks: FloatArray
     labels: Sequence[str]
     set: str
     source: Path
@@ -86,14 +90,16 @@ def collect_faces(
     total = len(samples) + len(scenes)
     windows: list[BGRFrame] = []
     names: list[tuple[int, str, str]] = []
+    turned: list[NDArray[np.bool_]] = []
     for found in _find_all(detector, samples, scenes, labels):
         windows.extend(cut_crops(found.image, found.xyxy, CropRule(margin=WINDOW_MARGIN), (WINDOW_PX, WINDOW_PX)))
         names.extend((labels.index(label), found.set, str(found.source)) for label in found.labels)
+        turned.append(head_pose(found.landmarks).turned)
         on_picture(total)
     if not names:
         raise SourceNotFoundError(f"no face was found in {', '.join(map(str, folders))}")
     indices, sets, sources = zip(*names, strict=True)
-    return Faces(np.stack(windows), np.asarray(indices, np.int64), sets, sources)
+    return Faces(np.stack(windows), np.asarray(indices, np.int64), sets, sources, np.concatenate(turned))
 
 
 def _find_all(
@@ -102,45 +108,57 @@ def _find_all(
     padded_detector = replace(detector, contract=replace(detector.contract, size_wh=_PADDED_DET_SIZE_WH))
     for sample in samples:
         image = read_image(sample.path)
-        boxes = _bare_faces(detector, image) if sample.many else _the_face(detector, padded_detector, image)
-        yield _Found(image, boxes, [sample.label] * len(boxes), sample.set, sample.path)
+        faces = _bare_faces(detector, image) if sample.many else _the_face(detector, padded_detector, image)
+        yield _Found(image, *faces, [sample.label] * len(faces[0]), sample.set, sample.path)
     for scene in scenes:
         image = read_image(scene.path)
-        boxes, names = _annotated_faces(detector, image, scene, labels)
-        yield _Found(image, boxes, names, scene.set, scene.path)
+        boxes, landmarks, names = _annotated_faces(detector, image, scene, labels)
+        yield _Found(image, boxes, landmarks, names, scene.set, scene.path)
 
 
-def _the_face(detector: OnnxDetector, padded_detector: OnnxDetector, image: BGRFrame) -> FloatArray:
-    """Return the box of the one face that a picture shows, (1, 4); none if it is no plausible picture of a face."""
+def _the_face(
+    detector: OnnxDetector, padded_detector: OnnxDetector, image: BGRFrame
+) -> tuple[FloatArray, FloatArray]:
+    """Return box and landmarks of the one face that a picture shows; none if it is no plausible picture of a face."""
     found = find_the_face(detector, image, padded_detector=padded_detector)
     if len(found):
-        return found.xyxy
+        return found.xyxy, _landmarks(found)
     height, width = image.shape[:2]
     if min(width, height) < max(width, height) / 2:
-        return np.zeros((0, 4), np.float32)
+        return np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)
     whole = np.array([[0.08, 0.08, 0.92, 0.92]]) * [width, height, width, height]
-    return np.asarray(whole, np.float32)
+    return np.asarray(whole, np.float32), np.full((1, 5, 2), np.nan, np.float32)
 
 
-def _bare_faces(detector: OnnxDetector, image: BGRFrame) -> FloatArray:
+def _bare_faces(detector: OnnxDetector, image: BGRFrame) -> tuple[FloatArray, FloatArray]:
     found = detector([image])[0]
-    boxes = found.xyxy[found.scores >= MIN_BARE_SCORE]
-    return boxes[(boxes[:, 2:] - boxes[:, :2]).min(1) >= MIN_BARE_SIDE_PX]
+    sides = (found.xyxy[:, 2:] - found.xyxy[:, :2]).min(1)
+    kept = (found.scores >= MIN_BARE_SCORE) & (sides >= MIN_BARE_SIDE_PX)
+    return found.xyxy[kept], _landmarks(found)[kept]
 
 
 def _annotated_faces(
     detector: OnnxDetector, image: BGRFrame, scene: Scene, labels: Sequence[str]
-) -> tuple[FloatArray, list[str]]:
-    found = detector([image])[0].xyxy
-    overlaps = iou_matrix(found, scene.xyxy)
+) -> tuple[FloatArray, FloatArray, list[str]]:
+    found = detector([image])[0]
+    points, overlaps = _landmarks(found), iou_matrix(found.xyxy, scene.xyxy)
     boxes: list[FloatArray] = []
+    landmarks: list[FloatArray] = []
     names: list[str] = []
     for i, (box, label) in enumerate(zip(scene.xyxy, scene.labels, strict=True)):
         if label not in labels or (box[2:] - box[:2]).min() < MIN_ANNOTATED_SIDE_PX:
             continue
+        seen = np.full((5, 2), np.nan, np.float32)
         if len(found) and overlaps[:, i].max() >= MIN_MATCH_IOU:
-            boxes.append(found[overlaps[:, i].argmax()])
-            names.append(label)
+            best = int(overlaps[:, i].argmax())
+            seen = points[best]
+            boxes.append(found.xyxy[best])
         boxes.append(grown(box[None], detector.contract.box_margin)[0])
-        names.append(label)
-    return np.asarray(boxes, np.float32).reshape(-1, 4), names
+        added = len(boxes) - len(names)
+        landmarks += [seen] * added
+        names += [label] * added
+    return np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(landmarks).reshape(-1, 5, 2), names
+
+
+def _landmarks(found: Detections) -> FloatArray:
+    return np.full((len(found), 5, 2), np.nan, np.float32) if found.landmarks is None else found.landmarks

@@ -22,7 +22,7 @@ WEARS = ("correct", "below_nose", "below_mouth", "chin")
 _LABELS = {
     "correct": WITH_MASK,
     "below_nose": INCORRECT_MASK,
-    "below_mouth": INCORRECT_MASK,
+    "below_mouth": WITHOUT_MASK,
     "chin": WITHOUT_MASK,
 }
 _IN_FRONT = {"correct": (), "below_nose": NOSE, "below_mouth": LIPS, "chin": LIPS}
@@ -31,8 +31,8 @@ _IN_FRONT = {"correct": (), "below_nose": NOSE, "below_mouth": LIPS, "chin": LIP
 def label_of_wear(wear: str) -> str:
     """Return the label of a face that wears a mask so.
 
-    "correct" is with_mask; "below_nose" and "below_mouth" are incorrect_mask; "chin" covers neither nose nor
-    mouth and is without_mask.
+    "correct" is with_mask; "below_nose" is incorrect_mask; "below_mouth" and "chin" cover neither nose nor mouth and
+    are without_mask.
 
     Raises:
         RequestError: the wear is none of ``WEARS``.

@@ -35,12 +35,14 @@ class Pictures:
         labels: int64 (N,), indices into the recipe's labels.
         sets: N names of data sets.
         sources: N paths, as given.
+        turned: bool (N,), whether the head is turned; False where that is unknown.
     """
 
     images: BGRFrame
     labels: Indices
     sets: tuple[str, ...]
     sources: tuple[str, ...]
+    turned: NDArray[np.bool_]
 
 
 def load_pictures(
@@ -54,7 +56,7 @@ def load_pictures(
     """
     if recipe.pictures == "faces":
         faces = collect_faces(folders, recipe.labels, on_picture)
-        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources)
+        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned)
     else:
         pictures = _whole_pictures(recipe, folders, on_picture)
     missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
@@ -70,14 +72,16 @@ def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callabl
         image[:] = cv2.resize(read_image(sample.path), image.shape[:2], interpolation=cv2.INTER_AREA)
         on_picture(len(samples))
     labels = np.asarray([recipe.labels.index(sample.label) for sample in samples], np.int64)
-    return Pictures(images, labels, tuple(s.set for s in samples), tuple(str(s.path) for s in samples))
+    sets, sources = tuple(s.set for s in samples), tuple(str(s.path) for s in samples)
+    return Pictures(images, labels, sets, sources, np.zeros(len(samples), np.bool_))
 
 
 def join(a: Pictures, b: Pictures) -> Pictures:
     """Return the pictures of both, those of ``a`` first."""
     images = np.concatenate([a.images, b.images])
     labels = np.concatenate([a.labels, b.labels])
-    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources)
+    turned = np.concatenate([a.turned, b.turned])
+    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources, turned)
 
 
 def split(
@@ -119,6 +123,7 @@ def draw_order(pictures: Pictures, train: Indices, recipe: Recipe) -> Indices:
 def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
     sampling = recipe.sampling
     weights = np.array([sampling.set_weights.get(name, 1.0) for name in pictures.sets], np.float64)
+    weights[pictures.turned] *= sampling.turned_weight
     for i, label in enumerate(recipe.labels):
         if label in sampling.class_shares:
             members = pictures.labels == i

@@ -111,10 +111,12 @@ class Sampling:
     Attributes:
         class_shares: of each label among the draws; empty leaves the data's own.
         set_weights: of each data set within a class; 1 for those not named.
+        turned_weight: of faces turned aside, up or down or tilted within a class; the others have 1.
     """
 
     class_shares: Mapping[str, float] = field(default_factory=dict)
     set_weights: Mapping[str, float] = field(default_factory=dict)
+    turned_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
