@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_place, train_extra
+from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_place, read_shares, train_extra
 
 
 @click.command(short_help="Train a classifier, or the detector, with PyTorch.")
@@ -90,8 +90,23 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
     show_default=True,
     help="The logits are divided by it; `maskinfer evaluate` says which makes the probabilities true.",
 )
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="LABEL=SHARE",
+    help="How often a label will occur where the model is used, if not as often as the recipe drew it; for each label.",
+)
 @click.option("--half-weights", is_flag=True, help="Store the weights in float16: half the size.")
-def export(checkpoint: Path, out: Path, name: str | None, version: str, temperature: float, half_weights: bool) -> None:
+def export(
+    checkpoint: Path,
+    out: Path,
+    name: str | None,
+    version: str,
+    temperature: float,
+    priors: tuple[str, ...],
+    half_weights: bool,
+) -> None:
     """Turn a trained checkpoint into an ONNX file that carries its contract.
 
     The graph takes uint8 BGR pictures. It is compared with torch over several batches, and not written if they differ
@@ -105,7 +120,13 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, temperat
     with train_extra():
         from maskinfer.export.checkpoint import export_checkpoint
     summary = export_checkpoint(
-        checkpoint, out, name=name, version=version, temperature=temperature, half_weights=half_weights
+        checkpoint,
+        out,
+        name=name,
+        version=version,
+        temperature=temperature,
+        priors=read_shares(priors),
+        half_weights=half_weights,
     )
     click.echo(summary)
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from maskinfer.engine.errors import ModelError, ParityError, RequestError  # noq
 from maskinfer.export.classifier import export_classifier, largest_difference  # noqa: E402
 from maskinfer.export.torch_graph import MAX_DIFFERENCE, OPSET  # noqa: E402
 from maskinfer.training.network import build, load_checkpoint, restore, save_checkpoint, to_network_input  # noqa: E402
-from maskinfer.training.recipe import Recipe, from_dict  # noqa: E402
+from maskinfer.training.recipe import Recipe, Sampling, from_dict  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -147,6 +148,33 @@ def test_a_temperature_sharpens_the_probabilities(pair: tuple[Path, Path], tmp_p
     classifier = load_classifier(str(sharp))
     assert np.abs(classifier(crops) - squared / squared.sum(1, keepdims=True)).max() < 1e-4
     assert classifier.contract.temperature == 0.5
+
+
+def test_priors_weigh_the_probabilities(tmp_path: Path) -> None:
+    recipe = _recipe("linear", ["a", "b", "c"], {})
+    recipe = replace(recipe, sampling=Sampling(class_shares={"a": 0.6, "b": 0.2, "c": 0.2}))
+    checkpoint = _save(tmp_path / "c.pt", recipe)
+    plain, weighed = tmp_path / "plain.onnx", tmp_path / "weighed.onnx"
+    priors = {"a": 2.0, "b": 1.0, "c": 1.0}
+    export_classifier(checkpoint, plain, temperature=0.5)
+    export_classifier(checkpoint, weighed, temperature=0.5, priors=priors)
+    crops = np.random.default_rng(1).integers(0, 256, (4, 48, 48, 3), np.uint8)
+    expected = load_classifier(str(plain))(crops) * (0.5 / 0.6, 0.25 / 0.2, 0.25 / 0.2)
+    classifier = load_classifier(str(weighed))
+    assert np.abs(classifier(crops) - expected / expected.sum(1, keepdims=True)).max() < 1e-4
+    assert classifier.contract.priors == priors
+
+
+@pytest.mark.parametrize("priors", [{"with_mask": 1.0}, {"a": 1.0, "b": 1.0}])
+def test_priors_are_of_each_label(pair: tuple[Path, Path], tmp_path: Path, priors: dict[str, float]) -> None:
+    with pytest.raises(RequestError, match="expected a share over 0 of each of"):
+        export_classifier(pair[0], tmp_path / "x.onnx", priors=priors)
+
+
+def test_priors_need_the_shares_of_the_training(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    labels = load_checkpoint(pair[0]).recipe.labels
+    with pytest.raises(RequestError, match="does not say how often"):
+        export_classifier(pair[0], tmp_path / "x.onnx", priors=dict.fromkeys(labels, 1.0))
 
 
 def _folded_weights(checkpoint: Path) -> int:

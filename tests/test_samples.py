@@ -78,9 +78,10 @@ def test_turned_heads_are_told_and_drawn_more_often(tmp_path: Path, portrait: BG
     tilted = np.asarray(cv2.warpAffine(portrait, tilt, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
     cv2.imwrite(str(tmp_path / "upright.png"), portrait)
     cv2.imwrite(str(tmp_path / "tilted.png"), tilted)
-    crops = [{"image": f"{name}.png", "set": "mine", "label": "with_mask"} for name in ("upright", "tilted")]
+    labels = {"upright": "with_mask", "tilted": "without_mask"}
+    crops = [{"image": f"{name}.png", "set": "mine", "label": label} for name, label in labels.items()]
     _lines(tmp_path / "crops.jsonl", *crops)
-    recipe = replace(load_recipe("standard"), labels=("with_mask",))
+    recipe = replace(load_recipe("standard"), labels=tuple(labels.values()))
     pictures = load_pictures(recipe, [tmp_path])
     assert pictures.turned.tolist() == [False, True]
     recipe = replace(recipe, sampling=replace(recipe.sampling, class_shares={}, set_weights={}, turned_weight=3.0))

@@ -70,6 +70,8 @@ class ClassifierContract:
             most so often, as measured on held-out faces (``maskinfer calibrate``); empty if not measured.
         temperature: the logits were divided by it, in the graph, so that the probabilities mean what they say
             (Guo et al., ICML 2017); for the reader.
+        priors: how often each label is taken to occur where the model is used, in the graph, if it was trained on
+            other shares (Saerens et al., Neural Computation 14, 2002); for the reader, empty if it was not.
         training_data: names of the data sets, for the reader.
         parity: largest absolute difference from the source model, as measured at export; None if not measured.
         source_sha256: checksum of the weights that the graph was made of; empty if unknown.
@@ -87,6 +89,7 @@ class ClassifierContract:
     uncertain_below: float = 0.0
     error_thresholds: tuple[tuple[float, float], ...] = ()
     temperature: float = 1.0
+    priors: Mapping[str, float] = field(default_factory=dict)
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""
@@ -149,7 +152,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("uncertain_below", "det_threshold", "nms_threshold"), (0, 1)),
     **dict.fromkeys(("margin", "box_margin", "parity"), (0, math.inf)),
     **dict.fromkeys(("size_wh", "size_divisor", "strides", "anchors_per_cell"), (1, math.inf)),
-    **dict.fromkeys(("std", "temperature", "anchors", "variances"), (_LITTLE, math.inf)),
+    **dict.fromkeys(("std", "temperature", "anchors", "variances", "priors"), (_LITTLE, math.inf)),
 }
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 _T = TypeVar("_T")
@@ -235,7 +238,7 @@ def _one(key: str, value: Any, wanted: Any) -> Any:
     kinds = (int, float) if wanted is float else wanted
     if not isinstance(value, kinds) or isinstance(value, bool) != (wanted is bool):
         raise ValueError(f"{key} is {value!r}, expected {_NAMES[wanted]}")
-    least, most = _RANGES.get(key, (-math.inf, math.inf))
+    least, most = _RANGES.get(key.partition(".")[0], (-math.inf, math.inf))
     if wanted in (int, float) and not least <= value <= most:
         said = "over 0" if least == _LITTLE else f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
         raise ValueError(f"{key} is {value!r}, expected {said}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,19 +20,28 @@ def export_checkpoint(
     name: str | None = None,
     version: str = "1",
     temperature: float = 1.0,
+    priors: Mapping[str, float] | None = None,
     half_weights: bool = False,
 ) -> ExportSummary | DetectorExport:
     """Write a classifier's or a detector's checkpoint as an ONNX file; see the functions for each.
 
     Raises:
-        RequestError: a temperature or halved weights were asked for of a detector.
+        RequestError: a temperature, priors or halved weights were asked for of a detector.
     """
     if _format(checkpoint) != DETECTOR_FORMAT:
         return export_classifier(
-            checkpoint, out, name=name, version=version, temperature=temperature, half_weights=half_weights
+            checkpoint,
+            out,
+            name=name,
+            version=version,
+            temperature=temperature,
+            priors=priors,
+            half_weights=half_weights,
         )
-    if temperature != 1 or half_weights:
-        raise RequestError("a temperature and halved weights are for classifiers; this is a detector's checkpoint")
+    if temperature != 1 or priors or half_weights:
+        raise RequestError(
+            "a temperature, priors and halved weights are for classifiers; this is a detector's checkpoint"
+        )
     return export_detector(checkpoint, out, name=name, version=version)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
+from maskinfer.engine.geometry import FloatArray
 from maskinfer.engine.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.torch_graph import (
@@ -28,6 +30,7 @@ from maskinfer.export.torch_graph import (
     to_graph,
 )
 from maskinfer.training.network import MEAN_RGB, STD_RGB, Checkpoint, load_checkpoint, restore, to_network_input
+from maskinfer.training.recipe import Recipe
 
 OUTPUT = "probabilities"
 PARITY_BATCHES = (1, 2, 7, 16)
@@ -66,7 +69,7 @@ class _Deployed(nn.Module):
 
     mean_bgr: Tensor
 
-    def __init__(self, network: Any, temperature: float) -> None:
+    def __init__(self, network: Any, temperature: float, shift: FloatArray) -> None:
         super().__init__()
         _fold_batch_norms(network)
         stem = network.features[0][0]
@@ -74,6 +77,7 @@ class _Deployed(nn.Module):
             stem.weight.copy_((stem.weight / torch.tensor(STD_RGB).view(1, 3, 1, 1)).flip(1))
             for parameter in network.classifier[-1].parameters():
                 parameter.div_(temperature)
+            network.classifier[-1].bias.add_(torch.from_numpy(shift))
         self.features, self.classifier = network.features, network.classifier
         self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB).flip(0).view(1, 3, 1, 1))
 
@@ -100,6 +104,7 @@ def export_classifier(
     name: str | None = None,
     version: str = "1",
     temperature: float = 1.0,
+    priors: Mapping[str, float] | None = None,
     half_weights: bool = False,
 ) -> ExportSummary:
     """Write a checkpoint as an ONNX file: uint8 BGR crops (N, height, width, 3) in, probabilities (N, labels) out.
@@ -112,10 +117,13 @@ def export_classifier(
         name: of the model in its contract; the recipe's by default.
         version: of the model in its contract.
         temperature: the logits are divided by it; ``maskinfer evaluate`` fits it.
+        priors: how often each label will occur where the model is used, to sum to any positive number; None for the
+            shares that the recipe drew the labels with.
         half_weights: store the weights in float16, for half the size; what is calculated stays float32.
 
     Raises:
-        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
+        ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint, or the temperature or the
+            priors cannot be. OutputError.
         ParityError: the graph's probabilities differ from torch's by more than 1e-4, or, of weights in float16, by
             more than 5e-2; nothing is written.
     """
@@ -124,13 +132,15 @@ def export_classifier(
     if out.resolve() == checkpoint.resolve():
         raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
     trained = load_checkpoint(checkpoint)
-    contract = replace(_contract(trained, name or trained.recipe.name, version), temperature=temperature)
-    model = _to_onnx(trained, temperature)
+    shift = prior_shift(trained.recipe, priors)
+    contract = _contract(trained, name or trained.recipe.name, version)
+    contract = replace(contract, temperature=temperature, priors=dict(priors or {}))
+    model = _to_onnx(trained, temperature, shift)
     if half_weights:
         halve_weights(model)
     allowed = MAX_HALF_DIFFERENCE if half_weights else MAX_DIFFERENCE
     write_contract(model, contract)
-    parity = largest_difference(model.SerializeToString(), trained, temperature)
+    parity = largest_difference(model.SerializeToString(), trained, temperature, shift)
     if not parity <= allowed:
         raise ParityError(
             f"the graph's probabilities differ from torch's by {parity:.2g}, over {allowed}; {out} is not written"
@@ -141,6 +151,26 @@ def export_classifier(
     with whole_file(out) as partial:
         partial.write_bytes(data)
     return ExportSummary(out, len(data), parity)
+
+
+def prior_shift(recipe: Recipe, priors: Mapping[str, float] | None) -> FloatArray:
+    """Return what is added to each logit, float32 (labels,), where labels occur otherwise than in the training.
+
+    By Bayes' rule the probabilities are multiplied by the ratio of the shares (Saerens et al., "Adjusting the Outputs
+    of a Classifier to New a Priori Probabilities", Neural Computation 14, 2002).
+
+    Raises:
+        RequestError: a label has no prior or no share in the recipe, or one is not over 0.
+    """
+    drawn = recipe.sampling.class_shares
+    if not priors:
+        return np.zeros(len(recipe.labels), np.float32)
+    if set(priors) != set(recipe.labels) or not all(0 < share < np.inf for share in priors.values()):
+        raise RequestError(f"priors are {dict(priors)}, expected a share over 0 of each of {', '.join(recipe.labels)}")
+    if not all(drawn.get(label, 0) > 0 for label in recipe.labels):
+        raise RequestError("the recipe does not say how often it drew each label (class_shares): leave the priors out")
+    ratios = [priors[label] / drawn[label] for label in recipe.labels]
+    return np.log(np.asarray(ratios, np.float32) * sum(drawn.values()) / sum(priors.values()))
 
 
 def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContract:
@@ -157,22 +187,26 @@ def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContrac
     )
 
 
-def _to_onnx(trained: Checkpoint, temperature: float) -> onnx.ModelProto:
+def _to_onnx(trained: Checkpoint, temperature: float, shift: FloatArray) -> onnx.ModelProto:
     side = trained.recipe.size_px
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    return to_graph(_Deployed(restore(trained), temperature), example, {0: torch.export.Dim("batch")}, [OUTPUT])
+    deployed = _Deployed(restore(trained), temperature, shift)
+    return to_graph(deployed, example, {0: torch.export.Dim("batch")}, [OUTPUT])
 
 
-def largest_difference(model: bytes, trained: Checkpoint, temperature: float) -> float:
+def largest_difference(
+    model: bytes, trained: Checkpoint, temperature: float = 1.0, shift: FloatArray | None = None
+) -> float:
     """Return the largest absolute difference of any probability from torch's, over several batches and pictures."""
     session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
     network = restore(trained)
+    added = torch.zeros(len(trained.recipe.labels)) if shift is None else torch.from_numpy(shift)
     worst = 0.0
     for batch in PARITY_BATCHES:
         pictures = _pictures(batch, trained.recipe.size_px)
         with torch.inference_mode():
             logits = network(to_network_input(torch.from_numpy(pictures)))
-            expected = torch.softmax(logits / temperature, 1).numpy()
+            expected = torch.softmax(logits / temperature + added, 1).numpy()
         difference = float(np.abs(session.run([OUTPUT], {INPUT: pictures})[0] - expected).max())
         worst = difference if np.isnan(difference) else max(worst, difference)
     return worst

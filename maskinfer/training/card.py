@@ -131,6 +131,7 @@ def _classifier_rows(contract: ClassifierContract) -> list[tuple[str, str]]:
         ("crop", f"the detector's box, {crop}, border {contract.crop.border}"),
         ("output", f"{contract.output}: {', '.join(f'`{label}`' for label in contract.labels)}"),
         ("temperature", f"{contract.temperature:g}"),
+        ("taken to occur", ", ".join(f"`{label}` {share:g}" for label, share in contract.priors.items())),
         ("`--max-error`", _error_thresholds(contract)),
     ]
 

@@ -116,9 +116,7 @@ def _find_all(
         yield _Found(image, boxes, landmarks, names, scene.set, scene.path)
 
 
-def _the_face(
-    detector: OnnxDetector, padded_detector: OnnxDetector, image: BGRFrame
-) -> tuple[FloatArray, FloatArray]:
+def _the_face(detector: OnnxDetector, padded_detector: OnnxDetector, image: BGRFrame) -> tuple[FloatArray, FloatArray]:
     """Return box and landmarks of the one face that a picture shows; none if it is no plausible picture of a face."""
     found = find_the_face(detector, image, padded_detector=padded_detector)
     if len(found):
