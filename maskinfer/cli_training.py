@@ -137,7 +137,9 @@ def export(
 @click.option("--json", "json_file", type=PATH, help="Write the figures there.")
 @click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
 @click.option("--report", type=PATH, help="Write a page there that shows everything; needs [train].")
-@click.option("--plots", type=PATH, help="Folder for the plots as PNG; needs [train].")
+@click.option(
+    "--plots", type=PATH, help="Folder for the plots, and a sheet of the worst mistakes, as PNG; needs [train]."
+)
 @click.option(
     "--max-error",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -15,6 +15,7 @@ from maskinfer.engine.jsonl import open_jsonl
 from maskinfer.engine.picture import Frame, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.engine.sources import SourceFrame
+from maskinfer.training.evaluate_conditions import with_conditions
 from maskinfer.training.evaluate_confidence import MAX_ERROR, Confidence, measure_confidence
 from maskinfer.training.evaluate_crops import holds_scenes, judge_crop, read_crops
 from maskinfer.training.evaluate_detector import (
@@ -65,7 +66,7 @@ class Evaluation:
         setup: what was evaluated.
         outcome: every face.
         all: figures of all faces.
-        sets, sizes, slices: figures of parts, by name.
+        sets, sizes, slices: figures of parts, by name; slices as annotated, and those of ``evaluate_conditions``.
         detector: of finding faces.
         confidence: of the probabilities; None when no face was found.
     """
@@ -167,19 +168,20 @@ def _run_scenes(
     engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
 ) -> tuple[Outcome, DetectorCurve | None]:
     judged, low = [], []
-    for i, (scene, found, result) in enumerate(_results(engine, scenes)):
-        judged.append(judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px))
+    for i, (scene, image, found, result) in enumerate(_results(engine, scenes)):
+        true, false = judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px)
+        judged.append((with_conditions(image, true), false))
         low.append(found)
         done(result)
-    true = tuple(face for faces, _ in judged for face in faces if face.label in LABELS)
-    false = tuple(face for _, faces in judged for face in faces)
+    all_true = tuple(face for faces, _ in judged for face in faces if face.label in LABELS)
+    all_false = tuple(face for _, faces in judged for face in faces)
     curve = None
     if setup.det_threshold is not None:
         curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px)
-    return Outcome(tuple(scenes), true, false, false_known=True), curve
+    return Outcome(tuple(scenes), all_true, all_false, false_known=True), curve
 
 
-def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, Detections, FrameResult]]:
+def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, BGRFrame, Detections, FrameResult]]:
     """Detect once at a low threshold, then go on with what is over the engine's own, as the engine would."""
     threshold, detector = 0.0, engine.detector
     if isinstance(detector, OnnxDetector):
@@ -189,7 +191,7 @@ def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, D
     for scene in scenes:
         image = read_image(scene.path)
         found = detector([image])[0]
-        yield scene, found, _label(engine, scene, image, _at_least(found, threshold))
+        yield scene, image, found, _label(engine, scene, image, _at_least(found, threshold))
 
 
 def _at_least(found: Detections, threshold: float) -> Detections:
@@ -204,7 +206,7 @@ def _run_crops(engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnRe
     for i, scene in enumerate(scenes):
         image = read_image(scene.path)
         result = _label(engine, scene, image, find_the_face(engine.detector, image))
-        true += judge_crop(i, scene, result, setup.min_side_px)
+        true += with_conditions(image, judge_crop(i, scene, result, setup.min_side_px))
         done(result)
     return Outcome(tuple(scenes), tuple(true), (), false_known=False), None
 

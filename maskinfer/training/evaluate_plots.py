@@ -22,6 +22,7 @@ from maskinfer.training.evaluate import Evaluation
 from maskinfer.training.evaluate_confidence import Confidence
 from maskinfer.training.evaluate_detector import DetectorCurve
 from maskinfer.training.evaluate_figures import Figures
+from maskinfer.training.evaluate_sheet import draw_mistakes
 from maskinfer.training.intervals import Estimate, share
 
 # Those of the annotated pictures, the yellow darkened to be seen on white too.
@@ -36,16 +37,18 @@ Draw = Callable[[Figure, Evaluation], None]
 
 
 def write_plots(evaluation: Evaluation, folder: Path) -> None:
-    """Write a PNG of every plot into a folder, which is made if it is not there.
+    """Write a PNG of every plot, and of the worst mistakes, into a folder, which is made if it is not there.
 
     Raises:
         OutputError: it cannot be written to.
+        SourceNotFoundError, SourceError: a picture cannot be read any more.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
-    for name, figure in _draw_all(evaluation, _INK).items():
+    figures = _draw_all(evaluation, _INK) | {"mistakes": draw_mistakes(evaluation)}
+    for name, figure in figures.items():
         with whole_file(folder / f"{name}.png") as partial:
             figure.savefig(partial, dpi=_DPI, format="png", facecolor="white")
 

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from html import escape
-from pathlib import Path
 
 import cv2
-import numpy as np
 
-from maskinfer.engine.classifier import UNCERTAIN
-from maskinfer.engine.contract import CropRule
-from maskinfer.engine.draw import colour_of
-from maskinfer.engine.geometry import FloatArray, crop_windows, cut_crops
-from maskinfer.engine.images import read_image
-from maskinfer.engine.picture import BGR
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.evaluate import Evaluation
-from maskinfer.training.evaluate_detector import nearest_false
+from maskinfer.training.evaluate_mistakes import Mistake, false_positives, missed_faces, view, wrong_labels
 from maskinfer.training.html_report_tables import chip
-from maskinfer.training.scenes import FalseFace, TrueFace
 
 SHOWN = 25
-_SIDE_PX = 224
 _JPEG_QUALITY = 80
-# On each side, as a share of the face's longer side: enough to see where in the scene it is.
-_CONTEXT = CropRule(square=True, margin=0.75, border="black")
-_WHOLE = CropRule(square=True, margin=0.02, border="black")
-_MISSED_BGR, _BESIDE_BGR = (255, 255, 255), (167, 121, 204)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mistake:
-    path: Path
-    xyxy: tuple[float, float, float, float]
-    colour: tuple[int, int, int]
-    lines: tuple[str, ...]
-    beside: tuple[float, float, float, float] | None = None
-    context: CropRule = _CONTEXT
 
 
 def galleries(evaluation: Evaluation) -> str:
@@ -49,14 +23,14 @@ def galleries(evaluation: Evaluation) -> str:
     Raises:
         SourceNotFoundError, SourceError: a picture cannot be read any more.
     """
-    wrong, missed, false = _wrong(evaluation), _missed(evaluation), _false(evaluation)
+    wrong, missed = wrong_labels(evaluation), missed_faces(evaluation)
     parts = [
         _gallery("Most confident wrong labels", wrong, "The surest first. Some may be mistakes of the annotation."),
         _gallery("Missed faces", missed, _missed_note(evaluation)),
     ]
     if evaluation.outcome.false_known:
         note = "The detector's surest first. A face that nobody annotated counts as a false positive too: look."
-        parts.append(_gallery("False positives", false, note))
+        parts.append(_gallery("False positives", false_positives(evaluation), note))
     return "".join(parts)
 
 
@@ -73,103 +47,28 @@ def _missed_note(evaluation: Evaluation) -> str:
     return note
 
 
-def _wrong(evaluation: Evaluation) -> list[_Mistake]:
-    scenes = evaluation.outcome.scenes
-    found = [(face, face.found) for face in evaluation.outcome.true if face.found is not None]
-    found = [(true, given) for true, given in found if given.label not in (true.label, UNCERTAIN)]
-    found.sort(key=lambda pair: -pair[1].score)
-    return [
-        _Mistake(
-            scenes[true.scene].path,
-            given.xyxy,
-            colour_of(given.label),
-            (
-                f"{chip(given.label)} {100 * given.score:.1f} %",
-                f"<small>true:</small> {chip(true.label)}",
-                f"<small>found with {given.det_score:.2f}, {_size(given.xyxy)}</small>",
-            ),
-        )
-        for true, given in found
-    ]
-
-
-def _missed(evaluation: Evaluation) -> list[_Mistake]:
-    missed: list[TrueFace] = [face for face in evaluation.outcome.true if face.found is None]
-    missed.sort(key=lambda face: -face.side_px)
-    return [_missed_one(evaluation, face) for face in missed]
-
-
-def _missed_one(evaluation: Evaluation, face: TrueFace) -> _Mistake:
-    lines = [chip(face.label), f"<small>{_size(face.xyxy)}</small>"]
-    near, overlap = nearest_false(evaluation.outcome, face)
-    if near:
-        lines.append(f"<small>box beside it overlaps {overlap:.2f}</small>")
-    path = evaluation.outcome.scenes[face.scene].path
-    # Of a picture of one face the box is not known: all of it is shown.
-    context = _CONTEXT if evaluation.setup.of_scenes else _WHOLE
-    return _Mistake(path, face.xyxy, _MISSED_BGR, tuple(lines), near, context)
-
-
-def _false(evaluation: Evaluation) -> list[_Mistake]:
-    scenes = evaluation.outcome.scenes
-    false: list[FalseFace] = sorted(evaluation.outcome.false, key=lambda false: -false.face.det_score)
-    return [
-        _Mistake(
-            scenes[one.scene].path,
-            one.face.xyxy,
-            colour_of(one.face.label),
-            (
-                f"found with {one.face.det_score:.2f}",
-                f"{chip(one.face.label)} {100 * one.face.score:.0f} %",
-                f"<small>{_size(one.face.xyxy)}</small>",
-            ),
-        )
-        for one in false
-    ]
-
-
-def _size(xyxy: Sequence[float]) -> str:
-    return f"{xyxy[2] - xyxy[0]:.0f} x {xyxy[3] - xyxy[1]:.0f} px"
-
-
-def _gallery(title: str, mistakes: Sequence[_Mistake], note: str) -> str:
+def _gallery(title: str, mistakes: Sequence[Mistake], note: str) -> str:
     shown = mistakes[:SHOWN]
     count = f"{len(mistakes)}, of which {len(shown)} are shown" if len(mistakes) > len(shown) else str(len(mistakes))
     cards = "".join(_card(mistake) for mistake in shown)
     return f'<h3>{title} <small>{count}</small></h3><p class="dim">{note}</p><div class="gallery">{cards}</div>'
 
 
-def _card(mistake: _Mistake) -> str:
+def _card(mistake: Mistake) -> str:
     name = escape("/".join(mistake.path.parts[-2:]))
-    lines = "".join(f"<div>{line}</div>" for line in mistake.lines)
-    picture = f'<img alt="face in {name}" src="{_data_uri(_view(mistake))}">'
+    lines = "".join(f"<div>{line}</div>" for line in _lines(mistake))
+    picture = f'<img alt="face in {name}" src="{_data_uri(view(mistake))}">'
     file = f'<small class="file" title="{name}">{name}</small>'
     return f"<figure>{picture}<figcaption>{lines}{file}</figcaption></figure>"
 
 
-def _view(mistake: _Mistake) -> BGRFrame:
-    """Return the face amid its surroundings, with its box."""
-    box = np.asarray([mistake.xyxy], np.float32)
-    view = cut_crops(_read(mistake.path), box, mistake.context, (_SIDE_PX, _SIDE_PX))[0]
-    window = crop_windows(box, mistake.context)[0]
-    if mistake.beside is not None:
-        _draw(view, mistake.beside, window, _BESIDE_BGR)
-    _draw(view, mistake.xyxy, window, mistake.colour)
-    return view
-
-
-def _draw(view: BGRFrame, xyxy: tuple[float, float, float, float], window: FloatArray, colour: BGR) -> None:
-    """Draw a box onto the view of a window of the picture, in place."""
-    corners = (np.asarray(xyxy).reshape(2, 2) - window[:2]) * _SIDE_PX / (window[2:] - window[:2])
-    left, top, right, bottom = (int(v) for v in corners.round().reshape(-1))
-    for width, line in ((4, (0, 0, 0)), (2, colour)):
-        cv2.rectangle(view, (left, top), (right, bottom), line, width)
-
-
-# A scene often holds several mistakes.
-@lru_cache(maxsize=8)
-def _read(path: Path) -> BGRFrame:
-    return read_image(path)
+def _lines(mistake: Mistake) -> list[str]:
+    lines = []
+    if mistake.given is not None:
+        lines.append(f"{chip(mistake.given[0])} {100 * mistake.given[1]:.1f} %")
+    if mistake.true is not None:
+        lines.append(f"<small>true:</small> {chip(mistake.true)}")
+    return lines + [f"<small>{note}</small>" for note in mistake.notes]
 
 
 def _data_uri(bgr: BGRFrame) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from maskinfer.training.evaluate import Setup
+from maskinfer.training.evaluate_conditions import BLURRED_UNDER, DARK_UNDER
+from maskinfer.training.pose import ASIDE_DEG, NODDING_DEG, TILTED_DEG
 
 
 def method(setup: Setup) -> str:
@@ -37,6 +39,13 @@ def _definitions(setup: Setup) -> list[tuple[str, str]]:
             "Of shares: Wilson's (1927), as if faces were independent; those of one image are alike, so the truth is a "
             "little wider. Of means, differences and false positives per image: images drawn anew a thousand times "
             "(Efron's bootstrap, 1979), which allows for that.",
+        ),
+        (
+            "Slices",
+            f"As annotated; besides, measured: dark, with a mean grey value under {DARK_UNDER} of 255; blurred, with a "
+            f"sharpness (Tenengrad over contrast) under {BLURRED_UNDER}; turned aside by over {ASIDE_DEG:g} degrees, "
+            f"looking up or down by over {NODDING_DEG:g}, tilted by over {TILTED_DEG:g}, by the detector's landmarks, "
+            "so of found faces only.",
         ),
         (
             "Calibration",
