@@ -26,7 +26,11 @@ from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_plac
     "--dev", type=PATH, multiple=True, help="Folder of pictures to report on and stop early by; several may be given."
 )
 @click.option(
-    "--teacher", type=PATH, help="Checkpoint of a trained network, as wide or wider, to begin as and learn from."
+    "--teacher",
+    "teachers",
+    type=PATH,
+    multiple=True,
+    help="Checkpoint of a trained network, as wide or wider, to begin as and learn from; several teach their mean.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
@@ -45,7 +49,7 @@ from maskinfer.cli_options import PATH, engine_options, open_engine, put_in_plac
 def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train a classifier, or the face detector, with PyTorch.
 
-    --dev, --teacher, --epochs, --seed, --split, --patience and --resume are for classifiers.
+    --dev, --teacher, --epochs, --seed, --split and --patience are for classifiers.
 
     \b
     Examples:
@@ -55,9 +59,10 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
     """
     from maskinfer.console import progress_bar, show_detector_figures, show_epoch
 
-    given = sorted(name for name, value in options.items() if value not in (None, False, ()))
+    given = sorted(name for name, value in options.items() if value not in (None, False, ()) and name != "resume")
     if task == "detect" and given:
-        raise click.UsageError(f"--{given[0].replace('_by', '')} is for classifiers, not for --task detect")
+        name = {"split_by": "split", "teachers": "teacher"}.get(given[0], given[0])
+        raise click.UsageError(f"--{name} is for classifiers, not for --task detect")
     with train_extra():
         if task == "detect":
             from maskinfer.training.detect.recipe import load_detector_recipe
@@ -69,7 +74,14 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
         if task == "detect":
             chosen = load_detector_recipe(recipe or "detector")
             summary = train_detector(
-                chosen, data, None, out, on_stage=bar.restart, on_step=bar.step, on_figures=show_detector_figures
+                chosen,
+                data,
+                None,
+                out,
+                resume=options["resume"],
+                on_stage=bar.restart,
+                on_step=bar.step,
+                on_figures=show_detector_figures,
             )
         else:
             summary = train_classifier(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.model_store import Entry
     from maskinfer.export.quantize import QuantizeSummary
     from maskinfer.export.verify import Verdict
-    from maskinfer.training.detect.train import Figures as DetectorFigures
+    from maskinfer.training.detect.progress import Figures as DetectorFigures
     from maskinfer.training.evaluate import Evaluation
     from maskinfer.training.evaluate_confidence import Confidence
     from maskinfer.training.evaluate_figures import Figures

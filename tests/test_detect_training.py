@@ -32,6 +32,7 @@ from maskinfer.training.detect.checkpoint import load_checkpoint, restore, save_
 from maskinfer.training.detect.labels import read_labels  # noqa: E402
 from maskinfer.training.detect.model import RetinaFace, to_detector_input  # noqa: E402
 from maskinfer.training.detect.pictures import load_pictures  # noqa: E402
+from maskinfer.training.detect.progress import Figures, begin  # noqa: E402
 from maskinfer.training.detect.recipe import DetectorRecipe, from_dict, load_detector_recipe  # noqa: E402
 from maskinfer.training.detect.train import fit, train_detector  # noqa: E402
 from maskinfer.training.detect.weights import load_weights  # noqa: E402
@@ -108,6 +109,28 @@ def test_equal_seeds_train_equal_detectors_and_labels_can_be_used_again(run: Pat
     train_detector(RECIPE, [], None, tmp_path / "again", labels=run / "labels.jsonl")
     one, again = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "again"))
     assert all(torch.equal(one[name], again[name]) for name in one)
+
+
+def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(run: Path, data: Path, tmp_path: Path) -> None:
+    def stop(figures: Figures) -> None:
+        if figures.step == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_detector(RECIPE, [data], None, tmp_path / "run", on_figures=stop)
+    assert not (tmp_path / "run/checkpoint.pt").exists()
+    with pytest.raises(RequestError, match=r"recipe\.json is not what this training has"):
+        train_detector(replace(RECIPE, seed=99), [data], None, tmp_path / "run", resume=True)
+    steps: list[int] = []
+    train_detector(RECIPE, [data], None, tmp_path / "run", resume=True, on_figures=lambda line: steps.append(line.step))
+    assert steps == list(range(7, 17))
+    whole, resumed = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    metrics = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert metrics == list(range(1, 17))
+    assert not (tmp_path / "run/progress.pt").exists()
+    with pytest.raises(RequestError, match="holds no training to go on with"):
+        train_detector(RECIPE, [data], None, tmp_path / "run", resume=True)
 
 
 def test_the_exported_file_is_the_network_that_was_trained(run: Path, exported: Path, data: Path) -> None:
@@ -193,7 +216,8 @@ def test_a_share_of_the_weights_at_the_start_is_kept(run: Path) -> None:
     for share in (0.0, 0.5, 1.0):
         model = load_weights(find_model("retinaface", "detector"))
         start = model.logits[0].bias.detach().clone()
-        list(fit(model, pictures, replace(RECIPE, steps=1, batch=1, start_share=share)))
+        recipe = replace(RECIPE, steps=1, batch=1, start_share=share)
+        list(fit(begin(model, recipe), pictures, recipe))
         ends.append(model.logits[0].bias.detach() - start)
     assert ends[0].abs().max() > 0
     assert torch.allclose(ends[1], ends[0] / 2, atol=1e-6)

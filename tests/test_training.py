@@ -86,7 +86,7 @@ def test_the_run_folder_holds_what_it_should(run: Path) -> None:
     assert torch.__version__.startswith(ran_on["torch"])
     assert "processor" in ran_on
     given = json.loads((run / "inputs.json").read_text())
-    assert (len(given["data"]), given["dev"], given["teacher"]) == (1, [], None)
+    assert (len(given["data"]), given["dev"], given["teachers"]) == (1, [], [])
     for picture in ("curves.png", "confusion.png"):
         assert cv2.imread(str(run / picture)) is not None
 
@@ -211,10 +211,15 @@ def test_stopping_early_needs_pictures_kept_out(pictures: Path, tmp_path: Path) 
 def test_a_narrower_network_learns_from_a_wider_one(run: Path, pictures: Path, recipe: Path, tmp_path: Path) -> None:
     file = tmp_path / "narrow.toml"
     file.write_text(RECIPE.replace("frozen_blocks = 0", "width = 0.5").replace("epochs = 3", "epochs = 1"))
-    train(str(file), [pictures], tmp_path / "run", teacher=run / "checkpoint.pt")
+    train(str(file), [pictures], tmp_path / "run", teachers=[run / "checkpoint.pt"])
     assert (tmp_path / "run/checkpoint.pt").stat().st_size < 0.4 * (run / "checkpoint.pt").stat().st_size
     with pytest.raises(RequestError, match="cannot teach the recipe tiny"):
-        train(str(recipe), [pictures], tmp_path / "other", teacher=tmp_path / "run/checkpoint.pt")
+        train(
+            str(recipe),
+            [pictures],
+            tmp_path / "other",
+            teachers=[run / "checkpoint.pt", tmp_path / "run/checkpoint.pt"],
+        )
 
 
 def test_slimming_to_the_same_width_changes_nothing() -> None:

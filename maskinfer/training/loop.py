@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -54,7 +54,7 @@ class Progress:
     Attributes:
         model: from ``network.build``; trained in place.
         average: moving average of its weights; the weights to keep.
-        teacher: a trained network whose probabilities are part of what is learnt; None for none.
+        teachers: trained networks; the mean of their probabilities is part of what is learnt, if there are any.
         step: how many were taken.
         history: figures of the epochs that ended.
         best: the averaged weights of the epoch with the least loss on the pictures kept out; None without such.
@@ -64,7 +64,7 @@ class Progress:
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
     average: Weights
-    teacher: nn.Module | None = None
+    teachers: Sequence[nn.Module] = ()
     step: int = 0
     history: list[Epoch] = field(default_factory=list)
     best: Weights | None = None
@@ -74,20 +74,20 @@ class Progress:
         return self.best or self.average
 
 
-def begin(model: nn.Module, draws: int, schedule: Schedule, teacher: nn.Module | None = None) -> Progress:
+def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> Progress:
     """Prepare the training of a network.
 
     Args:
         model: from ``network.build``.
         draws: how many pictures the whole training sees.
         schedule: the recipe's.
-        teacher: from ``network.restore``, with the same labels.
+        teachers: from ``network.restore``, with the same labels.
     """
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
     average = {name: value.clone() for name, value in model.state_dict().items()}
-    return Progress(model, optimizer, scheduler, average, teacher)
+    return Progress(model, optimizer, scheduler, average, teachers)
 
 
 def steps_of(draws: int, schedule: Schedule) -> int:
@@ -218,8 +218,8 @@ def _step(
     with _precision():
         logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
     loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
-    if progress.teacher is not None:
-        taught = nn.functional.cross_entropy(logits, _taught(progress.teacher, inputs))
+    if progress.teachers:
+        taught = nn.functional.cross_entropy(logits, _taught(progress.teachers, inputs))
         loss = schedule.teacher_share * taught + (1 - schedule.teacher_share) * loss
     progress.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -229,10 +229,10 @@ def _step(
     return float(loss.detach()), float((logits.argmax(1) == targets).float().mean())
 
 
-def _taught(teacher: nn.Module, inputs: Tensor) -> Tensor:
-    """Return the teacher's probabilities (N, labels): Hinton et al., "Distilling the Knowledge in a Neural Network"."""
+def _taught(teachers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
+    """Return the teachers' mean probabilities: Hinton et al., "Distilling the Knowledge in a Neural Network"."""
     with torch.no_grad(), _precision():
-        return torch.softmax(teacher(inputs).float(), 1)
+        return torch.stack([torch.softmax(teacher(inputs).float(), 1) for teacher in teachers]).mean(0)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:

@@ -51,7 +51,7 @@ class Schedule:
         epochs: passes over the data, or over ``draws_per_epoch`` random draws from it when that is not 0.
         shape: of the learning rate: ``one_cycle`` (Smith, 2018), ``keras_decay``: rate / (1 + rate / epochs * step).
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
-        teacher_share: weight of a teacher's probabilities in the loss, when there is a teacher.
+        teacher_share: weight of the teachers' probabilities in the loss, when there are teachers.
         patience: epochs without a lower loss on the pictures kept out, after which the training stops; the best
             epoch's weights are kept. 0 goes to the end and keeps the last.
         first_size_px: side of the pictures in the ``first_share`` of the steps; 0 for the full size.

@@ -68,10 +68,10 @@ def environment() -> dict[str, object]:
     }
 
 
-def inputs(data: Sequence[Path], dev: Sequence[Path], teacher: Path | None) -> dict[str, object]:
+def inputs(data: Sequence[Path], dev: Sequence[Path], teachers: Sequence[Path]) -> dict[str, object]:
     """Return what a training was given besides its recipe."""
-    taught_by = None if teacher is None else {"file": str(teacher), "sha256": sha256_of(teacher)}
-    return {"data": [str(folder) for folder in data], "dev": [str(folder) for folder in dev], "teacher": taught_by}
+    taught_by = [{"file": str(teacher), "sha256": sha256_of(teacher)} for teacher in teachers]
+    return {"data": [str(folder) for folder in data], "dev": [str(folder) for folder in dev], "teachers": taught_by}
 
 
 def write_origin(out: Path, origin: Mapping[str, Mapping[str, object]], *, resume: bool) -> None:

@@ -61,7 +61,7 @@ def train(
     out: Path,
     *,
     dev: Sequence[Path] = (),
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     epochs: int | None = None,
     seed: int | None = None,
     split_by: Literal["group", "random"] | None = None,
@@ -83,8 +83,8 @@ def train(
         data: folders of pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
         dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
-        teacher: checkpoint of a network with the same labels, wide enough to begin with its channels; its
-            probabilities are learnt along with the labels.
+        teachers: checkpoints of networks with the same labels; the mean of their probabilities is learnt along with
+            the labels. The network begins with the channels of the first, which has to be wide enough.
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         split_by: instead of the recipe's.
@@ -111,7 +111,7 @@ def train(
     }
     origin = {
         "recipe": to_dict(recipe),
-        "inputs": inputs(data, dev, teacher),
+        "inputs": inputs(data, dev, teachers),
         "split": sides,
         "environment": environment(),
     }
@@ -120,7 +120,7 @@ def train(
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
     model = build(recipe.network, len(recipe.labels))
-    taught_by = _begin_as(model, recipe, teacher) if teacher is not None else None
+    taught_by = _begin_as(model, recipe, teachers) if teachers else []
     progress = begin(model, len(order), recipe.schedule, taught_by)
     if (out / PROGRESS).is_file():
         load_progress(progress, out / PROGRESS)
@@ -132,17 +132,19 @@ def train(
     return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
 
 
-def _begin_as(model: nn.Module, recipe: Recipe, teacher: Path) -> nn.Module:
-    """Give a network the channels of its teacher that matter most; return the teacher."""
-    checkpoint = load_checkpoint(teacher)
-    if checkpoint.recipe.labels != recipe.labels or checkpoint.recipe.network.width < recipe.network.width:
-        raise RequestError(
-            f"{teacher} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
-            f"and a width from {recipe.network.width:g}"
-        )
-    network = restore(checkpoint)
-    slim(network, model)
-    return network
+def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[nn.Module]:
+    """Give a network the channels of its first teacher that matter most; return the teachers."""
+    networks = []
+    for teacher in teachers:
+        checkpoint = load_checkpoint(teacher)
+        if checkpoint.recipe.labels != recipe.labels or checkpoint.recipe.network.width < recipe.network.width:
+            raise RequestError(
+                f"{teacher} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
+                f"and a width from {recipe.network.width:g}"
+            )
+        networks.append(restore(checkpoint))
+    slim(networks[0], model)
+    return networks
 
 
 def _load(
