@@ -207,7 +207,8 @@ def test_a_run_over_scenes(evaluation: Evaluation, engine: maskinfer.Engine, sce
     assert evaluation.all.classes["with_mask"].recall == share(0, 1)
     assert evaluation.all.score.false_positives == 1
     assert list(evaluation.sets) == ["one", "two & more"]
-    assert list(evaluation.slices) == ["close", "wrong"]
+    # Where a face is annotated that is none, the picture is dark.
+    assert list(evaluation.slices) == ["close", "dark", "wrong"]
     curve = evaluation.detector.curve
     assert curve is not None
     assert curve.bare[0] == share(1, 1)
@@ -311,7 +312,9 @@ def test_plots(evaluation: Evaluation, tmp_path: Path) -> None:
 
     write_plots(evaluation, tmp_path / "new" / "plots")
     names = {file.name for file in (tmp_path / "new/plots").iterdir()}
-    assert names == {"confusion.png", "sizes.png", "detector.png", "reliability.png", "risk_coverage.png"}
+    assert names == {
+        *("confusion.png", "sizes.png", "detector.png", "reliability.png", "risk_coverage.png", "mistakes.png")
+    }
     for name in names:
         image = cv2.imread(str(tmp_path / "new/plots" / name))
         assert image.std() > 5
