@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -235,12 +236,17 @@ def _taught(teachers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
         return torch.stack([torch.softmax(teacher(inputs).float(), 1) for teacher in teachers]).mean(0)
 
 
-def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return an optimizer's groups of what is trained: biases and the scales of norms do not decay."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    groups = parameter_groups(model, schedule.weight_decay)
     kind = torch.optim.AdamW if schedule.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(groups, lr=schedule.learning_rate)
     if schedule.shape == "one_cycle":

@@ -14,6 +14,7 @@ from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import ModelError
 from maskinfer.training.detect.model import RetinaFace, freeze
 from maskinfer.training.detect.recipe import DetectorRecipe
+from maskinfer.training.loop import parameter_groups
 
 Weights = dict[str, Tensor]
 
@@ -75,12 +76,7 @@ def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
 
 
 def _optimizer(model: RetinaFace, recipe: DetectorRecipe) -> tuple[torch.optim.Optimizer, LambdaLR]:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
     warmup = max(1, round(recipe.warmup_share * recipe.steps))
 
     def rate(step: int) -> float:
