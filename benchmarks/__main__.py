@@ -23,7 +23,7 @@ import click
 from benchmarks.cut import copy_video
 from benchmarks.one import PATH
 from benchmarks.peers import OURS, PEERS
-from maskinfer.benchmark.rows import this_machine
+from maskinfer.benchmark.report import this_machine
 
 _SAYS = "found and labelled right"
 _COLOURS = ("#555555", "#0072B2", "#D55E00", "#CC79A7", "#8a6d00", "#56B4E9")

@@ -18,18 +18,19 @@ import click
 import numpy as np
 import torch
 
-from maskinfer.console import progress_bar
+from maskinfer.console.progress import progress_bar
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.detector import load_detector
-from maskinfer.engine.geometry import cut_crops, iou_matrix
-from maskinfer.engine.images import read_image
-from maskinfer.training.faces import WINDOW_MARGIN, WINDOW_PX
-from maskinfer.training.intervals import share
-from maskinfer.training.loop import begin, fit, predict
-from maskinfer.training.network import build
-from maskinfer.training.pictures import Pictures, draw_order, join, load_pictures
-from maskinfer.training.recipe import Recipe, from_dict, load_recipe, to_dict
-from maskinfer.training.scenes import read_scenes
+from maskinfer.engine.faces.boxes import iou_matrix
+from maskinfer.engine.faces.crop import cut_crops
+from maskinfer.engine.faces.detector import load_detector
+from maskinfer.engine.files.images import read_image
+from maskinfer.training.classifier.dataset import Pictures, draw_order, join, load_pictures
+from maskinfer.training.classifier.faces import WINDOW_MARGIN, WINDOW_PX
+from maskinfer.training.classifier.loop import begin, fit, predict
+from maskinfer.training.classifier.network import build
+from maskinfer.training.classifier.recipe import Recipe, from_dict, load_recipe, to_dict
+from maskinfer.training.data.scenes import read_scenes
+from maskinfer.training.evaluation.intervals import share
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.images import read_image, write_image
+from maskinfer.engine.files.images import read_image, write_image
 from maskinfer.engine.results import WITHOUT_MASK, BGRFrame
-from maskinfer.training.audit import Audit, audit_folders
-from maskinfer.training.audit_compare import Kind
-from maskinfer.training.audit_items import Item, read_items
+from maskinfer.training.data.audit.compare import Kind
+from maskinfer.training.data.audit.items import Item, read_items
+from maskinfer.training.data.audit.run import Audit, audit_folders
 
 NUMBERED = re.compile(r"(\d+)(-with-mask)?")
 AUGMENTED = re.compile(r"augmented_image_\d+")

@@ -20,10 +20,10 @@ from typing import Any
 import click
 import numpy as np
 
-from maskinfer.engine.classifier import load_classifier
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.geometry import cut_crops
-from maskinfer.engine.images import list_images, read_image
+from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.crop import cut_crops
+from maskinfer.engine.files.images import list_images, read_image
 
 SIZE_PX = 224
 LABELS = ("with_mask", "without_mask")

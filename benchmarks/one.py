@@ -16,9 +16,10 @@ from typing import Any
 import click
 
 from benchmarks.peers import CLASSIFIER_OF, PEERS, Files, Find, Found, Peer, SkippedError, annotate
-from maskinfer.engine.images import read_image
+from maskinfer.engine.files.images import read_image
 from maskinfer.engine.results import LABELS, Face, FrameResult
-from maskinfer.training.scenes import judge, read_scenes
+from maskinfer.training.data.scenes import read_scenes
+from maskinfer.training.evaluation.matching import judge
 
 PATH = click.Path(path_type=Path, exists=True)
 
@@ -54,8 +55,8 @@ def _speed(peer: Peer, clip: Path, files: Files) -> dict[str, Any]:
 
 def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
     from maskinfer.engine.engine import load
-    from maskinfer.engine.jobs import run_video
-    from maskinfer.engine.tracker import TrackOptions
+    from maskinfer.engine.faces.tracker import TrackOptions
+    from maskinfer.engine.jobs.video import run_video
 
     engine = load(classifier=classifier, lanes=None)
     began_s = time.perf_counter()

@@ -73,7 +73,8 @@ def _lecture(files: Files) -> Callable[[Frame], str]:
     """Label one face with the lecture's network in torch, as the lecture does: the box, stretched to 224 px."""
     import torch
 
-    from maskinfer.training.network import load_checkpoint, restore, to_network_input
+    from maskinfer.training.classifier.checkpoint import load_checkpoint, restore
+    from maskinfer.training.classifier.network import to_network_input
 
     checkpoint = load_checkpoint(_given(files.lecture, "the lecture's classifier"))
     network = restore(checkpoint).eval()

@@ -11,8 +11,8 @@ import sys
 
 import click
 
-from maskinfer.engine.models import SHIPPED
-from maskinfer.export.verify import Verdict, verify
+from maskinfer.engine.catalog.shipped import SHIPPED
+from maskinfer.export.verify.run import Verdict, verify
 
 
 @click.command()

@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from benchmarks.cut import copy_video
-from maskinfer.benchmark.loop_server import served
+from maskinfer.benchmark.fake_camera import served
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import pytest
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.results import LABELS, BGRFrame
-from tests.graphs import save_colour_classifier
+from tests.helpers.graphs import save_colour_classifier
 
+ROOT = Path(__file__).resolve().parent.parent
 # Development data and research-only models, which a user does not have.
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+SHARED = ROOT.parent / "shared"
 
 
 def shared(*parts: str) -> Path:

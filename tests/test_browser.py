@@ -8,9 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.browser import play_in_chromium
+from tests.conftest import ROOT
+from tests.helpers.browser import play_in_chromium
 
-DEMO = Path(__file__).resolve().parent.parent / "samples" / "demo.mp4"
+DEMO = ROOT / "samples" / "demo.mp4"
 
 
 def save_clip(path: Path, codec: str) -> Path:

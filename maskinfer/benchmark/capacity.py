@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from maskinfer.benchmark.film import write_film
-from maskinfer.benchmark.loop_server import served
+from maskinfer.benchmark.fake_camera import served
+from maskinfer.benchmark.synthetic_video import write_film
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.jobs.watch import SourceReport, run_watch
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.tracker import TrackOptions
-from maskinfer.engine.watch import SourceReport, run_watch
 
 MAX_CAMERAS = 64
 # Less than this share of a camera's frames got a result: it is not held.
@@ -25,7 +25,7 @@ _WARM_UP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CameraLoad:
     """Cameras, and what is asked of them.
 
     Attributes:
@@ -74,7 +74,7 @@ class Trial:
 
 
 def find_capacity(
-    engine: Engine, wanted: Wanted, on_trial: Callable[[Trial], None] = lambda trial: None
+    engine: Engine, wanted: CameraLoad, on_trial: Callable[[Trial], None] = lambda trial: None
 ) -> tuple[int, list[Trial]]:
     """Watch 1, 2, 4 ... cameras until it is too much, then halve the gap.
 
@@ -104,7 +104,7 @@ def find_capacity(
     return held, trials
 
 
-def _try(engine: Engine, address: str, cameras: int, wanted: Wanted) -> Trial:
+def _try(engine: Engine, address: str, cameras: int, wanted: CameraLoad) -> Trial:
     sources = [f"{address}?camera={i}" for i in range(cameras)]
     first_s: dict[str, float] = {}
     faces: list[int] = []
@@ -131,6 +131,6 @@ def _try(engine: Engine, address: str, cameras: int, wanted: Wanted) -> Trial:
     return Trial(cameras, min(rates), min(1.0, share), middle, high, float(np.mean(faces or [0])), is_held)
 
 
-def _ages(report: SourceReport, wanted: Wanted) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _ages(report: SourceReport, wanted: CameraLoad) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return a camera's ages in ms, without those of the first seconds, in which every model is warmed."""
     return np.array(list(report.ages_ms)[round(_WARM_UP_S * wanted.rate) :], np.float64)

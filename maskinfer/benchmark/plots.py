@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from maskinfer.benchmark.rows import Report, Row
-from maskinfer.engine.atomic import check_writable, whole_file
+from maskinfer.benchmark.report import Report, Row
 from maskinfer.engine.errors import OutputError
+from maskinfer.engine.files.atomic import atomic_write, check_writable
 
 # A colour is a model, a line and a marker are a provider.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8a6d00", "#56B4E9", "#555555", "#E69F00")
@@ -51,7 +51,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     written = []
     for name, figure in drawn.items():
         if figure is not None:
-            with whole_file(folder / name) as partial:
+            with atomic_write(folder / name) as partial:
                 figure.savefig(partial, dpi=_DPI, format="png", facecolor="white")
             written.append(folder / name)
     return written

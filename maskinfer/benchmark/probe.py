@@ -42,7 +42,7 @@ Shape = tuple[int, ...]
 
 
 def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape]) -> Probe:
-    """Ask a fresh process.
+    """Predict a fresh process.
 
     Args:
         model: the file.
@@ -68,7 +68,8 @@ def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape]) -> P
 
 
 def _measure(model: Path, provider: str, threads: int, shapes: Sequence[Shape]) -> Probe:
-    from maskinfer.engine.providers import create_session, import_onnxruntime
+    from maskinfer.engine.runtime.providers import import_onnxruntime
+    from maskinfer.engine.runtime.session import create_session
 
     import_onnxruntime()
     before_mb = _peak_mb()
@@ -93,7 +94,8 @@ def _feed(session: Any, shape: Shape) -> dict[str, Any]:
 
 def _kernels(model: Path, provider: str, threads: int, shape: Shape) -> tuple[int, int]:
     """Count the kernels of one run by onnxruntime's own profile."""
-    from maskinfer.engine.providers import CPU, create_session, resolve_provider
+    from maskinfer.engine.runtime.providers import CPU, resolve_provider
+    from maskinfer.engine.runtime.session import create_session
 
     with tempfile.TemporaryDirectory() as folder:
         session = create_session(model, provider=provider, threads=threads, profile=Path(folder) / "profile")

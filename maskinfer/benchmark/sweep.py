@@ -9,35 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from maskinfer.benchmark.active import active_providers
-from maskinfer.benchmark.agreement import (
-    Answers,
-    Ask,
+from maskinfer.benchmark.predictions import (
     Model,
+    Predict,
+    Predictions,
     agreement,
-    ask_samples,
     float_file,
     precision_of,
+    predict_samples,
     sample_crops,
     sample_frames,
 )
 from maskinfer.benchmark.probe import Probe, Shape, probe
-from maskinfer.benchmark.rows import Report, Row, this_machine
+from maskinfer.benchmark.providers import active_providers
+from maskinfer.benchmark.report import Report, Row, this_machine
 from maskinfer.benchmark.timing import Run, Timing, time_in_turn, yardstick
-from maskinfer.engine.classifier import OnnxClassifier, load_classifier
-from maskinfer.engine.detector import OnnxDetector, load_detector
+from maskinfer.engine.catalog.find import ANY_TASK, find_model, task_of
 from maskinfer.engine.errors import ProviderError, RequestError
-from maskinfer.engine.geometry import letterbox_batch, plan_letterbox
-from maskinfer.engine.models import ANY_TASK, find_model, task_of
-from maskinfer.engine.preprocess import to_input
-from maskinfer.engine.providers import BF16, available_threads
+from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
+from maskinfer.engine.faces.detector import OnnxDetector, load_detector
+from maskinfer.engine.faces.letterbox import letterbox_batch, plan_letterbox
+from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.runtime.cpu import available_threads
+from maskinfer.engine.runtime.providers import BF16
 
 DEFAULT_MODELS = ("retinaface-mask", "retinaface-mask-int8", "mobilenetv2-128", "mobilenetv2-128-int8")
 DEFAULT_BATCHES = (1, 4, 16)
 PRECISIONS = ("float", "fp16", "int8")
 _ON_CPU = ("cpu", "openvino", BF16)
 _YARDSTICK = -1
-
 OnStep = Callable[[str, float], None]
 
 
@@ -91,7 +91,7 @@ class _Opened:
 def run_sweep(
     plan: Plan,
     *,
-    ask: Ask = ask_samples,
+    ask: Predict = predict_samples,
     on_step: OnStep = lambda what, share: None,
 ) -> Report:
     """Time every model on every provider.
@@ -155,15 +155,15 @@ def _open_all(plan: Plan, providers: Sequence[str]) -> tuple[list[_Opened], dict
 Compare = Callable[[_Opened], tuple[str, float, float | None]]
 
 
-def _comparer(ask: Ask, floats: Sequence[Path]) -> Compare:
+def _comparer(ask: Predict, floats: Sequence[Path]) -> Compare:
     """Return what gives a model's reference, its agreement with that, and its accuracy.
 
     Each is asked once on each provider: the number of threads changes nothing.
     """
-    known: dict[tuple[Path, str], Answers] = {}
+    known: dict[tuple[Path, str], Predictions] = {}
     references: dict[Path, Path | None] = {}
 
-    def said(file: Path, provider: str, model: Callable[[], Model]) -> Answers:
+    def said(file: Path, provider: str, model: Callable[[], Model]) -> Predictions:
         if (file, provider) not in known:
             known[file, provider] = ask(model())
         return known[file, provider]

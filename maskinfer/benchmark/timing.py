@@ -13,7 +13,6 @@ import numpy as np
 
 K = TypeVar("K", bound=Hashable)
 Run = Callable[[], object]
-
 # Of a visit the first run is not counted: it finds the caches full of its neighbour's data.
 _TIMED_A_VISIT = 3
 _MIN_VISITS = 5
@@ -72,7 +71,7 @@ def time_in_turn(
             times[key].append(_visit(runs[key]))
         visits += 1
         on_visit(min(1.0, (time.perf_counter() - began_s) / total_s) if total_s > 0 else 1.0)
-    return {key: _summary(visits_ms) for key, visits_ms in times.items()}
+    return {key: summarize(visits_ms) for key, visits_ms in times.items()}
 
 
 def _visit(run: Run) -> list[float]:
@@ -85,7 +84,8 @@ def _visit(run: Run) -> list[float]:
     return times
 
 
-def _summary(visits_ms: list[list[float]]) -> Timing:
+def summarize(visits_ms: list[list[float]]) -> Timing:
+    """Return the median of all runs, in milliseconds, with how far the visits differ."""
     medians = np.array([np.median(visit) for visit in visits_ms])
     every = np.concatenate([np.array(visit) for visit in visits_ms])
     middle, high, highest = (float(value) for value in np.percentile(every, [50, 90, 99]))

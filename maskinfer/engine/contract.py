@@ -17,7 +17,6 @@ from maskinfer.engine.errors import ContractError
 
 METADATA_KEY = "maskinfer.contract"
 CONTRACT_VERSION = 1
-
 DetectorKind = Literal["retinaface", "scrfd"]
 DETECTOR_KINDS: tuple[DetectorKind, ...] = ("retinaface", "scrfd")
 

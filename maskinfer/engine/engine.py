@@ -12,26 +12,28 @@ from typing import overload
 
 import numpy as np
 
-from maskinfer.engine.classifier import DEFAULT_CLASSIFIER, MAX_BATCH, UNCERTAIN, OnnxClassifier, load_classifier
-from maskinfer.engine.detector import DEFAULT_DETECTOR, Detector, load_detector
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.gate import Gate, sharpness
-from maskinfer.engine.geometry import FloatArray, cut_crops
-from maskinfer.engine.picture import Picture, as_picture
-from maskinfer.engine.prefetch import batched, in_lanes
-from maskinfer.engine.providers import AUTO, available_threads, runs_on_cpu
-from maskinfer.engine.results import BGRFrame, Detections, Face, FrameResult
-from maskinfer.engine.sources import SourceFrame, open_source
-from maskinfer.engine.stages import stage
-from maskinfer.engine.tracker import Track, Tracker, TrackOptions
+from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, MAX_BATCH, OnnxClassifier, load_classifier
+from maskinfer.engine.faces.crop import cut_crops
+from maskinfer.engine.faces.detector import DEFAULT_DETECTOR, Detector, load_detector
+from maskinfer.engine.faces.quality import Gate, sharpness
+from maskinfer.engine.faces.tracker import Track, Tracker, TrackOptions
+from maskinfer.engine.flow.overlap import batched, in_lanes
+from maskinfer.engine.flow.stages import stage
+from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.picture import Picture, as_picture
+from maskinfer.engine.results import UNCERTAIN, BGRFrame, Detections, Face, FloatArray, FrameResult
+from maskinfer.engine.runtime.cpu import available_threads
+from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu
+from maskinfer.engine.sources.open import open_source
 
-# Frames that share a run of the models when those of a source are looked at one run after the other. In lanes each
+# Frames that share a run of the models when those of a source are pending at one run after the other. In lanes each
 # frame has runs of its own: on one thread of a CPU one frame takes 4.8 ms, each of a batch of 4 takes 5.7.
 _BATCH_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
 # Probabilities, float32 (labels,), and the sharpness, if it was measured.
-_Said = tuple[FloatArray, "float | None"]
+_Prediction = tuple[FloatArray, "float | None"]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
@@ -46,7 +48,7 @@ class Engine:
         classifier: labels them.
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
-        lanes: frames of a video that are looked at at the same time, each with runs of its own.
+        lanes: frames of a video that are pending at at the same time, each with runs of its own.
         measure_sharpness: of each face that is classified, for its result; the gate may need it too.
     """
 
@@ -88,7 +90,7 @@ class Engine:
             trackers: for each frame that of its source, which follows its faces; None for faces on their own.
         """
         trackers = trackers or [None] * len(frames)
-        return self._label(frames, trackers, self._find(_wishes(frames, trackers)))
+        return self._label(frames, trackers, self._find(_frames_to_detect(frames, trackers)))
 
     def follow(self, frames: Iterable[SourceFrame], track: TrackOptions | None = None) -> Iterator[list[FrameResult]]:
         """Yield the results of one source's frames, a few at a time, in order; the detector runs ahead in its lanes.
@@ -98,30 +100,30 @@ class Engine:
             track: how to follow faces from frame to frame; None for faces on their own.
         """
         tracker = None if track is None else Tracker(track)
-        looked: deque[list[SourceFrame]] = deque()
+        pending: deque[list[SourceFrame]] = deque()
 
-        def wishes() -> Iterator[list[Picture | None]]:
+        def to_detect() -> Iterator[list[Picture | None]]:
             for batch in batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1):
-                looked.append(batch)
-                yield _wishes(batch, [tracker] * len(batch))
+                pending.append(batch)
+                yield _frames_to_detect(batch, [tracker] * len(batch))
 
-        for found in in_lanes(self._find, wishes(), self.lanes):
-            batch = looked.popleft()
+        for found in in_lanes(self._find, to_detect(), self.lanes):
+            batch = pending.popleft()
             yield self._label(batch, [tracker] * len(batch), found)
 
-    def _find(self, wishes: Sequence[Picture | None]) -> list[Detections | None]:
+    def _find(self, to_detect: Sequence[Picture | None]) -> list[Detections | None]:
         """Return the faces of each picture; None where the detector is not to run."""
-        found = iter(self.detector([picture for picture in wishes if picture is not None]))
-        return [None if picture is None else next(found) for picture in wishes]
+        found = iter(self.detector([picture for picture in to_detect if picture is not None]))
+        return [None if picture is None else next(found) for picture in to_detect]
 
     def _label(
         self, frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None], found: Sequence[Detections | None]
     ) -> list[FrameResult]:
         with stage("track"):
-            seen = [self._look(*one) for one in zip(frames, found, trackers, strict=True)]
-        said = self._classify(seen)
+            seen = [self._select_faces(*one) for one in zip(frames, found, trackers, strict=True)]
+        predictions = self._classify(seen)
         with stage("track"):
-            return [self._result(look, said[k]) for k, look in enumerate(seen)]
+            return [self._result(state, predictions[k]) for k, state in enumerate(seen)]
 
     def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
@@ -137,18 +139,18 @@ class Engine:
             for results in self.follow(frames, track):
                 yield from results
 
-    def _look(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> _Look:
+    def _select_faces(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> _FrameState:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
         found, tracks = _tracked(found, frame.time_s, tracker)
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
-        return _Look(frame, found, tracks, chosen, None if tracker is None else tracker.options)
+        return _FrameState(frame, found, tracks, chosen, None if tracker is None else tracker.options)
 
-    def _classify(self, seen: Sequence[_Look]) -> list[dict[int, _Said]]:
+    def _classify(self, seen: Sequence[_FrameState]) -> list[dict[int, _Prediction]]:
         """Return what the classifier says of the chosen faces of each frame, by their indices."""
         contract = self.classifier.contract
         measured = self.measure_sharpness or self.gate.min_sharpness > 0
-        said: list[dict[int, _Said]] = [{} for _ in seen]
-        chosen = [(k, i) for k, look in enumerate(seen) for i in look.chosen]
+        predictions: list[dict[int, _Prediction]] = [{} for _ in seen]
+        chosen = [(k, i) for k, state in enumerate(seen) for i in state.chosen]
         for start in range(0, len(chosen), _CROPS_AT_ONCE):
             some = chosen[start : start + _CROPS_AT_ONCE]
             frames = [(k, [i for _, i in group]) for k, group in groupby(some, key=itemgetter(0))]
@@ -162,29 +164,31 @@ class Engine:
             with stage("classify"):
                 rows = self.classifier(crops)
             for (k, i), row, value in zip(some, rows, sharp, strict=True):
-                said[k][i] = row, value
-        return said
+                predictions[k][i] = row, value
+        return predictions
 
-    def _result(self, look: _Look, said: dict[int, _Said]) -> FrameResult:
-        faces = tuple(self._face(look, i, *said.get(i, (None, None))) for i in range(len(look.found)))
-        return FrameResult(look.frame.source, look.frame.index, look.frame.time_s, look.frame.picture.size_wh, faces)
+    def _result(self, state: _FrameState, predictions: dict[int, _Prediction]) -> FrameResult:
+        faces = tuple(self._face(state, i, *predictions.get(i, (None, None))) for i in range(len(state.found)))
+        return FrameResult(
+            state.frame.source, state.frame.index, state.frame.time_s, state.frame.picture.size_wh, faces
+        )
 
-    def _face(self, look: _Look, i: int, row: FloatArray | None, sharp: float | None) -> Face:
-        left, top, right, bottom = (float(v) for v in look.found.xyxy[i])
-        track = look.tracks[i]
-        passes = row is None or self.gate.passes(look.found.xyxy[i], sharp)
+    def _face(self, state: _FrameState, i: int, row: FloatArray | None, sharp: float | None) -> Face:
+        left, top, right, bottom = (float(v) for v in state.found.xyxy[i])
+        track = state.tracks[i]
+        passes = row is None or self.gate.passes(state.found.xyxy[i], sharp)
         if track is not None and row is not None:
             track.sharpness = sharp
-        if track is not None and look.options is not None and row is not None and passes:
+        if track is not None and state.options is not None and row is not None and passes:
             # What does not pass the gate says nothing of its track either.
-            track.classify(row, look.frame.time_s, look.options)
+            track.classify(row, state.frame.time_s, state.options)
         known = track is not None and track.label >= 0
         scores = track.scores if track is not None and known else row if row is not None else np.zeros(0, np.float32)
         label, score = self.classifier.label(scores, track.label if track is not None and known else None)
         return Face(
             (left, top, right, bottom),
-            float(look.found.scores[i]),
-            _points(look.found, i),
+            float(state.found.scores[i]),
+            _points(state.found, i),
             label if known or passes else UNCERTAIN,
             score,
             dict(zip(self.classifier.contract.labels, (float(p) for p in scores), strict=True)),
@@ -193,7 +197,7 @@ class Engine:
         )
 
 
-def _wishes(frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
+def _frames_to_detect(frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
     """Return the picture of each frame that the detector is to run on; None for the others."""
     return [
         frame.picture if tracker is None or tracker.wants_detection() else None
@@ -202,7 +206,7 @@ def _wishes(frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None]) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FrameState:
     """A frame on its way: its faces, their tracks, and the indices of those that are to be classified."""
 
     frame: SourceFrame
@@ -249,7 +253,7 @@ def load(
         classifier: ``auto``, a shipped model's name, or the path of an ONNX file that carries a contract.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error.
         threads: of the CPU; None for all that this process may use.
-        lanes: frames of a video that are looked at at the same time, each by its share of the threads. One gives each
+        lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
             frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
         det_threshold: least score of a face, 0 to 1; None for the detector's own.
@@ -258,7 +262,7 @@ def load(
         max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
             no such limit.
         min_face_px: so do faces whose shorter side has fewer pixels; 0 is off.
-        min_sharpness: so do faces that are more blurred, see ``gate.sharpness``; 0 is off.
+        min_sharpness: so do faces that are more blurred, see ``quality.sharpness``; 0 is off.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError, MissingExtraError.

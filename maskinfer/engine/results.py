@@ -4,14 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    pass
+
+
+def from_record(record: dict[str, Any]) -> FrameResult:
+    """Return the result that ``FrameResult.to_dict`` gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    return FrameResult(
+        str(record["source"]),
+        int(record["frame"]),
+        float(record["time_s"]),
+        (int(record["width"]), int(record["height"])),
+        tuple(_face(face) for face in record["faces"]),
+    )
+
+
+def _face(record: dict[str, Any]) -> Face:
+    left, top, right, bottom = (float(value) for value in record["bbox"])
+    points = record["landmarks"]
+    return Face(
+        (left, top, right, bottom),
+        float(record["det_score"]),
+        None if points is None else tuple((float(x), float(y)) for x, y in points),
+        str(record["label"]),
+        float(record["score"]),
+        {str(label): float(value) for label, value in record["scores"].items()},
+        record.get("track_id"),
+        record.get("sharpness"),
+    )
+
+
+FloatArray = NDArray[np.float32]
 BGRFrame = NDArray[np.uint8]
 """A picture as OpenCV holds it: uint8, shape (height, width, 3), channels blue, green, red, values 0 to 255."""
-
 WITH_MASK = "with_mask"
 WITHOUT_MASK = "without_mask"
 INCORRECT_MASK = "incorrect_mask"
@@ -52,7 +86,7 @@ class Face:
         score: the most probable label's probability, 0 to 1; of a track, its label's.
         scores: the probability of every label; they sum to 1. Of a track, a running mean over its frames.
         track_id: the same for one face in all frames of a source, from 1; None when faces are not followed.
-        sharpness: how much detail the face shows (``gate.sharpness``); of a track, as it was classified last. None
+        sharpness: how much detail the face shows (``quality.sharpness``); of a track, as it was classified last. None
             when it was not measured.
     """
 
@@ -117,3 +151,6 @@ def _face_dict(face: Face) -> dict[str, Any]:
         **track,
         **sharpness,
     }
+
+
+UNCERTAIN = "uncertain"

@@ -10,11 +10,11 @@ from typing import Any
 
 import onnx
 
-from maskinfer.engine.atomic import whole_file
+from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.models import find_model
-from maskinfer.engine.providers import create_session
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.metadata import write_contract
 
 Pairs = tuple[tuple[float, float], ...]
@@ -62,7 +62,7 @@ def calibrate(model: str, figures: Path, out: Path) -> CalibrateSummary:
     graph = onnx.load(str(file))
     write_contract(graph, replace(contract, error_thresholds=thresholds))
     data = graph.SerializeToString()
-    with whole_file(out) as partial:
+    with atomic_write(out) as partial:
         partial.write_bytes(data)
     return CalibrateSummary(out, thresholds)
 

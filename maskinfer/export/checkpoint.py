@@ -10,7 +10,7 @@ import torch
 from maskinfer.engine.errors import RequestError
 from maskinfer.export.classifier import ExportSummary, export_classifier
 from maskinfer.export.detector import DetectorExport, export_detector
-from maskinfer.training.detect.checkpoint import CHECKPOINT_FORMAT as DETECTOR_FORMAT
+from maskinfer.training.detector.checkpoint import CHECKPOINT_FORMAT as DETECTOR_FORMAT
 
 
 def export_checkpoint(

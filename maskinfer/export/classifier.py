@@ -15,22 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
-from maskinfer.engine.geometry import FloatArray
-from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.results import FloatArray
+from maskinfer.engine.runtime.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
-from maskinfer.export.torch_graph import (
-    INPUT,
-    MAX_DIFFERENCE,
-    MAX_HALF_DIFFERENCE,
-    RIGHTS,
-    halve_weights,
-    to_graph,
-)
-from maskinfer.training.network import MEAN_RGB, STD_RGB, Checkpoint, load_checkpoint, restore, to_network_input
-from maskinfer.training.recipe import Recipe
+from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, MAX_HALF_DIFFERENCE, RIGHTS, halve_weights, to_graph
+from maskinfer.training.classifier.checkpoint import Checkpoint, load_checkpoint, restore
+from maskinfer.training.classifier.network import MEAN_RGB, STD_RGB, to_network_input
+from maskinfer.training.classifier.recipe import Recipe
 
 OUTPUT = "probabilities"
 PARITY_BATCHES = (1, 2, 7, 16)
@@ -148,7 +142,7 @@ def export_classifier(
     write_contract(model, replace(contract, parity=parity))
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    with whole_file(out) as partial:
+    with atomic_write(out) as partial:
         partial.write_bytes(data)
     return ExportSummary(out, len(data), parity)
 

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.contract import DetectorContract
 from maskinfer.engine.errors import ParityError, RequestError
-from maskinfer.engine.providers import import_onnxruntime
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.runtime.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, RIGHTS, to_graph
-from maskinfer.training.detect.checkpoint import DetectorCheckpoint, load_checkpoint, restore
-from maskinfer.training.detect.model import (
+from maskinfer.training.detector.checkpoint import DetectorCheckpoint, load_checkpoint, restore
+from maskinfer.training.detector.model import (
     ANCHORS,
     CHANNELS,
     MEAN_BGR,
@@ -122,7 +122,7 @@ def export_detector(checkpoint: Path, out: Path, *, name: str | None = None, ver
     write_contract(model, replace(_contract(trained, name or trained.recipe.name, version), parity=parity))
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    with whole_file(out) as partial:
+    with atomic_write(out) as partial:
         partial.write_bytes(data)
     return DetectorExport(out, len(data), parity)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from maskinfer import __version__
-from maskinfer.engine.atomic import whole_file
 from maskinfer.engine.errors import OutputError, RequestError
-from maskinfer.engine.models import sha256_of
-from maskinfer.engine.providers import processor_name
-from maskinfer.training.loop import bfloat16_pays
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.checks import sha256_of
+from maskinfer.engine.runtime.cpu import processor_name
+from maskinfer.training.optim import bfloat16_pays
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
@@ -86,7 +86,7 @@ def write_origin(out: Path, origin: Mapping[str, Mapping[str, object]], *, resum
         changed = file.is_file() and file.read_text(encoding="utf-8") != text
         if resume and name != "environment" and changed:
             raise RequestError(f"{file} is not what this training has: give the same {name} to go on, or a new folder")
-        with whole_file(file) as partial:
+        with atomic_write(file) as partial:
             partial.write_text(text, encoding="utf-8")
 
 

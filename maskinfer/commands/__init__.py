@@ -1,0 +1,1 @@
+"""The commands of maskinfer: options in, a job run, the result shown."""

@@ -1,0 +1,118 @@
+"""The commands about models that have names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskinfer.commands.options import train_extra
+
+if TYPE_CHECKING:
+    from maskinfer.engine.catalog.store import Entry
+
+
+@click.group(short_help="Show, fetch and check models.")
+def models() -> None:
+    """Show, fetch and check the models that have names.
+
+    Shipped ones lie in the package. MASKINFER_REGISTRY may name a JSON file of more; they are fetched into the user's
+    cache folder.
+
+    \b
+    Examples:
+      maskinfer models list
+      maskinfer models show mobilenetv2-128
+      maskinfer models pull insightface:buffalo_l
+    """
+
+
+@models.command("list", short_help="All models that have names.")
+def list_() -> None:
+    """List all models that have names, and which of them are on this machine."""
+    from maskinfer.console.models import show_models
+    from maskinfer.engine.catalog.store import entries
+
+    show_models(entries())
+
+
+@models.command(short_help="A model's card.")
+@click.argument("model")
+def show(model: str) -> None:
+    """Print the card of a model, by name or ONNX file: contract, data, figures, failures, use.
+
+    A shipped model's card is the one that lies beside it; of others the contract is what there is.
+    """
+    from maskinfer.console.models import show_markdown
+    from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
+
+    card = MODELS_DIR / SHIPPED[model].card if model in SHIPPED else None
+    if card is not None:
+        show_markdown(card.read_text(encoding="utf-8"))
+        return
+    with train_extra():
+        from maskinfer.training.evaluation.card import make_card
+    show_markdown(make_card(model))
+
+
+def _ask(entry: Entry) -> bool:
+    click.echo(f"{entry.name}: {entry.licence}", err=True)
+    return click.confirm("Do you accept that?", err=True)
+
+
+@models.command(short_help="Fetch a model.")
+@click.argument("name")
+@click.option("--offline", is_flag=True, help="Fetch nothing: say whether the model is here, and whole.")
+@click.option("--accept-licence", is_flag=True, help="Do not ask: a research-only model will be used for that alone.")
+def pull(name: str, offline: bool, accept_licence: bool) -> None:
+    """Bring a model onto this machine, checked by its SHA-256; what was fetched before a fault is gone on with.
+
+    \b
+    Examples:
+      maskinfer models pull insightface:buffalo_l
+      MASKINFER_REGISTRY=ours.json maskinfer models pull entrance-2
+    """
+    from maskinfer.console.progress import byte_bar
+    from maskinfer.engine.catalog import store as model_store
+
+    def accept(entry: Entry) -> bool:
+        if not accept_licence:
+            return _ask(entry)
+        click.echo(f"{entry.name}: {entry.licence}", err=True)
+        return True
+
+    with byte_bar(name) as on_bytes:
+        entry = model_store.pull(name, offline=offline, accept=accept, on_bytes=on_bytes)
+    click.echo(entry.file)
+
+
+@models.command(short_help="Check models by their SHA-256.")
+@click.argument("names", nargs=-1)
+def verify(names: tuple[str, ...]) -> None:
+    """Check the bytes of the named models, or of all that are on this machine, by their SHA-256.
+
+    The exit code is 1 when one is missing or is not what it should be. (`maskinfer verify` compares runtimes.)
+    """
+    from maskinfer.engine.catalog.store import checksum_matches, entries, find_entry
+
+    chosen = [find_entry(name) for name in names] or [entry for entry in entries() if entry.is_here]
+    broken = False
+    for entry in chosen:
+        said = (
+            "missing"
+            if not entry.is_here
+            else "unknown"
+            if not entry.sha256
+            else "ok"
+            if checksum_matches(entry)
+            else "WRONG"
+        )
+        broken = broken or said in ("missing", "WRONG")
+        click.echo(f"{said:8s} {entry.name}  {_shown(entry.file)}")
+    click.get_current_context().exit(1 if broken else 0)
+
+
+def _shown(file: Path) -> str:
+    home = Path.home()
+    return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)

@@ -1,0 +1,25 @@
+"""Summary of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maskinfer.engine.jobs.summary import JobSummary
+from maskinfer.console.evaluation import in_order
+from maskinfer.console.progress import STDERR
+
+
+def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:
+    """Print what a job did and wrote, and each problem on a line of its own."""
+    counts = ", ".join(f"{label} {count}" for label, count in in_order(summary.faces)) or "no faces"
+    speed = summary.frames / summary.seconds if summary.seconds else 0.0
+    STDERR.print(f"{summary.frames} {unit} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s): {counts}", markup=False)
+    if summary.skipped:
+        STDERR.print(f"{summary.skipped} were done before", markup=False)
+    for what, path in written.items():
+        if path not in (None, "-"):
+            STDERR.print(f"{what}: {path}", markup=False)
+    for problem in summary.problems:
+        STDERR.print(f"Error: {problem}", markup=False)

@@ -1,0 +1,1 @@
+"""Model files: shipped, registered by the user, fetched; each with its contract."""

@@ -1,0 +1,86 @@
+"""Model files by name or path, and the contract that each carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maskinfer.engine.catalog.insightface import INSIGHTFACE_PREFIX, insightface_file
+from maskinfer.engine.catalog.registry import registered
+from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
+from maskinfer.engine.contract import ClassifierContract, from_metadata
+from maskinfer.engine.errors import ModelError, ModelNotFoundError
+from maskinfer.engine.files.cache import cache_folder
+from maskinfer.engine.runtime.cpu import has_vnni
+from maskinfer.engine.runtime.providers import runs_on_cpu
+from maskinfer.engine.runtime.session import create_session
+
+ANY_TASK = "model"
+
+
+def find_model(name: str, task: str) -> Path:
+    """Return the file of a model.
+
+    Args:
+        name: of a shipped model, of one in the user's registry, ``insightface:PACK`` for a detector, or the path of
+            an ONNX file.
+        task: ``detector``, ``classifier``, or ``ANY_TASK``.
+
+    Raises:
+        ModelNotFoundError: there is no such name and no such file, or the model is not on this machine yet.
+        RequestError: the user's registry cannot be read.
+    """
+    shipped = {key: model for key, model in SHIPPED.items() if task in (model.task, ANY_TASK)}
+    if name in shipped:
+        return MODELS_DIR / shipped[name].file
+    own = {key: model for key, model in registered().items() if task in (model.task, ANY_TASK)}
+    if name in own:
+        return _here(name, cache_folder() / own[name].file)
+    if task in ("detector", ANY_TASK) and name.startswith(INSIGHTFACE_PREFIX):
+        return _here(name, insightface_file(name.removeprefix(INSIGHTFACE_PREFIX)))
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{name} is a folder, expected an ONNX file")
+    also = "" if task == "classifier" else f", {INSIGHTFACE_PREFIX}PACK"
+    raise ModelNotFoundError(
+        f"no {task} {name!r}: choose {', '.join(sorted({**shipped, **own}))}{also}, or an ONNX file"
+    )
+
+
+def best_precision_name(name: str, provider: str) -> str:
+    """Return the name of a shipped model, or of the same in int8 where that is as right and faster.
+
+    That is on a CPU with VNNI; without it int8 products may saturate, and a GPU is slower with them.
+
+    Raises:
+        RequestError, ProviderError: as ``providers.resolve_provider``.
+    """
+    return f"{name}-int8" if runs_on_cpu(provider) and has_vnni() else name
+
+
+def _here(name: str, file: Path) -> Path:
+    if not file.is_file():
+        raise ModelNotFoundError(f"{name} is not on this machine: run maskinfer models pull {name}")
+    return file
+
+
+def task_of(name: str) -> str:
+    """Return what a model is by its own word: ``detector`` or ``classifier``.
+
+    Args:
+        name: as for ``find_model``.
+
+    Raises:
+        ModelNotFoundError, ModelError: there is no such model, or it cannot be opened.
+        ContractError: the file does not say what it is.
+    """
+    if name in SHIPPED:
+        return SHIPPED[name].task
+    if name.startswith(INSIGHTFACE_PREFIX):
+        return "detector"
+    if name in registered():
+        return registered()[name].task
+    file = find_model(name, ANY_TASK)
+    metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
+    return "classifier" if isinstance(from_metadata(metadata, str(file)), ClassifierContract) else "detector"

@@ -1,0 +1,1 @@
+"""From a frame to labelled faces: detect, track, crop, classify."""

@@ -1,0 +1,122 @@
+"""The mask classifier: face crops in, a probability for every label out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from maskinfer.engine.catalog.contract_check import check_graph
+from maskinfer.engine.catalog.find import best_precision_name, find_model
+from maskinfer.engine.contract import ClassifierContract, from_metadata
+from maskinfer.engine.errors import ModelError, RequestError
+from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.results import BGRFrame, FloatArray
+from maskinfer.engine.runtime.providers import AUTO
+from maskinfer.engine.runtime.session import create_session
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+from maskinfer.engine.results import UNCERTAIN
+
+DEFAULT_CLASSIFIER = AUTO
+# What ``auto`` stands for, in the precision that is best here.
+_AUTO_CLASSIFIER = "mobilenetv2-128"
+# Per-face time is flat from 8 to 32 crops on a CPU; memory is not.
+MAX_BATCH = 32
+
+
+class Classifier(Protocol):
+    """Gives the probability of every label."""
+
+    def __call__(self, crops: BGRFrame) -> FloatArray:
+        """Return float32 (N, labels), rows summing to 1, for uint8 crops (N, height, width, 3), BGR."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxClassifier:
+    """A classifier that runs an ONNX graph as its contract says."""
+
+    session: ort.InferenceSession
+    contract: ClassifierContract
+
+    def __call__(self, crops: BGRFrame) -> FloatArray:
+        """Return the probabilities of each crop; see ``Classifier``."""
+        name = self.session.get_inputs()[0].name
+        batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
+        outputs = [self.session.run(None, {name: to_input(b, self.contract.input)})[0] for b in batches]
+        scores = np.concatenate([np.zeros((0, len(self.contract.labels)), np.float32), *outputs])
+        return _softmax(scores) if self.contract.output == "logits" else scores
+
+    def label(self, scores: FloatArray, index: int | None = None) -> tuple[str, float]:
+        """Return the label of one row of probabilities, and its score; the best one, unless another is named."""
+        best = int(scores.argmax()) if index is None else index
+        score = float(scores[best])
+        return (self.contract.labels[best] if score >= self.contract.uncertain_below else UNCERTAIN), score
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+
+
+def load_classifier(
+    name: str = DEFAULT_CLASSIFIER,
+    *,
+    provider: str = AUTO,
+    threads: int | None = None,
+    uncertain_below: float | None = None,
+    max_error: float | None = None,
+) -> OnnxClassifier:
+    """Open a mask classifier.
+
+    Args:
+        name: a shipped model's name or the path of an ONNX file that carries a contract. ``auto`` is
+            ``mobilenetv2-128``, in int8 where that is as right and faster: on a CPU with VNNI.
+        provider: see ``providers.resolve_provider``.
+        threads: of the CPU; None for all that this process may use.
+        uncertain_below: instead of the contract's.
+        max_error: greatest share of wrong labels; takes the place of ``uncertain_below``, see ``threshold_for``.
+
+    Raises:
+        ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
+    """
+    if name == AUTO:
+        name = best_precision_name(_AUTO_CLASSIFIER, provider)
+    file = find_model(name, "classifier")
+    session = create_session(file, provider=provider, threads=threads)
+    contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
+    if not isinstance(contract, ClassifierContract):
+        raise ModelError(f"{file} is a face detector, expected a mask classifier")
+    check_graph(session, contract, str(file))
+    if max_error is not None:
+        if uncertain_below is not None:
+            raise RequestError("a least probability and an error rate were asked for: choose one")
+        uncertain_below = threshold_for(contract, max_error)
+    if uncertain_below is not None:
+        contract = replace(contract, uncertain_below=uncertain_below)
+    return OnnxClassifier(session, contract)
+
+
+def threshold_for(contract: ClassifierContract, max_error: float) -> float:
+    """Return the least probability from which on a classifier's labels are wrong at most so often, by its contract.
+
+    Args:
+        contract: the classifier's.
+        max_error: greatest share of wrong labels, over 0 and under 1.
+
+    Raises:
+        RequestError: the contract vouches for no error rate so small.
+    """
+    fitting = [threshold for error, threshold in contract.error_thresholds if error <= max_error]
+    if fitting:
+        return min(fitting)
+    known = ", ".join(f"{error:g}" for error, _ in contract.error_thresholds)
+    if known:
+        raise RequestError(f"{contract.name} vouches for no error rate up to {max_error:g}: it knows {known}")
+    raise RequestError(
+        f"{contract.name} does not say how often it errs: measure it with `maskinfer evaluate --json`, then "
+        "`maskinfer calibrate`; or give the least score itself"
+    )

@@ -1,0 +1,199 @@
+"""Face detectors: a batch of frames in, the faces of each frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from maskinfer.engine.catalog.contract_check import check_graph
+from maskinfer.engine.catalog.find import best_precision_name, find_model
+from maskinfer.engine.catalog.insightface import INSIGHTFACE_PREFIX
+from maskinfer.engine.contract import DETECTOR_KINDS, METADATA_KEY, DetectorContract, from_metadata
+from maskinfer.engine.errors import ContractError, ModelError, RequestError
+from maskinfer.engine.faces import retinaface, scrfd
+from maskinfer.engine.faces.boxes import grown, suppress
+from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_letterbox
+from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.flow.stages import stage
+from maskinfer.engine.frames.picture import Frame, Picture, as_picture
+from maskinfer.engine.results import Detections, FloatArray
+from maskinfer.engine.runtime.providers import AUTO
+from maskinfer.engine.runtime.session import create_session
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+DEFAULT_DETECTOR = AUTO
+# What ``auto`` stands for, in the precision that is best here.
+AUTO_DETECTOR = "retinaface-mask"
+# Larger batches of detector inputs were not faster on a CPU and cost memory.
+MAX_BATCH = 8
+Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
+"""Decoded predictions over the threshold, in input pixels: xyxy (N, 4), scores (N,), landmarks (N, 5, 2)."""
+Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], list[Candidates]]
+_DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.decode}
+
+
+class Detector(Protocol):
+    """Finds the faces of frames."""
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return the faces of each frame, in the frames' order.
+
+        Args:
+            frames: pictures, or uint8 (height, width, 3), BGR, of any sizes.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxDetector:
+    """A detector that runs an ONNX graph as its contract says."""
+
+    session: ort.InferenceSession
+    contract: DetectorContract
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return the faces of each frame; see ``Detector``."""
+        pictures = [as_picture(frame) for frame in frames]
+        plans = [self._plan(picture) for picture in pictures]
+        results: list[Detections | None] = [None] * len(frames)
+        for indices in _batches(plans, MAX_BATCH if self.contract.batch else 1):
+            batch_plans = [plans[i] for i in indices]
+            found = self._run([pictures[i] for i in indices], batch_plans)
+            for i, detections in zip(indices, found, strict=True):
+                results[i] = detections
+        return [detections for detections in results if detections is not None]
+
+    def _plan(self, picture: Picture) -> Letterbox:
+        contract = self.contract
+        return plan_letterbox(
+            picture.size_wh, contract.size_wh, divisor=contract.size_divisor, fixed=contract.fixed_size
+        )
+
+    def _run(self, pictures: Sequence[Picture], plans: Sequence[Letterbox]) -> list[Detections]:
+        with stage("letterbox"):
+            batch = to_input(letterbox_batch(pictures, plans), self.contract.input)
+        with stage("detect"):
+            outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
+        with stage("boxes"):
+            candidates = decode(outputs, plans[0].canvas_wh, self.contract)
+            return [_to_source(one, plan, self.contract) for one, plan in zip(candidates, plans, strict=True)]
+
+
+def decode(outputs: Sequence[FloatArray], canvas_wh: tuple[int, int], contract: DetectorContract) -> list[Candidates]:
+    """Return the predictions over the contract's threshold, before suppression, for each frame of a batch.
+
+    Args:
+        outputs: the graph's, in its order.
+        canvas_wh: width and height of the input in pixels.
+        contract: the graph's.
+    """
+    return _DECODERS[contract.kind](outputs, canvas_wh, contract)
+
+
+def _batches(plans: Sequence[Letterbox], max_batch: int) -> list[list[int]]:
+    """Group the indices of frames that share a canvas, at most ``max_batch`` to a group."""
+    by_canvas: dict[tuple[int, int], list[int]] = {}
+    for index, plan in enumerate(plans):
+        by_canvas.setdefault(plan.canvas_wh, []).append(index)
+    return [
+        indices[start : start + max_batch]
+        for indices in by_canvas.values()
+        for start in range(0, len(indices), max_batch)
+    ]
+
+
+def _to_source(candidates: Candidates, plan: Letterbox, contract: DetectorContract) -> Detections:
+    xyxy, scores, landmarks = candidates
+    kept = suppress(xyxy, scores, contract.nms_threshold)
+    scale: FloatArray = np.asarray(plan.scale_xy, np.float32)
+    scale_xyxy: FloatArray = np.concatenate([scale, scale])
+    return Detections(
+        xyxy=grown(xyxy[kept] / scale_xyxy, contract.box_margin),
+        scores=scores[kept],
+        landmarks=None if landmarks is None else landmarks[kept] / scale,
+    )
+
+
+def load_detector(
+    name: str = DEFAULT_DETECTOR,
+    *,
+    kind: str | None = None,
+    provider: str = AUTO,
+    threads: int | None = None,
+    det_threshold: float | None = None,
+    det_size_wh: tuple[int, int] | None = None,
+    nms_threshold: float | None = None,
+    box_margin: float | None = None,
+) -> OnnxDetector:
+    """Open a face detector.
+
+    Args:
+        name: a shipped model's name, ``insightface:PACK``, or the path of an ONNX file. ``auto`` is
+            ``retinaface-mask``, in int8 where that is as right and faster: on a CPU with VNNI.
+        kind: of a file without a contract: ``scrfd`` for one of insightface's own.
+        provider: see ``providers.resolve_provider``.
+        threads: of the CPU; None for all that this process may use.
+        det_threshold: least score of a face, 0 to 1; None for the contract's.
+        det_size_wh: frames are scaled to fit into this many pixels; None for the contract's.
+        nms_threshold: see ``boxes.suppress``; None for the contract's.
+        box_margin: by how much boxes are reported larger, 0 for the network's own; None for the contract's.
+
+    Raises:
+        ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
+    """
+    if name == AUTO:
+        name = best_precision_name(AUTO_DETECTOR, provider)
+    file = find_model(name, "detector")
+    if kind is None and name.startswith(INSIGHTFACE_PREFIX):
+        kind = "scrfd"
+    session = create_session(file, provider=provider, threads=threads)
+    contract = _read_contract(session, file, kind)
+    contract = _with_options(contract, det_threshold, det_size_wh, nms_threshold)
+    return OnnxDetector(session, contract if box_margin is None else replace(contract, box_margin=box_margin))
+
+
+def _read_contract(session: ort.InferenceSession, file: Path, kind: str | None) -> DetectorContract:
+    if kind is not None and kind not in DETECTOR_KINDS:
+        raise RequestError(f"unknown kind of detector {kind!r}: choose {', '.join(DETECTOR_KINDS)}")
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        if kind == "scrfd":
+            return scrfd.insightface_contract(session, file.stem)
+        raise ContractError(
+            f"{file} carries no contract (metadata key {METADATA_KEY}), so what kind of detector it is has to be "
+            "said: --detector-kind scrfd for one of insightface's files"
+        )
+    contract = from_metadata(metadata, str(file))
+    if not isinstance(contract, DetectorContract):
+        raise ModelError(f"{file} is a classifier, expected a face detector")
+    check_graph(session, contract, str(file))
+    if kind is not None and kind != contract.kind:
+        raise RequestError(f"{file} is a {contract.kind} by its contract, not a {kind}")
+    return contract
+
+
+def _with_options(
+    contract: DetectorContract,
+    det_threshold: float | None,
+    det_size_wh: tuple[int, int] | None,
+    nms_threshold: float | None,
+) -> DetectorContract:
+    for option, value in (("det_threshold", det_threshold), ("nms_threshold", nms_threshold)):
+        if value is not None and not 0 < value < 1:
+            raise RequestError(f"{option} is {value}, expected a number between 0 and 1")
+    if det_size_wh is not None and min(det_size_wh) < contract.size_divisor:
+        raise RequestError(f"det_size is {det_size_wh}, expected at least {contract.size_divisor} pixels a side")
+    if det_size_wh is not None and contract.fixed_size and det_size_wh != contract.size_wh:
+        raise RequestError(f"{contract.name} takes {contract.size_wh} only, not det_size {det_size_wh}")
+    return replace(
+        contract,
+        det_threshold=contract.det_threshold if det_threshold is None else det_threshold,
+        nms_threshold=contract.nms_threshold if nms_threshold is None else nms_threshold,
+        size_wh=contract.size_wh if det_size_wh is None else det_size_wh,
+    )

@@ -1,0 +1,220 @@
+"""Tracks: which face of a frame is which of the frames before, and what all its frames together say of its mask.
+
+Boxes are matched by overlap with where each track, going on as it went, would be: a constant velocity, smoothed, as in
+SORT (Bewley et al., ICIP 2016), the best overlaps first. A track's probabilities are a running mean of the classifier's
+over time, and its label changes only when another one is ahead by a margin.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.boxes import iou_matrix
+from maskinfer.engine.results import Detections, FloatArray
+
+# More faces than this in one frame are not told apart; those with the best scores are.
+MAX_FACES = 512
+_VELOCITY_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """How faces are followed.
+
+    Attributes:
+        min_iou: least overlap of a face with where its track would be.
+        max_gap_s: a track that was not seen for longer has left.
+        memory_s: time constant of the running mean of the probabilities.
+        margin: by which another label has to be ahead before a track's label changes.
+        classify_every: a track that is certain is classified in every so many frames; 1 for all.
+        certain_from: mean probability of a label from which a track is certain.
+        certain_after: frames that it has to be classified in before that.
+        detect_every: the detector runs on every so many frames; between them faces are where their tracks would be.
+
+    Raises:
+        RequestError: a number of frames is under 1.
+    """
+
+    min_iou: float = 0.25
+    max_gap_s: float = 1.0
+    memory_s: float = 0.4
+    margin: float = 0.2
+    classify_every: int = 3
+    certain_from: float = 0.9
+    certain_after: int = 3
+    detect_every: int = 1
+
+    def __post_init__(self) -> None:
+        """Check what would only fail in the middle of a source."""
+        for name in ("classify_every", "certain_after", "detect_every"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} is {getattr(self, name)}, expected at least 1")
+
+
+@dataclass(slots=True)
+class Track:
+    """One face over time.
+
+    Attributes:
+        id: counts from 1 in the order of appearance.
+        xyxy: float32 (4,), where it was seen last, in pixels.
+        landmarks: float32 (5, 2), as they were seen last, in pixels; None from a detector that gives none.
+        det_score: the detector's, when it was seen last.
+        velocity: float32 (4,), of the box, in pixels a second.
+        first_s, last_s: presentation times of the frames in which it was seen first and last.
+        scores: float32 (labels,), running mean of its probabilities.
+        label: index of its label; -1 before it was classified.
+        seen: frames in which it was found.
+        classified: frames in which it was classified.
+        sharpness: as it was classified last (``quality.sharpness``); None when that was not measured.
+    """
+
+    id: int
+    xyxy: NDArray[np.float32]
+    velocity: NDArray[np.float32]
+    first_s: float
+    last_s: float
+    det_score: float = 0.0
+    landmarks: NDArray[np.float32] | None = None
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    label: int = -1
+    seen: int = 1
+    classified: int = 0
+    sharpness: float | None = None
+    skipped: int = 0
+    _weight: float = 0.0
+    _classified_s: float = 0.0
+
+    def at(self, time_s: float) -> NDArray[np.float32]:
+        """Return the box where it would be at a time, float32 (4,)."""
+        return np.asarray(self.xyxy + self.velocity * max(0.0, time_s - self.last_s), np.float32)
+
+    def landmarks_at(self, time_s: float) -> NDArray[np.float32] | None:
+        """Return the landmarks moved along with the box, float32 (5, 2)."""
+        if self.landmarks is None:
+            return None
+        before, after = self.xyxy, self.at(time_s)
+        scale = (after[2:] - after[:2]) / np.maximum(before[2:] - before[:2], 1e-3)
+        return np.asarray(after[:2] + (self.landmarks - before[:2]) * scale, np.float32)
+
+    def move(self, xyxy: NDArray[np.float32], time_s: float) -> None:
+        """Take the box that was found."""
+        gap_s = time_s - self.last_s
+        if gap_s > 0:
+            share = 1.0 if self.seen == 1 else _VELOCITY_SHARE
+            self.velocity += np.float32(share) * ((xyxy - self.xyxy) / np.float32(gap_s) - self.velocity)
+        self.xyxy, self.last_s = xyxy, max(self.last_s, time_s)
+        self.seen += 1
+
+    def classify(self, row: FloatArray, time_s: float, options: TrackOptions) -> None:
+        """Take the classifier's probabilities, float32 (labels,)."""
+        kept = math.exp(-max(0.0, time_s - self._classified_s) / options.memory_s) if self.classified else 0.0
+        weight = self._weight * kept + 1.0
+        mean = self.scores if self.classified else row
+        self.scores = np.asarray(mean + (row - mean) / np.float32(weight), np.float32)
+        self._weight, self._classified_s = weight, time_s
+        self.classified += 1
+        best = int(self.scores.argmax())
+        if self.label < 0 or self.scores[best] >= self.scores[self.label] + options.margin:
+            self.label = best
+
+    def is_certain(self, options: TrackOptions) -> bool:
+        """Tell whether it need not be classified in every frame."""
+        return self.classified >= options.certain_after and float(self.scores[self.label]) >= options.certain_from
+
+
+class Tracker:
+    """Follows the faces of one source; give it the frames in their order.
+
+    Attributes:
+        options: how.
+    """
+
+    def __init__(self, options: TrackOptions | None = None) -> None:
+        self.options = options or TrackOptions()
+        self._tracks: list[Track] = []
+        self._next_id = 1
+        self._frames = 0
+        self._detected_s = 0.0
+
+    def wants_detection(self) -> bool:
+        """Tell whether the detector should run on the next frame; ask once for each."""
+        self._frames += 1
+        return (self._frames - 1) % self.options.detect_every == 0
+
+    def follow(self, found: Detections, time_s: float) -> list[Track | None]:
+        """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
+
+        Args:
+            found: the frame's faces, best score first.
+            time_s: presentation time of the frame, in seconds. A time that goes back is taken for the last one.
+        """
+        time_s = max([time_s, *(track.last_s for track in self._tracks)])
+        self._tracks = [track for track in self._tracks if time_s - track.last_s <= self.options.max_gap_s]
+        self._detected_s = time_s
+        boxes = found.xyxy[:MAX_FACES]
+        given: list[Track | None] = [None] * len(found)
+        for row, column in self._matches(boxes, time_s):
+            self._tracks[row].move(boxes[column], time_s)
+            given[column] = self._tracks[row]
+        for column, box in enumerate(boxes):
+            track = given[column] = given[column] or self._begin(box, time_s)
+            track.det_score = float(found.scores[column])
+            track.landmarks = None if found.landmarks is None else found.landmarks[column]
+        return given
+
+    def coast(self, time_s: float) -> tuple[Detections, list[Track | None]]:
+        """Return the faces of a frame that the detector did not see: where those that it saw last would be."""
+        there: list[Track | None] = []
+        boxes, points = [], []
+        for track in self._tracks:
+            if track.last_s == self._detected_s:
+                there.append(track)
+                boxes.append(track.at(time_s))
+                points.append(track.landmarks_at(time_s))
+        landmarks = np.array([p for p in points if p is not None], np.float32)
+        scores = np.array([track.det_score for track in there if track is not None], np.float32)
+        found = Detections(
+            np.array(boxes, np.float32).reshape(-1, 4), scores, landmarks if len(landmarks) == len(there) else None
+        )
+        return found, there
+
+    def wants(self, track: Track) -> bool:
+        """Tell whether the track should be classified in this frame; one that is certain is now and then."""
+        if not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every:
+            track.skipped = 0
+            return True
+        track.skipped += 1
+        return False
+
+    def _begin(self, box: NDArray[np.float32], time_s: float) -> Track:
+        track = Track(self._next_id, box, np.zeros(4, np.float32), time_s, time_s)
+        self._next_id += 1
+        self._tracks.append(track)
+        return track
+
+    def _matches(self, boxes: FloatArray, time_s: float) -> list[tuple[int, int]]:
+        """Return pairs of track and box, the best overlaps first."""
+        if not self._tracks or not len(boxes):
+            return []
+        overlaps = iou_matrix(np.stack([track.at(time_s) for track in self._tracks]), boxes)
+        rows, columns = np.nonzero(overlaps >= self.options.min_iou)
+        return _best_first(overlaps[rows, columns], rows, columns)
+
+
+def _best_first(overlaps: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    taken: tuple[set[int], set[int]] = (set(), set())
+    for i in np.argsort(-overlaps, kind="stable"):
+        row, column = int(rows[i]), int(columns[i])
+        if row in taken[0] or column in taken[1]:
+            continue
+        taken[0].add(row)
+        taken[1].add(column)
+        pairs.append((row, column))
+    return pairs

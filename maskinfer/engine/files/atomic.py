@@ -1,0 +1,85 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maskinfer.engine.errors import MaskinferError, OutputError
+
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; it becomes ``path`` when the block ends and vanishes when it raises.
+
+    The temporary file lies hidden in the folder of ``path`` and its name ends in ``.part``, so a writer that
+    goes by the suffix has to be told the format. A link at ``path`` is followed. What is neither a file nor a
+    folder, such as ``/dev/stdout`` or a named pipe, cannot be replaced and is given as it is.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written to, ``path`` is a folder, or the disk ran
+            full inside the block.
+    """
+    target, is_file = _target(path)
+    if not is_file:
+        yield target
+        return
+    part = _new_part(path, target)
+    try:
+        yield part
+        part.replace(target)
+    except OSError as error:
+        # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
+        ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
+        if isinstance(error, MaskinferError) or not ours:
+            raise
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Find out now what ``atomic_write`` would find out when all the work is done.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written to, or ``path`` is a folder.
+    """
+    target, is_file = _target(path)
+    if is_file:
+        _new_part(path, target).unlink()
+
+
+def _target(path: Path) -> tuple[Path, bool]:
+    """Return what a path leads to, and whether that is a file, there or not yet."""
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"cannot write {path}: it is a folder; name a file")
+    return target, not mode or stat.S_ISREG(mode)
+
+
+def _mode(target: Path) -> int:
+    try:
+        return target.stat().st_mode
+    except OSError:  # not there, or not to be had: writing will tell
+        return 0
+
+
+def _new_part(path: Path, target: Path) -> Path:
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
+    part = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.part"
+    try:
+        part.touch(exist_ok=False)
+    except OSError as error:
+        reason = f"{error.strerror}; choose a folder that can be written to"
+        raise OutputError(f"cannot write {path}: {reason}") from error
+    return part

@@ -1,0 +1,75 @@
+"""Faces made unknowable: for pictures that are shown to others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from maskinfer.engine.frames.draw import draw_result
+from maskinfer.engine.frames.picture import Frame, as_picture
+from maskinfer.engine.results import FrameResult
+
+# Of the box's sides, around it: detectors cut foreheads and chins at times.
+_MARGIN = 0.07
+# So many tiles along a face's longer side: too few to know anyone by, whatever is done to them later.
+_TILES = 6
+
+
+def blur_faces(frame: Frame, result: FrameResult) -> None:
+    """Replace every face that was found by a few tiles of its mean colours, in place.
+
+    Args:
+        frame: a picture, or uint8 (height, width, 3), BGR, writable.
+        result: of this very frame.
+    """
+    picture = as_picture(frame)
+    width, height = picture.size_wh
+    for face in result.faces:
+        left, top, right, bottom = face.xyxy
+        across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
+        x0, x1 = max(0, int(left - across)), min(width, int(np.ceil(right + across)))
+        y0, y1 = max(0, int(top - down)), min(height, int(np.ceil(bottom + down)))
+        if x1 <= x0 or y1 <= y0:
+            continue
+        patch = picture.cut((x0, y0, x1, y1))
+        scale = _TILES / max(patch.shape[:2])
+        tiles_wh = max(1, round(patch.shape[1] * scale)), max(1, round(patch.shape[0] * scale))
+        tiles = cv2.resize(patch, tiles_wh, interpolation=cv2.INTER_AREA)
+        tiled = cv2.resize(tiles, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+        picture.paste((x0, y0), np.asarray(tiled, np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How frames are annotated.
+
+    Attributes:
+        boxes: draw boxes, labels and counts; nothing without.
+        blur_faces: make every face that was found unknowable.
+        captions: with the boxes, labels and scores.
+        counts: with the boxes, how many there are of each label.
+    """
+
+    boxes: bool = True
+    blur_faces: bool = False
+    captions: bool = True
+    counts: bool = True
+
+
+PLAIN = Style()
+
+
+def annotate(frame: Frame, result: FrameResult, style: Style = PLAIN) -> None:
+    """Draw a frame's result on it, in place.
+
+    Args:
+        frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
+        result: of this very frame.
+        style: how.
+    """
+    if style.blur_faces:
+        blur_faces(frame, result)
+    if style.boxes:
+        draw_result(frame, result, captions=style.captions, counts=style.counts)

@@ -1,0 +1,216 @@
+"""Results drawn onto frames: a box and a caption per face, and how many there are of each label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from maskinfer.engine.frames.picture import BGR, Frame, Picture, as_picture
+from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, BGRFrame, Face, FrameResult
+
+# Okabe and Ito's palette, told apart with every kind of colour blindness.
+LABEL_COLOURS: dict[str, BGR] = {
+    WITH_MASK: (115, 158, 0),
+    WITHOUT_MASK: (0, 94, 213),
+    INCORRECT_MASK: (66, 228, 240),
+}
+OTHER_COLOUR: BGR = (176, 176, 176)
+TEXT_COLOUR: BGR = (0, 0, 0)
+"""Of captions, on a label's colour."""
+LEGEND_TEXT_COLOUR: BGR = (255, 255, 255)
+LEGEND_COLOUR: BGR = (24, 24, 24)
+LEGEND_OPACITY = 0.72
+_OUTLINE_COLOUR: BGR = (0, 0, 0)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_CAPITAL_PX = 22
+"""Height of a capital letter at font scale 1, in OpenCV 4's strokes and OpenCV 5's outlines alike."""
+_MIN_FONT_SCALE = 0.36
+_OUTWARD = np.array([-1, -1, 1, 1])
+_OVERHANG = 1.6
+"""A caption may be so many times as wide as its face before it is shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Caption:
+    """A text whose background has ``size_wh`` pixels."""
+
+    text: str
+    font_scale: float
+    size_wh: tuple[int, int]
+
+
+def draw_result(frame: Frame, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
+    """Draw ``result`` onto ``frame`` in place.
+
+    Line width and text size follow from the frame's height; the box and caption of a small face are thinner and
+    shorter, down to no caption, so that a crowd stays visible.
+
+    Args:
+        frame: the one that ``result`` tells of; a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
+        result: its faces' boxes in pixels of the frame.
+        captions: draw labels and scores.
+        counts: draw how many there are of each label.
+    """
+    picture = as_picture(frame)
+    width, height = picture.size_wh
+    scale = max(0.42, min(height, width) / 1440)
+    boxes = _inside(np.array([face.xyxy for face in result.faces], np.float64).reshape(-1, 4), width, height)
+    if counts:
+        _draw_legend(picture, result, scale)
+    # From far to near: what is big lies on top of what is small.
+    order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    for i in order:
+        _draw_box(picture, boxes[i], colour_of(result.faces[i].label), scale)
+    if captions:
+        _draw_captions(picture, result, boxes, order, scale)
+
+
+def colour_of(label: str) -> BGR:
+    """Return the blue, green and red, 0 to 255, that a label is drawn in; grey for one that is not known."""
+    return LABEL_COLOURS.get(label, OTHER_COLOUR)
+
+
+def _inside(xyxy: NDArray[np.float64], width: int, height: int) -> NDArray[np.int64]:
+    return np.clip(np.rint(xyxy), 0, [width - 1, height - 1, width - 1, height - 1]).astype(np.int64)
+
+
+def _line_width(box: NDArray[np.int64], scale: float) -> int:
+    side = int(min(box[2] - box[0], box[3] - box[1]))
+    return max(1, min(round(4 * scale), round(side / 24)))
+
+
+def _draw_box(picture: Picture, box: NDArray[np.int64], colour: BGR, scale: float) -> None:
+    left, top, right, bottom = (int(v) for v in box)
+    width = _line_width(box, scale)
+    if width > 1:  # a dark edge, for light colours on light ground
+        edge = 2 * max(1, round(1.4 * scale))
+        picture.outline((left, top, right, bottom), _OUTLINE_COLOUR, width + edge)
+    picture.outline((left, top, right, bottom), colour, width)
+
+
+def _draw_captions(
+    picture: Picture, result: FrameResult, boxes: NDArray[np.int64], order: NDArray[np.intp], scale: float
+) -> None:
+    # All that a caption should not hide: the boxes with their lines, then the captions that are there already.
+    taken = np.empty((2 * len(boxes), 4), np.int64)
+    for i, box in enumerate(boxes):
+        taken[i] = box + _line_width(box, scale) // 2 * _OUTWARD
+    count = len(boxes)
+    for i in reversed(order):
+        face = result.faces[i]
+        caption = _caption_for(face, int(boxes[i, 2] - boxes[i, 0]), scale)
+        if caption is None:
+            continue
+        place = _place(caption.size_wh, taken[i], taken[:count], picture.size_wh)
+        if place is not None:
+            taken[count] = place
+            count += 1
+            picture.paste(place[:2], _filled(caption, colour_of(face.label)))
+
+
+def _caption_for(face: Face, face_width: int, scale: float) -> _Caption | None:
+    """Return the longest and largest caption that does not drown the face; None when each would."""
+    score = f"{face.score:.0%}"
+    small = max(_MIN_FONT_SCALE, 0.72 * scale)
+    for text, font_scale in (
+        (f"{_words(face.label)} {score}", scale),
+        (f"{_words(face.label)} {score}", small),
+        (score, small),
+    ):
+        caption = _caption(text, font_scale)
+        if caption.size_wh[0] <= _OVERHANG * face_width:
+            return caption
+    return None
+
+
+def _words(label: str) -> str:
+    return label.replace("_", " ")
+
+
+@lru_cache(maxsize=2048)
+def _caption(text: str, font_scale: float) -> _Caption:
+    text_width = cv2.getTextSize(text, _FONT, font_scale, _stroke(font_scale))[0][0]
+    padding = _padding(font_scale)
+    width, height = text_width + 2 * padding, round(_CAPITAL_PX * font_scale) + 2 * padding
+    # Even, as are its places: so it shares no colour sample of a video with what is around it.
+    return _Caption(text, font_scale, (width + width % 2, height + height % 2))
+
+
+def _stroke(font_scale: float) -> int:
+    return max(1, round(1.8 * font_scale))
+
+
+def _padding(font_scale: float) -> int:
+    return max(3, round(11 * font_scale))
+
+
+def _place(
+    size_wh: tuple[int, int], box: NDArray[np.int64], taken: NDArray[np.int64], frame_wh: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """Return xyxy for a caption: above its box, below or inside it, wherever it hides least of what is ``taken``."""
+    width, height = size_wh
+    if width > frame_wh[0] or height > frame_wh[1]:
+        return None
+    left, top, _, bottom = (int(v) for v in box)
+    left = max(0, min(left - left % 2, frame_wh[0] - width))
+    tops = [
+        max(0, min(y, frame_wh[1] - height))
+        for y in (top - top % 2 - height, bottom + 1 + (bottom + 1) % 2, top + top % 2)
+    ]
+    widths = np.minimum(taken[:, 2], left + width) - np.maximum(taken[:, 0], left)
+    lows = np.array(tops)[:, None]
+    heights = np.minimum(taken[:, 3], lows + height) - np.maximum(taken[:, 1], lows)
+    hidden_px = np.maximum(heights, 0) @ np.maximum(widths, 0)
+    y = tops[int(hidden_px.argmin())]
+    return left, y, left + width, y + height
+
+
+@lru_cache(maxsize=512)
+def _filled(caption: _Caption, colour: BGR) -> BGRFrame:
+    """Return a caption on its ground, uint8 (height, width, 3); not to be written to."""
+    ground = np.full((caption.size_wh[1], caption.size_wh[0], 3), colour, np.uint8)
+    _write(ground, caption.text, (0, 0), caption.font_scale, TEXT_COLOUR)
+    return ground
+
+
+def _write(bgr: BGRFrame, text: str, corner_xy: tuple[int, int], font_scale: float, colour: BGR) -> None:
+    padding = _padding(font_scale)
+    origin = corner_xy[0] + padding, corner_xy[1] + padding + round(_CAPITAL_PX * font_scale)
+    cv2.putText(bgr, text, origin, _FONT, font_scale, colour, _stroke(font_scale), cv2.LINE_AA)
+
+
+def _draw_legend(picture: Picture, result: FrameResult, scale: float) -> None:
+    """Draw the counts in the lower left corner, in a row or, where that is too wide, in a column."""
+    counts = result.counts()
+    labels = [*LABELS, *sorted(set(counts) - set(LABELS))]
+    captions = [_caption(f"{_words(label)} {counts.get(label, 0)}", scale) for label in labels]
+    line_height = captions[0].size_wh[1]
+    swatch = round(line_height * 0.45)
+    indent = _padding(scale) + swatch  # a caption begins with a padding of its own
+    widths = [indent + caption.size_wh[0] for caption in captions]
+    frame_w, frame_h = picture.size_wh
+    in_row = sum(widths) <= frame_w
+    panel_wh = (sum(widths), line_height) if in_row else (max(widths), line_height * len(widths))
+    if panel_wh[0] > frame_w or panel_wh[1] > frame_h - frame_h // 2:
+        return
+    panel = _shaded(picture.cut((0, frame_h - panel_wh[1], panel_wh[0], frame_h)))
+    left, top = 0, 0
+    for label, caption, width in zip(labels, captions, widths, strict=True):
+        _draw_swatch(panel, (left + _padding(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
+        _write(panel, caption.text, (left + indent, top), scale, LEGEND_TEXT_COLOUR)
+        left, top = (left + width, top) if in_row else (left, top + line_height)
+    picture.paste((0, frame_h - panel_wh[1]), panel)
+
+
+def _draw_swatch(bgr: BGRFrame, corner_xy: tuple[int, int], side: int, colour: BGR) -> None:
+    left, top = corner_xy
+    bgr[top : top + side, left : left + side] = colour
+
+
+def _shaded(region: BGRFrame) -> BGRFrame:
+    blend = np.column_stack([(1 - LEGEND_OPACITY) * np.eye(3), LEGEND_OPACITY * np.array(LEGEND_COLOUR)])
+    return np.asarray(cv2.transform(region, blend), np.uint8)

@@ -1,0 +1,1 @@
+"""Whole jobs: images, videos, archives, live watches, rendering, diagnosis."""

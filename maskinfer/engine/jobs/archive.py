@@ -1,0 +1,234 @@
+"""Many recorded videos: several at a time, and only those that were not done before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maskinfer import __version__
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, SourceError
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.files.images import SourceFile, list_files
+from maskinfer.engine.files.jsonl import STDOUT
+from maskinfer.engine.flow.signals import stop_on_signal
+from maskinfer.engine.frames.annotate import PLAIN, Style
+from maskinfer.engine.jobs.summary import JobSummary, OnResult
+from maskinfer.engine.jobs.video import run_video
+from maskinfer.engine.sinks.outputs import Outputs
+from maskinfer.engine.sinks.video import FORMATS
+
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+})  # fmt: skip
+JOURNAL = ".maskinfer-done.jsonl"
+_POLL_S = 0.5
+_HASHED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTask:
+    """One video of many.
+
+    Attributes:
+        source: where it is.
+        out: where the annotated one goes.
+        outputs: where its results go besides.
+    """
+
+    source: Path
+    out: Path
+    outputs: Outputs
+
+    def files(self) -> list[Path]:
+        """Return the files that appear when it is done."""
+        events = None if self.outputs.events is None else self.outputs.events.file
+        return [self.out, *(Path(file) for file in (self.outputs.jsonl, self.outputs.csv, events) if file is not None)]
+
+
+def run_videos(
+    engine: Engine,
+    sources: Sequence[str],
+    out_dir: Path,
+    *,
+    jobs: int = 1,
+    track: TrackOptions | None = None,
+    style: Style = PLAIN,
+    outputs: Outputs | None = None,
+    on_result: OnResult = lambda result: None,
+    on_total: Callable[[int], None] = lambda total: None,
+    on_video: Callable[[VideoTask], None] = lambda task: None,
+) -> JobSummary:
+    """Turn many recorded videos into annotated ones, leaving out those that are done.
+
+    What is done is noted in ``.maskinfer-done.jsonl`` in ``out_dir``, by the content of the source (BLAKE2b), the
+    contracts of the models and every setting that the results depend on; a video is left out when all that its job
+    wrote is still there in the same sizes. So a job that was stopped goes on where it was.
+
+    Args:
+        engine: finds and labels; all jobs share its models, whose faces of several videos then run side by side.
+        sources: files, folders (with their sub-folders) and glob patterns.
+        out_dir: for the annotated videos, under their names below the folder that was named; a container that is not
+            written becomes ``NAME.mp4``.
+        jobs: how many videos at a time.
+        track: how faces are followed; None for faces on their own.
+        style: how frames are annotated.
+        outputs: whose files are folders here, with a file for each video.
+        on_result: called after each frame that was written, from several threads.
+        on_total: called once, with the number of videos.
+        on_video: called after each video.
+
+    Returns:
+        The summary of all; a video that cannot be read is among its problems, and the others are done.
+
+    Raises:
+        SourceNotFoundError: nothing matches. RequestError: outputs would overwrite something. OutputError: ``out_dir``
+        cannot be made.
+    """
+    tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video"), out_dir, outputs or Outputs())
+    journal = _Journal(out_dir, _settings(engine, track, style, outputs))
+    total = JobSummary()
+    on_total(len(tasks))
+    with stop_on_signal() as stopped, ThreadPoolExecutor(jobs, "video") as pool:
+
+        def run(task: VideoTask) -> JobSummary:
+            if stopped():
+                return JobSummary()
+            key = journal.key(task)
+            problems = journal.problems_of(key, task)
+            if problems is not None:
+                return JobSummary(problems=problems, skipped=1)
+            summary = _run_one(engine, task, track, style, on_result, stopped)
+            if summary.frames and not summary.signal:
+                journal.note(key, task, summary.problems)
+            return summary
+
+        futures = {pool.submit(run, task): task for task in tasks}
+        waiting = list(futures)
+        while waiting:
+            # With a time-out, so that a signal is seen while all wait.
+            done, _ = wait(waiting, _POLL_S, FIRST_COMPLETED)
+            for future in (one for one in waiting if one in done):
+                total.merge(future.result())
+                on_video(futures[future])
+            waiting = [one for one in waiting if one not in done]
+        total.signal = stopped()
+    return total
+
+
+def plan_videos(files: Sequence[SourceFile], out_dir: Path, outputs: Outputs) -> list[VideoTask]:
+    """Give each video its outputs.
+
+    Raises:
+        RequestError: an output would overwrite a source or another output, or goes to standard output.
+    """
+    sources = {file.path.resolve() for file in files}
+    tasks: dict[Path, VideoTask] = {}
+    for file in files:
+        relative = file.relative
+        is_written = relative.suffix.lower() in FORMATS
+        out = out_dir / (relative if is_written else relative.with_name(f"{relative.name}.mp4"))
+        if out.resolve() in sources:
+            raise RequestError(f"{out} is a source and would be overwritten: choose another folder than {out_dir}")
+        if out.resolve() in tasks:
+            raise RequestError(f"{file.path} and {tasks[out.resolve()].source} would both be written to {out}")
+        tasks[out.resolve()] = VideoTask(file.path, out, _outputs_of(outputs, relative))
+    return list(tasks.values())
+
+
+def _outputs_of(outputs: Outputs, relative: Path) -> Outputs:
+    def inside(folder: str | None, suffix: str) -> str | None:
+        if folder == STDOUT:
+            raise RequestError("the results of several videos cannot go to standard output: name a folder")
+        return None if folder is None else str(Path(folder) / relative.with_name(relative.name + suffix))
+
+    events = outputs.events
+    if events is not None:
+        events = replace(events, file=inside(events.file, ".events.jsonl"))
+    return replace(outputs, jsonl=inside(outputs.jsonl, ".jsonl"), csv=inside(outputs.csv, ".csv"), events=events)
+
+
+def _run_one(
+    engine: Engine,
+    task: VideoTask,
+    track: TrackOptions | None,
+    style: Style,
+    on_result: OnResult,
+    stopped: Callable[[], int],
+) -> JobSummary:
+    try:
+        for file in task.files():
+            _make_folder(file.parent)
+        return run_video(
+            engine, str(task.source), task.out,
+            track=track, style=style, outputs=task.outputs, on_result=on_result, stopped=stopped,
+        )  # fmt: skip
+    except SourceError as error:
+        return JobSummary(problems=[str(error)])
+    except MaskinferError as error:  # of one video only, such as a folder in the place of its output
+        return JobSummary(problems=[f"{task.source}: {error}"])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def _settings(engine: Engine, track: TrackOptions | None, style: Style, outputs: Outputs | None) -> str:
+    """Return a digest of all that the outputs depend on besides the videos."""
+    contracts = getattr(engine.detector, "contract", engine.detector), engine.classifier.contract
+    everything = repr((__version__, contracts, engine.gate, track, style, outputs))
+    return hashlib.blake2b(everything.encode(), digest_size=16).hexdigest()
+
+
+class _Journal:
+    """What was done: a line a video."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        _make_folder(folder)
+        self._file, self._settings, self._lock = folder / JOURNAL, settings, threading.Lock()
+        self._done: dict[str, dict[str, object]] = {}
+        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        for line in lines:
+            try:
+                record = json.loads(line)
+                self._done[record["key"]] = record
+            except (ValueError, KeyError, TypeError):  # cut by a power failure: that video is done again
+                continue
+
+    def key(self, task: VideoTask) -> str:
+        """Return what a video is known by: its content, the settings, its place."""
+        digest = hashlib.blake2b(f"{self._settings} {task.out.resolve()}".encode(), digest_size=16)
+        try:
+            with task.source.open("rb") as file:
+                while block := file.read(_HASHED_AT_ONCE):
+                    digest.update(block)
+        except OSError:  # reading it will tell
+            return ""
+        return digest.hexdigest()
+
+    def problems_of(self, key: str, task: VideoTask) -> list[str] | None:
+        """Return what was wrong when it was done; None when it is to be done (again)."""
+        record = self._done.get(key)
+        if record is None or record.get("sizes") != _sizes(task):
+            return None
+        problems = record.get("problems", [])
+        return [str(problem) for problem in problems] if isinstance(problems, list) else []
+
+    def note(self, key: str, task: VideoTask, problems: list[str]) -> None:
+        """Note that it is done."""
+        record = {"key": key, "source": str(task.source), "sizes": _sizes(task), "problems": problems}
+        with self._lock, self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _sizes(task: VideoTask) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in task.files() if file.exists()}

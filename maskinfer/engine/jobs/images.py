@@ -1,0 +1,86 @@
+"""A job over images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.files.images import SourceFile, list_images, read_image, write_image
+from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+
+
+def run_images(
+    engine: Engine,
+    sources: Sequence[str],
+    *,
+    out_dir: Path | None = None,
+    style: Style = PLAIN,
+    outputs: Outputs | None = None,
+    on_result: OnResult = ignore_result,
+    on_total: Callable[[int], None] = lambda total: None,
+) -> JobSummary:
+    """Label the faces of images.
+
+    Args:
+        engine: finds and labels.
+        sources: files, folders and glob patterns.
+        out_dir: where annotated copies go, under their names below the folder that was named.
+        style: how they are annotated.
+        outputs: where else results go.
+        on_result: called after each image.
+        on_total: called once, with the number of images.
+
+    Returns:
+        The summary; an image that cannot be read is among its problems, and the others are done.
+
+    Raises:
+        SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output.
+        OutputError: an output cannot be written.
+    """
+    images = list_images(sources)
+    if out_dir is not None:
+        _check_outputs(images, out_dir)
+    summary = JobSummary()
+    on_total(len(images))
+    with open_outputs(outputs, summary.problems) as add:
+        for image in images:
+            try:
+                frame = SourceFrame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
+            except SourceError as error:
+                summary.problems.append(str(error))
+                continue
+            result = engine.infer([frame])[0]
+            add(frame.picture, result)
+            if out_dir is not None:
+                _write_annotated(out_dir / image.relative, frame, result, style)
+            summary.add(result)
+            on_result(result)
+    return summary
+
+
+def _check_outputs(images: Sequence[SourceFile], out_dir: Path) -> None:
+    inputs = {image.path.resolve() for image in images}
+    outputs: dict[Path, Path] = {}
+    for image in images:
+        target = (out_dir / image.relative).resolve()
+        if target in inputs:
+            raise RequestError(f"{target} is an input and would be overwritten: choose another folder than {out_dir}")
+        if target in outputs:
+            raise RequestError(f"{image.path} and {outputs[target]} would both be written to {target}")
+        outputs[target] = image.path
+
+
+def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult, style: Style) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
+    annotate(frame.picture, result, style)
+    write_image(path, frame.picture.bgr)

@@ -1,0 +1,114 @@
+"""Whole jobs: images, a video. Each reports what was done, also when it ends early.
+
+Many videos are in ``archive``, cameras in ``watch``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import SourceError
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.engine.flow.signals import stop_on_signal
+from maskinfer.engine.flow.stages import stage, staged
+from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.frames.frame import SourceFrame, VideoFrame
+from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.video import open_writer
+from maskinfer.engine.sources.open import from_video
+from maskinfer.engine.sources.video import open_video
+
+# What waits between two stages: enough to ride out an uneven one; a frame has 3 MB at 1080p.
+QUEUE_FRAMES = 4
+QUEUE_BATCHES = 2
+Labelled = tuple[VideoFrame, FrameResult]
+
+
+def run_video(
+    engine: Engine,
+    source: str,
+    out: Path,
+    *,
+    track: TrackOptions | None = None,
+    style: Style = PLAIN,
+    outputs: Outputs | None = None,
+    on_result: OnResult = ignore_result,
+    on_total: Callable[[int | None], None] = lambda total: None,
+    stopped: Callable[[], int] | None = None,
+) -> JobSummary:
+    """Turn a recorded video into an annotated one; reading, inference and writing overlap.
+
+    Args:
+        engine: finds and labels.
+        source: the video.
+        out: .mp4, .mov or .mkv; appears when it is whole.
+        track: how faces are followed; None for faces on their own.
+        style: how frames are annotated.
+        outputs: where results go besides.
+        on_result: called after each frame that was written.
+        on_total: called once, with the number of frames if the source declares it.
+        stopped: asked between frames; gives the number of a signal that is to end the job, or 0. By default Ctrl-C
+            and SIGTERM are waited for.
+
+    Returns:
+        The summary; if the source ends early or is broken in the middle, that is among its problems, and what
+        could be read was written.
+
+    Raises:
+        SourceError: the source cannot be opened. RequestError: the output is the input, or has an unknown format.
+        OutputError: an output cannot be written.
+    """
+    summary = JobSummary()
+    with ExitStack() as stack:
+        if stopped is None:
+            stopped = stack.enter_context(stop_on_signal())
+        # The models take most of the time of all stages, so the codecs get half of the threads.
+        threads = max(1, engine.threads // 2)
+        video = stack.enter_context(open_video(source, threads=threads))
+        writer = stack.enter_context(open_writer(out, video.info, audio_from=source, threads=threads))
+        add = stack.enter_context(open_outputs(outputs, summary.problems))
+        on_total(video.info.frame_count)
+        frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
+        labelled = stack.enter_context(
+            prefetch(_labelled(engine, frames, video.info.source, track), QUEUE_BATCHES, "engine")
+        )
+        try:
+            for batch in labelled:
+                for frame, result in batch:
+                    with stage("results"):
+                        add(frame.picture, result)
+                    with stage("draw"):
+                        annotate(frame.picture, result, style)
+                    with stage("encode"):
+                        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
+                    summary.add(result)
+                    on_result(result)
+                if stopped():
+                    break
+        except SourceError as error:
+            if not summary.frames:
+                raise
+            summary.problems.append(str(error))
+        summary.signal = stopped()
+    return summary
+
+
+def _labelled(
+    engine: Engine, frames: Iterator[VideoFrame], source: str, track: TrackOptions | None
+) -> Iterator[list[Labelled]]:
+    taken: deque[VideoFrame] = deque()
+
+    def noted() -> Iterator[SourceFrame]:
+        for frame in frames:
+            taken.append(frame)
+            yield from_video(source, frame)
+
+    for results in engine.follow(noted(), track):
+        yield [(taken.popleft(), result) for result in results]

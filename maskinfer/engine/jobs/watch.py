@@ -1,0 +1,204 @@
+"""Watching: cameras, URLs and files, one or several at once, frame by frame, for as long as they last."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import OutputError
+from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.flow.signals import stop_on_signal
+from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.jobs.summary import JobSummary, OnResult
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.recording import Recorder
+from maskinfer.engine.sinks.window import Window, open_window
+from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions, open_feeds
+from maskinfer.engine.sources.open import from_video, holds_images
+
+_AGES_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where results go.
+
+    Attributes:
+        show: in a window for each source; q or Esc closes it and ends the watch.
+        record: annotated video; of several sources ``door.mp4`` becomes ``door-1.mp4``, ``door-2.mp4`` ...
+        segment_s: length of a recording's files in seconds; None for one.
+        outputs: files, which are appended to.
+    """
+
+    show: bool = False
+    record: Path | None = None
+    segment_s: float | None = None
+    outputs: Outputs | None = None
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """What became of one source.
+
+    Attributes:
+        name: without passwords.
+        frames: that got a result.
+        dropped: that were replaced by newer ones.
+        returns: how often it came back after it was lost.
+        ages_ms: from the reading of a frame to its result, of the last ones.
+    """
+
+    name: str
+    frames: int = 0
+    dropped: int = 0
+    returns: int = 0
+    ages_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_AGES_KEPT))
+
+    def add(self, fed: FeedFrame) -> None:
+        """Count a frame that got its result now."""
+        self.frames += 1
+        self.ages_ms.append((monotonic() - fed.arrived_s) * 1e3)
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        middle, high = np.percentile(self.ages_ms, [50, 95]) if self.ages_ms else (0.0, 0.0)
+        back = f", came back {self.returns} times" if self.returns else ""
+        return (
+            f"{self.name}: {self.frames} frames, {self.dropped} dropped{back}; results {middle:.0f} ms after the frame "
+            f"(median; 95 % within {high:.0f} ms)"
+        )
+
+
+@dataclass(slots=True)
+class _SourceState:
+    """All that belongs to one source."""
+
+    feed: Feed
+    report: SourceReport
+    tracker: Tracker | None
+    recorder: Recorder | None
+    window: Window | None
+
+    def finished(self) -> SourceReport:
+        """Return the report with what the feed knows."""
+        self.report.dropped, self.report.returns = self.feed.dropped, self.feed.returns
+        return self.report
+
+
+def run_watch(
+    engine: Engine,
+    sources: Sequence[str],
+    *,
+    reading: FeedOptions | None = None,
+    track: TrackOptions | None = None,
+    style: Style = PLAIN,
+    sinks: Sinks | None = None,
+    on_result: OnResult = lambda result: None,
+    tell: Callable[[str], None] = lambda line: None,
+    stopped: Callable[[], int] | None = None,
+) -> tuple[JobSummary, list[SourceReport]]:
+    """Watch sources until all have ended, a window is closed, or a signal.
+
+    The frames that wait at the same time share the runs of the models, whatever source they are from.
+
+    Args:
+        engine: finds and labels.
+        sources: indices of cameras, URLs, video files, folders of images, ``-`` for a video on standard input.
+        reading: how they are read.
+        track: how faces are followed; None for faces on their own.
+        style: how frames are annotated.
+        sinks: where results go.
+        on_result: called after each frame.
+        tell: called with a line when a source is lost or is back.
+        stopped: asked between frames; gives the number of a signal that is to end the watch, or 0. By default Ctrl-C
+            and SIGTERM are waited for.
+
+    Returns:
+        The summary, among whose problems are sources that ended early, and a report for each source.
+
+    Raises:
+        SourceError: not one of the sources can be opened. RequestError: one is named twice.
+        DisplayError: no window can be opened. OutputError: the results cannot be written.
+    """
+    sinks = sinks or Sinks()
+    summary = JobSummary()
+    with ExitStack() as stack:
+        if stopped is None:
+            stopped = stack.enter_context(stop_on_signal())
+        began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
+        add = stack.enter_context(open_outputs(sinks.outputs, summary.problems, follow=True, crop_prefix=began))
+        feeds = stack.enter_context(open_feeds(sources, reading, tell))
+
+        def problem(line: str) -> None:
+            if line not in summary.problems:
+                summary.problems.append(line)
+                tell(line)
+
+        desks = {
+            feed: _open_source_state(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)
+        }
+        for batch in feeds.batches(stopped):
+            frames = [from_video(fed.info.source, fed.frame) for fed in batch]
+            results = engine.infer(frames, [desks[fed.feed].tracker for fed in batch])
+            for fed, result in zip(batch, results, strict=True):
+                add(fed.frame.picture, result)
+                desks[fed.feed].report.add(fed)
+                summary.add(result)
+                on_result(result)
+            drawn = [
+                _draw(desks[fed.feed], fed, result, style, problem) for fed, result in zip(batch, results, strict=True)
+            ]
+            if not all(drawn):
+                break
+        for desk in desks.values():
+            _end_recording(desk, problem)
+        summary.signal = stopped()
+        summary.problems += [feed.problem for feed in feeds.feeds if feed.problem]
+    return summary, [desk.finished() for desk in desks.values()]
+
+
+def _open_source_state(
+    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track: TrackOptions | None
+) -> _SourceState:
+    recorder = None
+    if sinks.record is not None:
+        path = sinks.record if of == 1 else sinks.record.with_stem(f"{sinks.record.stem}-{index + 1}")
+        recorder = stack.enter_context(Recorder(path, sinks.segment_s))
+    title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
+    window = stack.enter_context(open_window(title)) if sinks.show else None
+    # Pictures of a folder do not follow one another.
+    tracker = None if track is None or holds_images(feed.name) else Tracker(track)
+    return _SourceState(feed, SourceReport(feed.name), tracker, recorder, window)
+
+
+def _end_recording(desk: _SourceState, problem: Callable[[str], None]) -> None:
+    """Finish a recording; one that fails, as on a full disk, holds up no other."""
+    try:
+        if desk.recorder is not None:
+            desk.recorder.close()
+    except OutputError as error:
+        problem(str(error))
+
+
+def _draw(
+    desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style, problem: Callable[[str], None]
+) -> bool:
+    """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
+    if desk.recorder is None and desk.window is None:
+        return True
+    annotate(fed.frame.picture, result, style)
+    if desk.recorder is not None:
+        try:
+            desk.recorder.write(fed.frame, fed.info)
+        except OutputError as error:
+            problem(f"{error}; the watch went on without this recording")
+    return desk.window is None or desk.window.show(fed.frame.bgr)

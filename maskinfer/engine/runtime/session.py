@@ -1,0 +1,108 @@
+"""ONNX Runtime sessions on the provider that was asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskinfer.engine.errors import ModelError, ProviderError, RequestError
+from maskinfer.engine.files.cache import cache_folder
+from maskinfer.engine.runtime.tensorrt import tensorrt_options
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+from maskinfer.engine.runtime.cpu import available_threads
+from maskinfer.engine.runtime.providers import (
+    _HINTS,
+    AUTO,
+    AUTO_ORDER,
+    BF16,
+    CPU,
+    import_onnxruntime,
+    present_providers,
+    reason_of,
+    resolve_provider,
+    short_name,
+)
+
+
+def create_session(
+    model: Path, *, provider: str = AUTO, threads: int | None = None, profile: Path | None = None
+) -> ort.InferenceSession:
+    """Open a model on a provider and prove that the provider is active.
+
+    Args:
+        model: an ONNX file.
+        provider: see ``resolve_provider``; ``auto`` takes the best one that becomes active.
+        threads: of the CPU for this session; None for ``available_threads()``.
+        profile: how the names of onnxruntime's own profiles begin; None for none.
+
+    Raises:
+        RequestError, ProviderError: as ``resolve_provider``, or the provider did not become active.
+        ModelError: the file cannot be loaded.
+    """
+    threads = available_threads() if threads is None else threads
+    if threads < 1:
+        raise RequestError(f"threads is {threads}, expected at least 1")
+    if provider.lower() != AUTO:
+        bf16 = short_name(provider) == BF16
+        return _open(model, resolve_provider(provider), threads, profile, bf16=bf16)
+    present = present_providers()
+    for candidate in (p for p in AUTO_ORDER if p in present and p != CPU):
+        try:
+            return _open(model, candidate, threads, profile)
+        except ProviderError:
+            continue
+    return _open(model, CPU, threads, profile)
+
+
+def _open(
+    model: Path, provider: str, threads: int, profile: Path | None, *, bf16: bool = False
+) -> ort.InferenceSession:
+    ort = import_onnxruntime()
+    if provider == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
+        # Finds the CUDA and cuDNN wheels of pip, which the loader does not search by itself.
+        ort.preload_dlls()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Plans of memory are kept for every shape, and there is one for each number of faces.
+    options.enable_mem_pattern = False
+    # Threads of one model that wait busily take the cores from the other models and stages of the job.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    given = provider_options(provider, threads, bf16=bf16)
+    if provider == "TensorrtExecutionProvider":
+        on_cpu = _open(model, CPU, threads, None)
+        given |= tensorrt_options(model, on_cpu, cache_folder(), f"onnxruntime {ort.__version__}")
+    wanted: list[Any] = [(provider, given)]
+    if provider != CPU:
+        wanted.append(CPU)  # for the nodes that the provider does not implement
+    try:
+        session = ort.InferenceSession(str(model), options, providers=wanted)
+    except Exception as error:  # onnxruntime's own exceptions have no common base but this
+        if provider == CPU:
+            raise ModelError(f"{model} cannot be loaded as an ONNX model: {reason_of(error)}") from error
+        raise ProviderError(f"provider {short_name(provider)} failed to load {model}: {reason_of(error)}") from error
+    if session.get_providers()[0] != provider:
+        active = ", ".join(short_name(p) for p in session.get_providers())
+        hint = _HINTS.get(short_name(provider), "see onnxruntime's requirements for it")
+        raise ProviderError(
+            f"provider {short_name(provider)} was asked for but is not active (active: {active}); "
+            f"its libraries or its device are missing: {hint}"
+        )
+    session.disable_fallback()
+    return session
+
+
+def provider_options(provider: str, threads: int, *, bf16: bool = False) -> dict[str, str]:
+    """Return what a provider is opened with, by onnxruntime's documentation."""
+    if provider == "OpenVINOExecutionProvider":
+        rounding = {"load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}})} if bf16 else {}
+        return {"device_type": "CPU", "num_of_threads": str(threads), **rounding}
+    if provider == "CUDAExecutionProvider":
+        return {"cudnn_conv_algo_search": "HEURISTIC"}
+    return {}

@@ -1,0 +1,1 @@
+"""Results out: JSON Lines, tables, crops, events, webhooks, videos, windows."""

@@ -1,0 +1,76 @@
+"""Where events go: a JSON Lines file that grows while it is read, standard output, a webhook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from maskinfer.engine.files.jsonl import open_lines
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
+from maskinfer.engine.sinks.webhook import open_webhook
+
+AddResult = Callable[[FrameResult], None]
+CropOf = Callable[[str, int, str], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventTargets:
+    """Where events go, and when something is one.
+
+    Attributes:
+        file: JSON Lines, or ``-``; None for nowhere.
+        webhook: address that each event is posted to; None for none.
+        options: when something is an event.
+    """
+
+    file: str | None = None
+    webhook: str | None = None
+    options: EventOptions = field(default_factory=EventOptions)
+
+
+@contextmanager
+def open_events(
+    targets: EventTargets | None, problems: list[str], *, follow: bool = False, crop_of: CropOf | None = None
+) -> Iterator[AddResult]:
+    """Give the function that takes every result of any source; those of a source in their order.
+
+    When the block ends, everyone who is still there leaves.
+
+    Args:
+        targets: None for no events.
+        problems: told of what could not be delivered.
+        follow: append to the file, and say of each event when it was written, by the clock on the wall.
+        crop_of: gives the picture of a source's face under a label, which then is in the records.
+
+    Raises:
+        OutputError: the file cannot be written. RequestError: the webhook is no address.
+    """
+    if targets is None or (targets.file is None and targets.webhook is None):
+        yield lambda result: None
+        return
+    logs: dict[str, EventLog] = {}
+    with ExitStack() as stack:
+        sends: list[Callable[[dict[str, object]], None]] = []
+        if targets.file is not None:
+            write = stack.enter_context(open_lines(targets.file, follow=follow))
+            sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
+        if targets.webhook is not None:
+            sends.append(stack.enter_context(open_webhook(targets.webhook, problems)).post)
+
+        def send(events: Iterable[Event]) -> None:
+            for event in events:
+                record = event.to_dict()
+                if follow:
+                    record["at"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+                if crop_of is not None:
+                    record["crop"] = crop_of(event.source, event.track_id, event.label)
+                for one in sends:
+                    one(record)
+
+        yield lambda result: send(logs.setdefault(result.source, EventLog(targets.options)).add(result))
+        for log in logs.values():
+            send(log.finish())

@@ -1,0 +1,86 @@
+"""Where the results of a job go besides pictures: JSON Lines, a table, events, the best crop of each face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
+from maskinfer.engine.frames.picture import Frame
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.crops import CropFiles
+from maskinfer.engine.sinks.event_targets import EventTargets, open_events
+from maskinfer.engine.sinks.table import AddFrame, open_csv
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files that results go to; None for those that are not wanted.
+
+    Attributes:
+        jsonl: a line a frame, or ``-`` for standard output.
+        csv: a row a face, or ``-``.
+        events: a record a person and change; they need faces that are followed.
+        crops: folder for a picture of each face.
+        crop_labels: faces of other labels make no picture; empty for all.
+    """
+
+    jsonl: str | None = None
+    csv: str | None = None
+    events: EventTargets | None = None
+    crops: Path | None = None
+    crop_labels: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Check that each has a place of its own.
+
+        Raises:
+            RequestError: two of them would go to standard output, or into one file.
+        """
+        files = [self.jsonl, self.csv, None if self.events is None else self.events.file]
+        named = [file for file in files if file is not None]
+        if len({STDOUT if file == STDOUT else str(Path(file).resolve()) for file in named}) < len(named):
+            raise RequestError(f"two outputs would be written to {' and '.join(named)}: name another for one of them")
+
+
+@contextmanager
+def open_outputs(
+    outputs: Outputs | None, problems: list[str], *, follow: bool = False, crop_prefix: str = ""
+) -> Iterator[AddFrame]:
+    """Give the function that takes every frame, as it came, and its result; those of a source in their order.
+
+    Args:
+        outputs: None for none.
+        problems: told of what could not be delivered.
+        follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
+            otherwise they appear when they are whole.
+        crop_prefix: of the names of crops.
+
+    Raises:
+        OutputError: a file cannot be written. RequestError: the webhook is no address, or two outputs are one.
+    """
+    outputs = outputs or Outputs()
+    outputs.check()
+    with ExitStack() as stack:
+        adds: list[AddFrame] = []
+        if outputs.jsonl is not None:
+            write = stack.enter_context(open_lines(outputs.jsonl, follow=follow))
+            adds.append(lambda frame, result: write(to_line(result)))
+        if outputs.csv is not None:
+            adds.append(stack.enter_context(open_csv(outputs.csv, follow=follow)))
+        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, crop_prefix)
+        if crops is not None:
+            adds.append(crops.add)
+        if outputs.events is not None:
+            crop_of = None if crops is None else crops.find
+            add_event = stack.enter_context(open_events(outputs.events, problems, follow=follow, crop_of=crop_of))
+            adds.append(lambda frame, result: add_event(result))
+
+        def add(frame: Frame, result: FrameResult) -> None:
+            for one in adds:
+                one(frame, result)
+
+        yield add

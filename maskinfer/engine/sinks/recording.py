@@ -1,0 +1,97 @@
+"""Recordings of sources that may go on for weeks: split into segments, each of which appears when it is through.
+
+One that cannot be written on, on a full disk, appears as far as it came; the next segment is tried at its time.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from maskinfer.engine.errors import OutputError
+from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.sinks.video import VideoWriter, open_writer
+
+
+class Recorder:
+    """A recording of one source; use as a context manager and ``write`` every frame in order.
+
+    Args:
+        path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-000.mp4``, ``door-001.mp4`` ..., after
+            those that are there; without, it does when there is such a file.
+        segment_s: of a segment, in seconds of the source; None for one file.
+    """
+
+    def __init__(self, path: Path, segment_s: float | None = None) -> None:
+        self._path = path
+        # Exact, or a segment of 0.2 s at 25 frames/s would now and then take a sixth frame.
+        self._segment_s = None if segment_s is None else Fraction(segment_s).limit_denominator(1000)
+        self._stack = ExitStack()
+        self._writer: VideoWriter | None = None
+        self._began_s = Fraction(0)
+        self._segment = 0
+        self._is_broken = False
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._stack.__exit__(kind, error, None)
+
+    def write(self, frame: VideoFrame, info: VideoInfo) -> None:
+        """Encode a frame.
+
+        Args:
+            frame: one of another size than the first of its file is scaled to fit.
+            info: of the source.
+
+        Raises:
+            OutputError: it cannot be written (any more), what was written is there. Frames until the next segment, or
+                all where there are none, are passed over then.
+            RequestError: the suffix is none of those, or the recording would overwrite its source.
+        """
+        time_s = frame.pts * frame.time_base
+        is_full = self._segment_s is not None and time_s - self._began_s >= self._segment_s
+        if self._is_broken and not is_full:
+            return
+        self._is_broken = False
+        try:
+            if self._writer is not None and is_full:
+                self.close()
+            if self._writer is None:
+                self._began_s = time_s
+                self._writer = self._stack.enter_context(
+                    open_writer(self._next_path(), _starting_at(info, frame), keep=True)
+                )
+            self._writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
+        except OutputError as error:
+            # What is broken must not be finished when the block ends.
+            stack, self._stack, self._writer = self._stack, ExitStack(), None
+            self._is_broken, self._began_s = True, time_s
+            stack.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def close(self) -> None:
+        """Finish the file that is being written.
+
+        Raises:
+            OutputError: it cannot be; what was written is there.
+        """
+        stack, self._stack, self._writer = self._stack, ExitStack(), None
+        stack.close()
+
+    def _next_path(self) -> Path:
+        if self._segment_s is None and not self._path.is_file():
+            return self._path
+        while (path := self._path.with_stem(f"{self._path.stem}-{self._segment:03d}")).exists():
+            self._segment += 1
+        self._segment += 1  # also when somebody moves that one away meanwhile
+        return path
+
+
+def _starting_at(info: VideoInfo, frame: VideoFrame) -> VideoInfo:
+    """Return what the file has to know: a segment begins at its first frame."""
+    start_s = info.clock_start_s if frame.index == 0 else frame.pts * frame.time_base
+    return replace(info, size_wh=frame.picture.size_wh, clock_start_s=start_s)

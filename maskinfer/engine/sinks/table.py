@@ -1,0 +1,49 @@
+"""Results as a CSV table, one row a face."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from maskinfer.engine.files.jsonl import STDOUT, open_lines
+from maskinfer.engine.frames.picture import Frame
+from maskinfer.engine.results import LABELS, Face, FrameResult
+
+AddFrame = Callable[[Frame, FrameResult], None]
+COLUMNS = (
+    "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
+)  # fmt: skip
+
+
+@contextmanager
+def open_csv(target: str, *, follow: bool) -> Iterator[AddFrame]:
+    """Give the function that writes a row for each face of a result; ``follow`` appends to a table that is there."""
+    has_header = follow and target != STDOUT and Path(target).exists() and Path(target).stat().st_size > 0
+    with open_lines(target, follow=follow) as write:
+        if not has_header:
+            write(_row(COLUMNS))
+
+        def add(_: Frame, result: FrameResult) -> None:
+            for face in result.faces:
+                write(_row(_cells(result, face)))
+
+        yield add
+
+
+def _cells(result: FrameResult, face: Face) -> tuple[object, ...]:
+    scores = (round(face.scores[label], 5) if label in face.scores else "" for label in LABELS)
+    track = "" if face.track_id is None else face.track_id
+    box = (round(value, 2) for value in face.xyxy)
+    return (
+        result.source, result.frame, round(result.time_s, 6), track, face.label, round(face.score, 5), *scores,
+        round(face.det_score, 5), *box,
+    )  # fmt: skip
+
+
+def _row(cells: tuple[object, ...]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,204 @@
+"""Videos, from files and URLs, as upright frames with exact times."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+
+from maskinfer.engine.errors import SourceError, SourceNotFoundError, TruncatedSourceError
+from maskinfer.engine.files.urls import is_url, public_name
+from maskinfer.engine.frames.colour import Colour, display_matrix, is_transposed, matrix_of, picture_maker
+from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.sources.packets import Health, declared_end, decoded, is_cut
+from maskinfer.engine.sources.timestamps import mender, step_of
+
+_log = logging.getLogger(__name__)
+STDIN = "-"
+_SECOND_US = 1_000_000
+
+
+class VideoReader:
+    """An open video: iterate over it once to get its ``VideoFrame`` in order of presentation.
+
+    Attributes:
+        info: what is known before reading.
+
+    While iterating, after every frame that could be read:
+        TruncatedSourceError: the source ended before its declared end.
+        SourceError: it could not be read on.
+    """
+
+    def __init__(self, info: VideoInfo, frames: Iterator[VideoFrame], health: Health) -> None:
+        self.info = info
+        self._frames = frames
+        self._health = health
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return self._frames
+
+    @property
+    def skipped_packets(self) -> int:
+        """How many damaged packets were skipped so far."""
+        return self._health.skipped
+
+
+@contextmanager
+def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0) -> Iterator[VideoReader]:
+    """Open a video file or URL; the container is closed when the block ends, at whatever frame.
+
+    Damaged packets are skipped, counted and logged as one warning at the end.
+
+    Args:
+        source: path of a file, a URL that FFmpeg knows, such as http:// and rtsp://, or ``-`` for standard input.
+        threads: of the decoder; 0 lets FFmpeg choose.
+        timeout_s: how long a URL may stay silent.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        SourceError: it is no video, holds none, or not one frame of it can be decoded.
+    """
+    name = public_name(str(source))
+    with _container(str(source), name, timeout_s) as container:
+        stream = _video_stream(container, name)
+        stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
+        stream.codec_context.thread_count = threads
+        health = Health()
+        step = step_of(stream, _time_base(stream))
+        with closing(decoded(container, stream, step, health)) as pictures:
+            first = next(pictures, None)
+            if first is None:
+                reason = health.error or "no frame of it can be decoded"
+                raise SourceError(f"{name} is not a video that can be read: {reason}")
+            video = _Video(container, stream, step, _info(name, container, stream, first), health)
+            with closing(_frames(video, chain([first], pictures))) as frames:
+                yield VideoReader(video.info, frames, health)
+
+
+@dataclass(frozen=True, slots=True)
+class _Video:
+    container: InputContainer
+    stream: av.VideoStream
+    step: int
+    info: VideoInfo
+    health: Health
+
+
+@contextmanager
+def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
+    options: dict[str, Any] = {}
+    if is_url(source):
+        options["timeout"] = (timeout_s, timeout_s)
+        if source.startswith("rtsp"):
+            options["options"] = {"rtsp_transport": "tcp"}
+    elif source == STDIN:
+        source = "pipe:0"
+    elif not Path(source).exists():
+        raise SourceNotFoundError(f"there is no file {name}")
+    else:
+        # An absolute path is never taken for a protocol, as "take:2.mp4" would be.
+        source = str(Path(source).absolute())
+    try:
+        container = av.open(source, **options)
+    except av.error.FFmpegError as error:  # not chained: its text has the URL's password
+        hint = "check the address" if is_url(source) else "check that it is complete and a video"
+        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from None
+    with container:
+        yield container
+
+
+def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
+    # A cover picture in a sound file is a video stream to FFmpeg, and any .txt a film of a terminal.
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams or container.format.name == "tty":
+        raise SourceError(f"{name} holds no video stream")
+    best = container.streams.best("video")
+    stream = next((s for s in streams if s is best), streams[0])
+    if stream.codec_context is None:
+        raise SourceError(f"{name} is not a video that can be read: there is no decoder for it; convert it to H.264")
+    return stream
+
+
+def _info(name: str, container: InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> VideoInfo:
+    size_wh, aspect = (first.width, first.height), stream.codec_context.sample_aspect_ratio or Fraction(1)
+    if is_transposed(display_matrix(first)):
+        size_wh, aspect = (first.height, first.width), 1 / aspect
+    context = stream.codec_context
+    start_s = Fraction(container.start_time or 0, _SECOND_US)
+    return VideoInfo(
+        source=name,
+        size_wh=size_wh,
+        time_base=_time_base(stream),
+        frame_rate=stream.average_rate or stream.guessed_rate or None,
+        frame_count=stream.frames or None,
+        duration_s=_duration_s(container, stream),
+        colour=Colour(
+            matrix_of(int(first.colorspace), first.width, first.height),
+            int(context.color_primaries),
+            int(context.color_trc),
+        ),
+        pixel_aspect=aspect,
+        clock_start_s=start_s if start_s > 1 else Fraction(0),
+    )
+
+
+def _time_base(stream: av.VideoStream) -> Fraction:
+    return stream.time_base or Fraction(1, 90_000)
+
+
+def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | None:
+    if stream.duration:
+        return float(stream.duration * _time_base(stream))
+    return container.duration / _SECOND_US if container.duration else None
+
+
+def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[VideoFrame, None, None]:
+    info, health = video.info, video.health
+    to_picture = picture_maker()
+    start: int | None = None
+    for index, (picture, pts, duration) in enumerate(_timed(video, pictures)):
+        start = pts if start is None else start
+        time_s = float((pts - start) * info.time_base)
+        yield VideoFrame(index, time_s, pts, info.time_base, duration, to_picture(picture))
+    if _is_cut(video):
+        frames = f"{health.frames} of {info.frame_count}" if info.frame_count else str(health.frames)
+        reason = health.error or "the file was cut off or its end is damaged"
+        raise TruncatedSourceError(f"{info.source} ended early: {reason}; {frames} frames could be read")
+    if health.skipped:
+        _log.warning("%s: damaged packets that had to be skipped: %d", info.source, health.skipped)
+
+
+def _timed(video: _Video, pictures: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, int, int | None]]:
+    """Yield each picture with its mended pts and its duration, which is known one picture later."""
+    mend = mender(video.step, video.info.time_base)
+    stamped = ((picture, mend(picture.dts if picture.pts is None else picture.pts)) for picture in pictures)
+    if video.info.duration_s is None:  # live: a frame held back is a frame late
+        yield from ((picture, pts, None) for picture, pts in stamped)
+        return
+    previous: tuple[av.VideoFrame, int] | None = None
+    for picture, pts in stamped:
+        if previous is not None:
+            yield (*previous, pts - previous[1])
+        previous = picture, pts
+    if previous is not None:
+        yield (*previous, _last_duration(video, previous[1]))
+
+
+def _last_duration(video: _Video, pts: int) -> int:
+    """Return how long the last frame stays: to the declared end where there is one."""
+    ends = [video.health.packets_end] if _is_cut(video) else [declared_end(video.stream), video.health.packets_end]
+    return next((end - pts for end in ends if end > pts), video.step)
+
+
+def _is_cut(video: _Video) -> bool:
+    return is_cut(video.container, video.stream, video.step, video.health)

@@ -1,0 +1,1 @@
+"""Adoption of other people's classifiers and detectors."""

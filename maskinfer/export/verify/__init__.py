@@ -1,0 +1,1 @@
+"""One model through every runtime of the machine."""

@@ -1,0 +1,172 @@
+"""All pictures of a training in one array, and which of them are kept out to test on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.images import read_image
+from maskinfer.engine.results import INCORRECT_MASK, BGRFrame
+from maskinfer.training.classifier import augment
+from maskinfer.training.classifier.faces import FACE_SHARE, collect_faces, window_share
+from maskinfer.training.classifier.recipe import Recipe
+from maskinfer.training.data.audit.related import related_groups
+from maskinfer.training.data.groups import split_by_group
+from maskinfer.training.data.samples import read_samples
+
+Indices = NDArray[np.int64]
+# Of a whole picture's side that its face takes, on average.
+WHOLE_FACE_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Training pictures.
+
+    Attributes:
+        images: uint8 (N, side, side, 3), BGR: whole pictures at the recipe's size, or the faces' windows.
+        labels: int64 (N,), indices into the recipe's labels.
+        sets: N names of data sets.
+        sources: N paths, as given.
+        turned: bool (N,), whether the head is turned; False where that is unknown.
+    """
+
+    images: BGRFrame
+    labels: Indices
+    sets: tuple[str, ...]
+    sources: tuple[str, ...]
+    turned: NDArray[np.bool_]
+
+
+def load_pictures(
+    recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None] = lambda total: None
+) -> Pictures:
+    """Read the pictures that a recipe trains on; ``on_picture`` is called after each, with how many there are.
+
+    Raises:
+        SourceNotFoundError, SourceError: the data cannot be read.
+        RequestError: a label of the recipe does not occur in it.
+    """
+    if recipe.pictures == "faces":
+        faces = collect_faces(folders, recipe.labels, on_picture)
+        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned)
+    else:
+        pictures = _whole_pictures(recipe, folders, on_picture)
+    missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
+    if missing:
+        raise RequestError(f"no picture carries the label {missing[0]}, which the recipe {recipe.name} trains")
+    return pictures
+
+
+def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None]) -> Pictures:
+    samples = read_samples(folders, recipe.labels)
+    images = np.empty((len(samples), recipe.size_px, recipe.size_px, 3), np.uint8)
+    for image, sample in zip(images, samples, strict=True):
+        image[:] = cv2.resize(read_image(sample.path), image.shape[:2], interpolation=cv2.INTER_AREA)
+        on_picture(len(samples))
+    labels = np.asarray([recipe.labels.index(sample.label) for sample in samples], np.int64)
+    sets, sources = tuple(s.set for s in samples), tuple(str(s.path) for s in samples)
+    return Pictures(images, labels, sets, sources, np.zeros(len(samples), np.bool_))
+
+
+def join(a: Pictures, b: Pictures) -> Pictures:
+    """Return the pictures of both, those of ``a`` first."""
+    images = np.concatenate([a.images, b.images])
+    labels = np.concatenate([a.labels, b.labels])
+    turned = np.concatenate([a.turned, b.turned])
+    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources, turned)
+
+
+def split(
+    pictures: Pictures,
+    recipe: Recipe,
+    folders: Sequence[Path],
+    on_picture: Callable[[int], None] = lambda total: None,
+) -> tuple[Indices, Indices]:
+    """Return the indices to train and to test on; see ``Recipe.split``.
+
+    Args:
+        pictures: all of them.
+        recipe: the share to test on, how to split, and the seed.
+        folders: that the pictures are from.
+        on_picture: called after each picture that is looked at for relatives, with how many there are.
+    """
+    everything = np.arange(len(pictures.labels))
+    if not recipe.test_share:
+        return everything, everything[:0]
+    if recipe.split == "group":
+        groups = related_groups(folders, recipe.labels, pictures.sources, on_picture)
+        return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
+    train, test = train_test_split(
+        everything, test_size=recipe.test_share, stratify=pictures.labels, random_state=recipe.seed
+    )
+    return np.asarray(train, np.int64), np.asarray(test, np.int64)
+
+
+def draw_order(pictures: Pictures, train: Indices, recipe: Recipe) -> Indices:
+    """Return the indices of all pictures that the training draws, in their order."""
+    rng = np.random.default_rng(recipe.seed)
+    schedule = recipe.schedule
+    if not schedule.draws_per_epoch:
+        return np.concatenate([rng.permutation(train) for _ in range(schedule.epochs)])
+    weights = _weights(pictures, recipe)[train]
+    return rng.choice(train, schedule.epochs * schedule.draws_per_epoch, p=weights / weights.sum())
+
+
+def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
+    sampling = recipe.sampling
+    weights = np.array([sampling.set_weights.get(name, 1.0) for name in pictures.sets], np.float64)
+    weights[pictures.turned] *= sampling.turned_weight
+    for i, label in enumerate(recipe.labels):
+        if label in sampling.class_shares:
+            members = pictures.labels == i
+            weights[members] *= sampling.class_shares[label] / weights[members].sum()
+    return weights
+
+
+def training_batches(
+    pictures: Pictures, order: Indices, recipe: Recipe, first: int = 0
+) -> Iterator[tuple[BGRFrame, NDArray[np.int64]]]:
+    """Yield augmented batches from the one numbered ``first`` on.
+
+    A batch is uint8 (batch, side, side, 3), BGR, and labels (batch,).
+    """
+    batch = recipe.schedule.batch
+    for start in range(first * batch, len(order), batch):
+        numbers = range(start, min(start + batch, len(order)))
+        # A generator for each draw: a picture looks the same however the draws before it went.
+        rngs = [np.random.default_rng((recipe.seed, n)) for n in numbers]
+        images = [
+            augmented(pictures.images[order[n]], recipe.labels[pictures.labels[order[n]]], recipe, rng)
+            for n, rng in zip(numbers, rngs, strict=True)
+        ]
+        yield np.stack(images), pictures.labels[order[start : numbers.stop]]
+
+
+def augmented(image: BGRFrame, label: str, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
+    """Return a picture with this label as one training step sees it."""
+    if recipe.augmentation.kind == "camera":
+        place = augment.Place(1.0, WHOLE_FACE_SHARE)
+        if recipe.pictures == "faces":
+            place = augment.Place(window_share(recipe.crop), FACE_SHARE)
+        mouth = label != INCORRECT_MASK
+        return augment.camera(image, rng, recipe.size_px, place, recipe.augmentation, mouth=mouth)
+    plain = as_deployed(image, recipe)
+    return augment.lecture(plain, rng) if recipe.augmentation.kind == "lecture" else plain
+
+
+def as_deployed(image: BGRFrame, recipe: Recipe) -> BGRFrame:
+    """Return a picture as the deployed network sees it: the crop in the middle of a window, or the whole."""
+    if recipe.pictures == "whole":
+        return image
+    side = image.shape[0]
+    cut = round(side * (1 - window_share(recipe.crop)) / 2)
+    middle = image[cut : side - cut, cut : side - cut]
+    return np.asarray(cv2.resize(middle, (recipe.size_px, recipe.size_px), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,274 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from maskinfer.engine.errors import ModelError
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed, training_batches
+from maskinfer.training.classifier.network import to_network_input, train_mode
+from maskinfer.training.classifier.recipe import Recipe, Schedule
+from maskinfer.training.optim import bfloat16_pays, parameter_groups
+
+QUEUE_BATCHES = 4
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Figures of one epoch.
+
+    Attributes:
+        epoch: from 1.
+        loss: mean training loss, on augmented pictures.
+        accuracy: on the same.
+        test_loss: cross entropy on the pictures kept out; None when there are none.
+        test_accuracy: on the same.
+        seconds: it took.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    test_loss: float | None
+    test_accuracy: float | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """A training under way; all that the next step follows from, besides the data and the recipe.
+
+    Attributes:
+        model: from ``network.build``; trained in place.
+        average: moving average of its weights; the weights to keep.
+        teachers: trained networks; the mean of their probabilities is part of what is learnt, if there are any.
+        step: how many were taken.
+        history: figures of the epochs that ended.
+        best: the averaged weights of the epoch with the least loss on the pictures kept out; None without such.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
+    average: Weights
+    teachers: Sequence[nn.Module] = ()
+    step: int = 0
+    history: list[Epoch] = field(default_factory=list)
+    best: Weights | None = None
+
+    def kept(self) -> Weights:
+        """Return the weights to keep."""
+        return self.best or self.average
+
+
+def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> Progress:
+    """Prepare the training of a network.
+
+    Args:
+        model: from ``network.build``.
+        draws: how many pictures the whole training sees.
+        schedule: the recipe's.
+        teachers: from ``checkpoint.restore``, with the same labels.
+    """
+    # Numbers too small to matter are calculated ten times slower than zeros.
+    torch.set_flush_denormal(True)
+    optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
+    average = {name: value.clone() for name, value in model.state_dict().items()}
+    return Progress(model, optimizer, scheduler, average, teachers)
+
+
+def steps_of(draws: int, schedule: Schedule) -> int:
+    """Return the number of steps of a training that sees so many pictures."""
+    return -(-draws // schedule.batch)
+
+
+def fit(
+    progress: Progress,
+    pictures: Pictures,
+    order: Indices,
+    test: Indices,
+    recipe: Recipe,
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Iterator[Epoch]:
+    """Train from where the progress stands, yielding after each epoch until the last, or until none gets better.
+
+    Args:
+        progress: from ``begin`` or ``load_progress``.
+        pictures: all of them.
+        order: indices of the pictures that the whole training sees; see ``dataset.draw_order``.
+        test: indices to report on.
+        recipe: how.
+        on_step: called after each step, with the number of steps.
+    """
+    schedule, steps = recipe.schedule, steps_of(len(order), recipe.schedule)
+    if _stale(progress.history, schedule.patience):
+        return  # it was killed after its last epoch
+    ends = [round((epoch + 1) * steps / schedule.epochs) for epoch in range(schedule.epochs)]
+    figures: list[tuple[float, float]] = []
+    started = time.perf_counter()
+    train_mode(progress.model, recipe.network)
+    with prefetch(training_batches(pictures, order, recipe, progress.step), QUEUE_BATCHES) as batches:
+        for images, labels in batches:
+            figures.append(_step(progress, images, labels, schedule, steps))
+            on_step(steps)
+            if progress.step in ends:
+                _end_epoch(progress, pictures, test, recipe, figures, time.perf_counter() - started)
+                yield progress.history[-1]
+                if _stale(progress.history, schedule.patience):
+                    return
+                figures, started = [], time.perf_counter()
+                train_mode(progress.model, recipe.network)
+
+
+def _end_epoch(
+    progress: Progress,
+    pictures: Pictures,
+    test: Indices,
+    recipe: Recipe,
+    figures: list[tuple[float, float]],
+    seconds: float,
+) -> None:
+    """Add the epoch to the history; keep its averaged weights if they are the best yet."""
+    loss, accuracy = (float(value) for value in np.mean(figures, axis=0))
+    epoch = Epoch(len(progress.history) + 1, loss, accuracy, None, None, seconds)
+    if len(test):
+        current = {name: value.clone() for name, value in progress.model.state_dict().items()}
+        progress.model.load_state_dict(progress.average)
+        test_loss, test_accuracy = evaluate(progress.model, pictures, test, recipe)
+        progress.model.load_state_dict(current)
+        epoch = replace(epoch, test_loss=test_loss, test_accuracy=test_accuracy)
+        earlier = [e.test_loss for e in progress.history if e.test_loss is not None]
+        if recipe.schedule.patience and test_loss < min(earlier, default=float("inf")):
+            progress.best = {name: value.clone() for name, value in progress.average.items()}
+    progress.history.append(epoch)
+
+
+def _stale(history: list[Epoch], patience: int) -> bool:
+    losses = [epoch.test_loss for epoch in history if epoch.test_loss is not None]
+    return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def save_progress(progress: Progress, file: Path) -> None:
+    """Write all that ``load_progress`` needs to go on as if nothing had happened."""
+    content = {
+        "model": progress.model.state_dict(),
+        "optimizer": progress.optimizer.state_dict(),
+        "scheduler": progress.scheduler.state_dict(),
+        "average": progress.average,
+        "best": progress.best,
+        "step": progress.step,
+        "history": [asdict(epoch) for epoch in progress.history],
+        "generator": torch.get_rng_state(),
+    }
+    with atomic_write(file) as partial:
+        torch.save(content, partial)
+
+
+def load_progress(progress: Progress, file: Path) -> None:
+    """Bring a progress from ``begin`` to where ``save_progress`` left it.
+
+    Raises:
+        ModelError: the file is not of this training.
+    """
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        progress.model.load_state_dict(content["model"])
+        progress.optimizer.load_state_dict(content["optimizer"])
+        progress.scheduler.load_state_dict(content["scheduler"])
+        progress.average, progress.best = content["average"], content["best"]
+        progress.step = content["step"]
+        progress.history = [Epoch(**epoch) for epoch in content["history"]]
+        torch.set_rng_state(content["generator"])
+    except Exception as error:  # torch raises whatever the broken file leads it to
+        raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error
+
+
+def _precision() -> AbstractContextManager[None]:
+    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
+
+
+def _step(
+    progress: Progress, images: NDArray[np.uint8], labels: NDArray[np.int64], schedule: Schedule, steps: int
+) -> tuple[float, float]:
+    """Take one step; return its loss and accuracy."""
+    progress.step += 1
+    inputs = to_network_input(torch.from_numpy(images))
+    if schedule.initial_size_px and progress.step <= schedule.initial_share * steps:
+        size = (schedule.initial_size_px, schedule.initial_size_px)
+        inputs = interpolate(inputs, size=size, mode="bilinear", antialias=True)
+    targets = torch.from_numpy(labels)
+    with _precision():
+        logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
+    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+    if progress.teachers:
+        taught = nn.functional.cross_entropy(logits, _taught(progress.teachers, inputs))
+        loss = schedule.teacher_share * taught + (1 - schedule.teacher_share) * loss
+    progress.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    progress.optimizer.step()
+    progress.scheduler.step()
+    _update_average(progress.average, progress.model, schedule.average_decay, progress.step)
+    return float(loss.detach()), float((logits.argmax(1) == targets).float().mean())
+
+
+def _taught(teachers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
+    """Return the teachers' mean probabilities: Hinton et al., "Distilling the Knowledge in a Neural Network"."""
+    with torch.no_grad(), _precision():
+        return torch.stack([torch.softmax(teacher(inputs).float(), 1) for teacher in teachers]).mean(0)
+
+
+def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    groups = parameter_groups(model, schedule.weight_decay)
+    kind = torch.optim.AdamW if schedule.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(groups, lr=schedule.learning_rate)
+    if schedule.lr_schedule == "one_cycle":
+        one_cycle = OneCycleLR(
+            optimizer, schedule.learning_rate, total_steps=steps + 1, pct_start=schedule.warmup_share
+        )
+        return optimizer, one_cycle
+    decay = schedule.learning_rate / schedule.epochs
+    return optimizer, LambdaLR(optimizer, lambda step: 1 / (1 + decay * step))
+
+
+def _update_average(average: Weights, model: nn.Module, decay: float, step: int) -> None:
+    """Move the average towards the weights, faster in the first steps; without a decay it is the weights."""
+    rate = 1 - min(decay, step / (9 + step))
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point and decay:
+                average[name].lerp_(value, rate)
+            else:
+                average[name].copy_(value)
+
+
+def predict(model: nn.Module, pictures: Pictures, indices: Indices, recipe: Recipe, batch: int = 64) -> Tensor:
+    """Return the logits, float32 (N, labels), of pictures as the deployed network sees them."""
+    model.eval()
+    outputs = []
+    with torch.inference_mode():
+        for start in range(0, len(indices), batch):
+            chosen = [as_deployed(pictures.images[i], recipe) for i in indices[start : start + batch]]
+            outputs.append(model(to_network_input(torch.from_numpy(np.stack(chosen)))))
+    return torch.cat(outputs)
+
+
+def evaluate(model: nn.Module, pictures: Pictures, indices: Indices, recipe: Recipe) -> tuple[float, float]:
+    """Return cross entropy and accuracy."""
+    logits = predict(model, pictures, indices, recipe)
+    labels = torch.from_numpy(pictures.labels[indices])
+    loss = nn.functional.cross_entropy(logits, labels)
+    return float(loss), float((logits.argmax(1) == labels).float().mean())

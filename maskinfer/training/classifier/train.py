@@ -1,0 +1,192 @@
+"""Training of a classifier: from folders of pictures to a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.training.classifier.checkpoint import load_checkpoint, restore, save_checkpoint
+from maskinfer.training.classifier.dataset import Indices, Pictures, draw_order, join, load_pictures, split
+from maskinfer.training.classifier.loop import Epoch, Progress, begin, fit, load_progress, predict, save_progress
+from maskinfer.training.classifier.network import build
+from maskinfer.training.classifier.prune import slim
+from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
+from maskinfer.training.classifier.report import write_curves, write_report
+from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a training did.
+
+    Attributes:
+        out: the run folder.
+        trained: number of pictures trained on.
+        tested: number of pictures kept out.
+        test_accuracy: on those; None when there are none.
+        seconds: the training took, without the reading of the pictures.
+    """
+
+    out: Path
+    trained: int
+    tested: int
+    test_accuracy: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        tested = f"; accuracy {self.test_accuracy:.4f} on the {self.tested} kept out" if self.tested else ""
+        return f"trained on {self.trained} pictures in {self.seconds / 60:.1f} min{tested}; wrote {self.out}"
+
+
+def train(
+    recipe_name: str,
+    data: Sequence[Path],
+    out: Path,
+    *,
+    dev: Sequence[Path] = (),
+    teachers: Sequence[Path] = (),
+    epochs: int | None = None,
+    seed: int | None = None,
+    split_by: Literal["group", "random"] | None = None,
+    patience: int | None = None,
+    resume: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int], None] = lambda total: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> TrainSummary:
+    """Train a classifier and write its run folder.
+
+    The folder holds ``checkpoint.pt``; ``recipe.json``, ``inputs.json``, ``environment.json`` and ``split.json``,
+    which say how it came about; ``metrics.jsonl`` with a line an epoch and ``curves.png``, both from the first epoch
+    on; and, when pictures were kept out to test on, ``report.txt``, ``report.json`` and ``confusion.png``. While the
+    training runs, ``progress.pt`` holds its state after the last whole epoch.
+
+    Args:
+        recipe_name: a shipped recipe or a TOML file.
+        data: folders of pictures; see ``samples``.
+        out: the run folder; it is made, and must be empty if it exists.
+        dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
+        teachers: checkpoints of networks with the same labels; the mean of their probabilities is learnt along with
+            the labels. The network begins with the channels of the first, which has to be wide enough.
+        epochs: instead of the recipe's.
+        seed: instead of the recipe's.
+        split_by: instead of the recipe's.
+        patience: instead of the recipe's.
+        resume: go on with the training that was stopped in ``out``, from the beginning if it had no whole epoch; it
+            ends as if it had not been stopped.
+        on_stage: called when reading and when training begins, with a name for it.
+        on_step: called after each picture that was read and each training step, with how many there are.
+        on_epoch: called after each epoch.
+
+    Raises:
+        RequestError, SourceError: the recipe or the data cannot be used. OutputError: the folder cannot.
+        ModelError: the state to go on from cannot be read.
+    """
+    recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by, patience)
+    if recipe.schedule.patience and not (dev or recipe.test_share):
+        raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
+    enter_folder(out, resume=resume)
+    on_stage("reading")
+    pictures, train_indices, test_indices = _load(recipe, data, dev, on_step)
+    sides = {
+        side: sorted({pictures.sources[i] for i in indices})
+        for side, indices in (("train", train_indices), ("test", test_indices))
+    }
+    origin = {
+        "recipe": to_dict(recipe),
+        "inputs": inputs(data, dev, teachers),
+        "split": sides,
+        "environment": environment(),
+    }
+    write_origin(out, origin, resume=resume)
+    on_stage("training")
+    torch.manual_seed(recipe.seed)
+    order = draw_order(pictures, train_indices, recipe)
+    model = build(recipe.network, len(recipe.labels))
+    taught_by = _begin_as(model, recipe, teachers) if teachers else []
+    progress = begin(model, len(order), recipe.schedule, taught_by)
+    if (out / PROGRESS).is_file():
+        load_progress(progress, out / PROGRESS)
+    for epoch in fit(progress, pictures, order, test_indices, recipe, on_step):
+        save_progress(progress, out / PROGRESS)
+        _write_history(out, progress.history)
+        on_epoch(epoch)
+    progress.model.load_state_dict(progress.kept())
+    return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
+
+
+def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[nn.Module]:
+    """Give a network the channels of its first teacher that matter most; return the teachers."""
+    networks = []
+    for teacher in teachers:
+        checkpoint = load_checkpoint(teacher)
+        if checkpoint.recipe.labels != recipe.labels or checkpoint.recipe.network.width < recipe.network.width:
+            raise RequestError(
+                f"{teacher} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
+                f"and a width from {recipe.network.width:g}"
+            )
+        networks.append(restore(checkpoint))
+    slim(networks[0], model)
+    return networks
+
+
+def _load(
+    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], on_step: Callable[[int], None]
+) -> tuple[Pictures, Indices, Indices]:
+    """Return all pictures, and the indices to train and to test on."""
+    pictures = load_pictures(recipe, data, on_step)
+    if not dev:
+        return pictures, *split(pictures, recipe, data, on_step)
+    both = join(pictures, load_pictures(recipe, dev, on_step))
+    everything = np.arange(len(both.labels))
+    return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]
+
+
+def _write_results(
+    out: Path, recipe: Recipe, progress: Progress, pictures: Pictures, train: Indices, test: Indices
+) -> TrainSummary:
+    sets = tuple(sorted({pictures.sets[i] for i in train}))
+    save_checkpoint(out / CHECKPOINT, recipe, progress.model.state_dict(), sets)
+    _write_history(out, progress.history)
+    accuracy = None
+    if len(test):
+        predicted = predict(progress.model, pictures, test, recipe).argmax(1).numpy()
+        write_report(pictures.labels[test], predicted, recipe.labels, out)
+        accuracy = float((predicted == pictures.labels[test]).mean())
+    (out / PROGRESS).unlink(missing_ok=True)
+    seconds = sum(epoch.seconds for epoch in progress.history)
+    return TrainSummary(out, len(train), len(test), accuracy, seconds)
+
+
+def _write_history(out: Path, history: Sequence[Epoch]) -> None:
+    lines = [json.dumps(asdict(epoch)) + "\n" for epoch in history]
+    with atomic_write(out / METRICS) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")
+    write_curves(history, out)
+
+
+def _with_overrides(
+    recipe: Recipe,
+    epochs: int | None,
+    seed: int | None,
+    split_by: Literal["group", "random"] | None,
+    patience: int | None,
+) -> Recipe:
+    schedule = recipe.schedule
+    if epochs is not None:
+        schedule = replace(schedule, epochs=epochs)
+    if patience is not None:
+        schedule = replace(schedule, patience=patience)
+    if split_by is not None:
+        recipe = replace(recipe, split=split_by)
+    return replace(recipe, schedule=schedule, seed=recipe.seed if seed is None else seed)

@@ -1,0 +1,1 @@
+"""Audit of a data set: copies, twins, and leaks between training and test."""

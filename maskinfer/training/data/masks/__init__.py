@@ -1,0 +1,1 @@
+"""Drawn masks and occluders on faces."""

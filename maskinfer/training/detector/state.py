@@ -1,0 +1,116 @@
+"""A detector's training under way, and its state in a file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from maskinfer.engine.errors import ModelError
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.training.detector.model import RetinaFace, freeze
+from maskinfer.training.detector.recipe import DetectorRecipe
+from maskinfer.training.optim import parameter_groups
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Mean losses of some steps.
+
+    Attributes:
+        step: the last of them, from 1.
+        loss: what is minimised.
+        faces, boxes, landmarks: its parts, unweighted.
+        seconds: the training took so far.
+    """
+
+    step: int
+    loss: float
+    faces: float
+    boxes: float
+    landmarks: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """A training under way; all that the next step follows from, besides the pictures and the recipe.
+
+    Attributes:
+        model: trained in place.
+        start: the weights that it began with.
+        average: moving average of its weights.
+        step: how many were taken.
+        history: figures so far.
+    """
+
+    model: RetinaFace
+    optimizer: torch.optim.Optimizer
+    scheduler: LambdaLR
+    start: Weights
+    average: Weights
+    step: int = 0
+    history: list[Figures] = field(default_factory=list)
+
+    def kept(self, recipe: DetectorRecipe) -> Weights:
+        """Return the weights to keep: the average, and a share of those at the start."""
+        return {name: value.lerp(self.start[name], recipe.start_share) for name, value in self.average.items()}
+
+
+def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
+    """Prepare the training of a network, which is set to be trained."""
+    # Numbers too small to matter are calculated ten times slower than zeros.
+    torch.set_flush_denormal(True)
+    torch.manual_seed(recipe.seed)
+    model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freeze(model, recipe.frozen_blocks)
+    optimizer, scheduler = _optimizer(model, recipe)
+    start, average = ({name: value.clone() for name, value in model.state_dict().items()} for _ in range(2))
+    return Progress(model, optimizer, scheduler, start, average)
+
+
+def _optimizer(model: RetinaFace, recipe: DetectorRecipe) -> tuple[torch.optim.Optimizer, LambdaLR]:
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
+    warmup = max(1, round(recipe.warmup_share * recipe.steps))
+
+    def rate(step: int) -> float:
+        return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps))))
+
+    return optimizer, LambdaLR(optimizer, rate)
+
+
+def save_progress(progress: Progress, file: Path) -> None:
+    """Write all that ``load_progress`` needs to go on as if nothing had happened."""
+    content = {
+        "model": progress.model.state_dict(),
+        "optimizer": progress.optimizer.state_dict(),
+        "scheduler": progress.scheduler.state_dict(),
+        "average": progress.average,
+        "step": progress.step,
+        "history": [asdict(line) for line in progress.history],
+    }
+    with atomic_write(file) as partial:
+        torch.save(content, partial)
+
+
+def load_progress(progress: Progress, file: Path) -> None:
+    """Bring a training that has just begun to where another one stood; nothing in the file is executed.
+
+    Raises:
+        ModelError: the file is not the state of such a training.
+    """
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        progress.model.load_state_dict(content["model"])
+        progress.optimizer.load_state_dict(content["optimizer"])
+        progress.scheduler.load_state_dict(content["scheduler"])
+        progress.average, progress.step = content["average"], content["step"]
+        progress.history = [Figures(**line) for line in content["history"]]
+    except Exception as error:  # torch raises whatever the broken file leads it to
+        raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error

@@ -1,0 +1,198 @@
+"""Training of the detector: from scenes and crops to a run folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maskinfer.engine.catalog.find import find_model
+from maskinfer.engine.faces.detector import load_detector
+from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.training.detector.checkpoint import save_checkpoint
+from maskinfer.training.detector.dataset import Picture, load_pictures
+from maskinfer.training.detector.labels import label_pictures, read_labels, save_labels
+from maskinfer.training.detector.loss import Losses, measure_losses
+from maskinfer.training.detector.model import RetinaFace, to_detector_input
+from maskinfer.training.detector.recipe import DetectorRecipe, to_dict
+from maskinfer.training.detector.state import Figures, Progress, begin, load_progress, save_progress
+from maskinfer.training.detector.targets import Targets, make_targets
+from maskinfer.training.detector.teacher import ViewTeacher
+from maskinfer.training.detector.weights import load_weights
+from maskinfer.training.detector.windows import draw_sample
+from maskinfer.training.optim import bfloat16_pays
+from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, write_origin
+
+LABELS = "labels.jsonl"
+# Lines of figures of a training.
+LINES = 50
+QUEUE_BATCHES = 3
+_START = "retinaface"
+Batch = tuple[NDArray[np.uint8], Targets]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSummary:
+    """What a training did.
+
+    Attributes:
+        out: the run folder.
+        pictures: number of pictures trained on.
+        samples: number of samples drawn from them.
+        loss: mean of the last steps.
+        seconds: the training took, without labelling and reading.
+    """
+
+    out: Path
+    pictures: int
+    samples: int
+    loss: float
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        return (
+            f"trained on {self.samples} samples of {self.pictures} pictures in {self.seconds / 60:.1f} min, "
+            f"loss {self.loss:.3f}; wrote {self.out}"
+        )
+
+
+def train_detector(
+    recipe: DetectorRecipe,
+    data: Sequence[Path],
+    weights: Path | None,
+    out: Path,
+    *,
+    labels: Path | None = None,
+    resume: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int], None] = lambda total: None,
+    on_figures: Callable[[Figures], None] = lambda figures: None,
+) -> DetectorSummary:
+    """Train the detector and write its run folder.
+
+    The folder holds ``checkpoint.pt``; ``recipe.json`` and ``environment.json``, which say how it came about;
+    ``labels.jsonl``, where the pictures' faces were said to be; and ``metrics.jsonl`` with about 50 lines. While the
+    training runs, ``progress.pt`` holds its state as of the last line.
+
+    Args:
+        recipe: how.
+        data: folders of pictures; see ``labels``.
+        weights: to start from, see ``weights.load_weights``; None for those of the shipped ``retinaface``.
+        out: the run folder; it is made, and must be empty if it exists.
+        labels: ``labels.jsonl`` of an earlier training, instead of asking the teacher again; ``data`` is not read.
+        resume: go on with the training that was stopped in ``out``, with its labels if it had them all; it ends as if
+            it had not been stopped.
+        on_stage: called when labelling, reading and training begin, with a name for it.
+        on_step: called after each picture labelled or read and after each step, with how many there are.
+        on_figures: called with each line of figures.
+
+    Raises:
+        SourceError: the data cannot be used. OutputError: the folder cannot. ModelError: the weights, or the state to
+            go on from, cannot. RequestError: there is none, or it is of another training.
+    """
+    start = weights or find_model(_START, "detector")
+    model = load_weights(start)
+    enter_folder(out, resume=resume)
+    origin = {"recipe": to_dict(recipe), "environment": {**environment(), "weights": start.name}}
+    write_origin(out, origin, resume=resume)
+    on_stage("labelling")
+    if resume and (out / LABELS).is_file():
+        labels = out / LABELS
+    if labels is None:
+        teacher = ViewTeacher(load_detector(_START, threads=1))  # pictures side by side are faster
+        save_labels(label_pictures(data, teacher, recipe.crop_sets, on_step), out / LABELS)
+    # Read back in either case, since they are written rounded: a training with the same labels is the same training.
+    labelled = read_labels(labels or out / LABELS)
+    if labels not in (None, out / LABELS):
+        save_labels(labelled, out / LABELS)
+    on_stage("reading")
+    pictures = load_pictures(labelled, recipe, on_step)
+    on_stage("training")
+    progress = begin(model, recipe)
+    if (out / PROGRESS).is_file():
+        load_progress(progress, out / PROGRESS)
+    for figures in fit(progress, pictures, recipe, on_step):
+        save_progress(progress, out / PROGRESS)
+        with atomic_write(out / METRICS) as partial:
+            lines = [json.dumps(asdict(line)) + "\n" for line in progress.history]
+            partial.write_text("".join(lines), encoding="utf-8")
+        on_figures(figures)
+    sets = tuple(sorted({picture.known.set for group in pictures.values() for picture in group}))
+    save_checkpoint(out / CHECKPOINT, recipe, model, sets)
+    (out / PROGRESS).unlink(missing_ok=True)
+    samples, last = recipe.steps * recipe.batch, progress.history[-1]
+    return DetectorSummary(out, len(labelled), samples, last.loss, last.seconds)
+
+
+def fit(
+    progress: Progress,
+    pictures: Mapping[str, Sequence[Picture]],
+    recipe: DetectorRecipe,
+    on_step: Callable[[int], None] = lambda total: None,
+) -> Iterator[Figures]:
+    """Train from where the progress stands, yielding figures now and then; in the end its model has the mean weights.
+
+    Args:
+        progress: from ``begin``, or brought forward by ``load_progress``.
+        pictures: of each kind.
+        recipe: how.
+        on_step: called after each step, with the number of steps.
+    """
+    parts: list[list[float]] = []
+    before_s = progress.history[-1].seconds if progress.history else 0.0
+    started = time.perf_counter() - before_s
+    with prefetch(_batches(pictures, recipe, progress.step), QUEUE_BATCHES) as batches:
+        for batch in batches:
+            losses = _step(progress.model, batch, progress.optimizer, recipe)
+            progress.scheduler.step()
+            progress.step += 1
+            _update_average(progress.average, progress.model, recipe.average_decay, progress.step)
+            parts.append([float(part.detach()) for part in (losses.faces, losses.boxes, losses.landmarks)])
+            on_step(recipe.steps)
+            if progress.step % max(1, recipe.steps // LINES) == 0 or progress.step == recipe.steps:
+                progress.history.append(_figures(progress.step, parts, recipe, time.perf_counter() - started))
+                yield progress.history[-1]
+                parts = []
+    progress.model.load_state_dict(progress.kept(recipe))
+
+
+def _batches(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecipe, first: int) -> Iterator[Batch]:
+    for step in range(first, recipe.steps):
+        numbers = range(step * recipe.batch, (step + 1) * recipe.batch)
+        # A generator a sample: what one draws does not depend on the others.
+        samples = [draw_sample(pictures, recipe, np.random.default_rng([recipe.seed, n])) for n in numbers]
+        yield np.stack([sample.image for sample in samples]), make_targets(samples, recipe.match_iou)
+
+
+def _step(model: RetinaFace, batch: Batch, optimizer: torch.optim.Optimizer, recipe: DetectorRecipe) -> Losses:
+    images, targets = batch
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays()):
+        predicted = model(to_detector_input(torch.from_numpy(images)))
+    losses = measure_losses(predicted, targets)
+    optimizer.zero_grad()
+    losses.total(recipe).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return losses
+
+
+def _update_average(average: dict[str, Tensor], model: RetinaFace, decay: float, step: int) -> None:
+    """Move the average towards the weights, faster in the first steps; without a decay it is the weights."""
+    rate = 1 - min(decay, step / (9 + step))
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            average[name].lerp_(value, rate if decay else 1.0)
+
+
+def _figures(step: int, parts: Sequence[Sequence[float]], recipe: DetectorRecipe, seconds: float) -> Figures:
+    faces, boxes, landmarks = (float(mean) for mean in np.mean(parts, axis=0))
+    loss = faces + recipe.box_weight * boxes + recipe.landmark_weight * landmarks
+    return Figures(step, loss, faces, boxes, landmarks, seconds)

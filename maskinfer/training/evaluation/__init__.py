@@ -1,0 +1,1 @@
+"""Evaluation: matching, metrics, confidence, plots, model cards."""

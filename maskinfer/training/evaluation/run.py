@@ -1,0 +1,227 @@
+"""Evaluation of detector and classifier together, on annotated scenes or on pictures of single faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maskinfer.engine.contract import Contract
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import RequestError, SourceNotFoundError
+from maskinfer.engine.faces.detector import OnnxDetector
+from maskinfer.engine.files.images import read_image
+from maskinfer.engine.files.jsonl import open_jsonl
+from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
+from maskinfer.training.data.crops import holds_scenes, read_crops
+from maskinfer.training.data.main_face import find_main_face
+from maskinfer.training.data.scenes import Scene, read_scenes
+from maskinfer.training.evaluation.confidence import MAX_ERROR, Confidence, measure_confidence
+from maskinfer.training.evaluation.detector import (
+    CURVE_THRESHOLD,
+    DetectorCurve,
+    DetectorFigures,
+    measure_detector,
+    trace_curve,
+)
+from maskinfer.training.evaluation.matching import TrueFace, judge, judge_crop
+from maskinfer.training.evaluation.metrics import Figures, Outcome, by_set, by_size, by_slice, of_all
+from maskinfer.training.evaluation.slices import with_conditions
+
+OnResult = Callable[[FrameResult], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was evaluated, and how.
+
+    Attributes:
+        data: file or folder, as given.
+        of_scenes: scenes with every face annotated; otherwise pictures of one face each.
+        detector, classifier: names and versions by their contracts.
+        labels: the classifier's.
+        det_threshold: least score of a face; None for a detector that has none.
+        uncertain_below: least probability of a label; 0 for none.
+        iou: least overlap of a detection with the face it finds.
+        min_side_px: smaller faces are left out.
+    """
+
+    data: Path
+    of_scenes: bool
+    detector: str
+    classifier: str
+    labels: tuple[str, ...]
+    det_threshold: float | None
+    uncertain_below: float
+    iou: float
+    min_side_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All figures of an evaluation, and what they come from.
+
+    Attributes:
+        setup: what was evaluated.
+        outcome: every face.
+        all: figures of all faces.
+        sets, sizes, slices: figures of parts, by name; slices as annotated, and those of ``evaluate_conditions``.
+        detector: of finding faces.
+        confidence: of the probabilities; None when no face was found.
+    """
+
+    setup: Setup
+    outcome: Outcome
+    all: Figures
+    sets: Mapping[str, Figures]
+    sizes: Mapping[str, Figures]
+    slices: Mapping[str, Figures]
+    detector: DetectorFigures
+    confidence: Confidence | None
+
+
+def evaluate(
+    engine: Engine,
+    data: Path,
+    *,
+    iou: float = 0.4,
+    min_side_px: float = 16,
+    max_error: float = MAX_ERROR,
+    jsonl: str | None = None,
+    on_result: OnResult = lambda result: None,
+    on_total: Callable[[int], None] = lambda total: None,
+) -> Evaluation:
+    """Run the engine over annotated data and measure what it finds and says.
+
+    Args:
+        engine: the detector and the classifier to evaluate.
+        data: a scenes file or a folder with ``scenes.jsonl``; or pictures of one face each: a crops file, a folder
+            with ``crops.jsonl``, or a folder of pictures for each label. A folder with both lists means the scenes.
+        iou: least overlap of a detection with the face it finds.
+        min_side_px: faces whose shorter side is under this are left out.
+        max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
+        jsonl: file for the predictions, or ``-``.
+        on_result: called after each picture.
+        on_total: called once, with the number of pictures.
+
+    Faces with a label that is none of ``results.LABELS`` are left out.
+
+    Raises:
+        SourceNotFoundError, SourceError: the annotations or a picture cannot be read.
+        RequestError: ``max_error`` is not between 0 and 1.
+        OutputError: the predictions cannot be written.
+    """
+    if not 0 < max_error < 1:
+        raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
+    setup = _describe(engine, data, iou, min_side_px)
+    scenes = (
+        read_scenes(data) if setup.of_scenes else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
+    )
+    if not scenes:
+        raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
+    on_total(len(scenes))
+    with open_jsonl(jsonl) as write:
+
+        def done(result: FrameResult) -> None:
+            write(result)
+            on_result(result)
+
+        outcome, curve = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
+    return _measure(setup, outcome, curve, max_error)
+
+
+def _describe(engine: Engine, data: Path, iou: float, min_side_px: float) -> Setup:
+    classifier = engine.classifier.contract
+    detector = engine.detector.contract if isinstance(engine.detector, OnnxDetector) else None
+    return Setup(
+        data,
+        holds_scenes(data),
+        _name(detector) if detector else type(engine.detector).__name__,
+        _name(classifier),
+        classifier.labels,
+        detector.det_threshold if detector else None,
+        classifier.uncertain_below,
+        iou,
+        min_side_px,
+    )
+
+
+def _name(contract: Contract) -> str:
+    return f"{contract.name} (version {contract.version})"
+
+
+def _measure(setup: Setup, outcome: Outcome, curve: DetectorCurve | None, max_error: float) -> Evaluation:
+    return Evaluation(
+        setup,
+        outcome,
+        of_all(outcome),
+        by_set(outcome),
+        by_size(outcome),
+        by_slice(outcome),
+        measure_detector(outcome, curve),
+        measure_confidence(outcome.true, setup.labels, max_error),
+    )
+
+
+def _run_scenes(
+    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
+) -> tuple[Outcome, DetectorCurve | None]:
+    judged, low = [], []
+    for i, (scene, image, found, result) in enumerate(_results(engine, scenes)):
+        true, false = judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px)
+        judged.append((with_conditions(image, true), false))
+        low.append(found)
+        done(result)
+    all_true = tuple(face for faces, _ in judged for face in faces if face.label in LABELS)
+    all_false = tuple(face for _, faces in judged for face in faces)
+    curve = None
+    if setup.det_threshold is not None:
+        curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px)
+    return Outcome(tuple(scenes), all_true, all_false, false_known=True), curve
+
+
+def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, BGRFrame, Detections, FrameResult]]:
+    """Detect once at a low threshold, then go on with what is over the engine's own, as the engine would."""
+    threshold, detector = 0.0, engine.detector
+    if isinstance(detector, OnnxDetector):
+        threshold = detector.contract.det_threshold
+        low = min(threshold, CURVE_THRESHOLD)
+        detector = replace(detector, contract=replace(detector.contract, det_threshold=low))
+    for scene in scenes:
+        image = read_image(scene.path)
+        found = detector([image])[0]
+        yield scene, image, found, _label(engine, scene, image, _at_least(found, threshold))
+
+
+def _at_least(found: Detections, threshold: float) -> Detections:
+    """Return what a run at the threshold gives: a worse box never suppresses a better one."""
+    kept = found.scores >= threshold
+    points = None if found.landmarks is None else found.landmarks[kept]
+    return Detections(found.xyxy[kept], found.scores[kept], points)
+
+
+def _run_crops(engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult) -> tuple[Outcome, None]:
+    true: list[TrueFace] = []
+    for i, scene in enumerate(scenes):
+        image = read_image(scene.path)
+        result = _label(engine, scene, image, find_main_face(engine.detector, image))
+        true += with_conditions(image, judge_crop(i, scene, result, setup.min_side_px))
+        done(result)
+    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Stands for a detector whose work is done."""
+
+    found: Detections
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        return [self.found for _ in frames]
+
+
+def _label(engine: Engine, scene: Scene, image: BGRFrame, found: Detections) -> FrameResult:
+    frame = SourceFrame(str(scene.path), 0, 0.0, Picture(image))
+    return replace(engine, detector=_Known(found)).infer([frame])[0]

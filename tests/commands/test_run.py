@@ -1,0 +1,218 @@
+"""The command line, in processes of its own: what a user types and sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.helpers.graphs import save_colour_classifier
+
+SCHEMA = json.loads((ROOT / "maskinfer/schemas/frame_result.schema.json").read_text())
+COMMANDS = (
+    "image",
+    "video",
+    "stream",
+    "train",
+    "export",
+    "adopt",
+    "quantize",
+    "verify",
+    "evaluate",
+    "card",
+    "models",
+    "render",
+    "data",
+    "doctor",
+)
+
+
+def maskinfer(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "maskinfer", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120, check=False
+    )
+
+
+def check_error(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """One line that begins with Error and says what it should."""
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, done.stderr
+    assert all(part in lines[0] for part in parts), lines[0]
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def results(text: str) -> list[dict[str, object]]:
+    records = [json.loads(line) for line in text.splitlines()]
+    for record in records:
+        jsonschema.validate(record, SCHEMA)
+    return records
+
+
+def test_version_and_help() -> None:
+    assert maskinfer("--version").stdout.startswith("maskinfer, version ")
+    overview = maskinfer("--help").stdout
+    assert all(command in overview for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "doctor"])
+def test_help_shows_examples(command: str) -> None:
+    shown = maskinfer(command, "--help")
+    assert shown.returncode == 0
+    assert f"maskinfer {command} " in shown.stdout.split("Example")[1]
+
+
+def test_image_to_jsonl_and_pictures(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    done = maskinfer("image", portrait_jpg, "--classifier", colour_classifier, "--jsonl", "-", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (record,) = results(done.stdout)
+    (face,) = record["faces"]  # type: ignore[misc]
+    assert record["source"] == str(portrait_jpg)
+    assert face["label"] in ("with_mask", "without_mask", "incorrect_mask")
+    assert len(face["landmarks"]) == 5
+    annotated = cv2.imread(str(tmp_path / "out/portrait.jpg"))
+    assert annotated is not None
+    changed = np.abs(annotated.astype(int) - cv2.imread(str(portrait_jpg)).astype(int)).max(2) > 60
+    left, top, _, bottom = (round(v) for v in face["bbox"])
+    assert changed[top : bottom + 1, left].mean() > 0.5
+    assert "1 images" in done.stderr
+
+
+def test_image_alone_says_what_it_found(portrait_jpg: Path, colour_classifier: Path) -> None:
+    done = maskinfer("image", portrait_jpg, "--classifier", colour_classifier)
+    assert done.stdout.startswith(f"{portrait_jpg}: ")
+    assert done.returncode == 0
+
+
+def test_one_broken_image_among_good_ones(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("no picture")
+    out = tmp_path / "results.jsonl"
+    done = maskinfer("image", tmp_path, "--classifier", colour_classifier, "--jsonl", out)
+    check_error(done, 1, "broken.jpg is not an image")
+    assert [Path(r["source"]).name for r in results(out.read_text())] == ["portrait.jpg"]  # type: ignore[arg-type]
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    check_error(maskinfer("image", tmp_path), 2, str(tmp_path), "holds no image")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    check_error(maskinfer("image", tmp_path / "absent.jpg"), 2, "absent.jpg does not exist")
+    check_error(maskinfer("video", tmp_path / "absent.mp4", "-o", tmp_path / "x.mp4"), 2, "absent.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_image_never_overwrites_its_input(portrait_jpg: Path, colour_classifier: Path) -> None:
+    before = portrait_jpg.read_bytes()
+    done = maskinfer("image", portrait_jpg, "-o", portrait_jpg.parent, "--classifier", colour_classifier)
+    check_error(done, 2, "would be overwritten")
+    assert portrait_jpg.read_bytes() == before
+
+
+def test_two_images_that_would_be_one_output(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    other = tmp_path / "sub" / portrait_jpg.name
+    other.parent.mkdir()
+    other.write_bytes(portrait_jpg.read_bytes())
+    done = maskinfer("image", portrait_jpg, other, "-o", tmp_path / "out", "--classifier", colour_classifier)
+    check_error(done, 2, "would both be written")
+
+
+@pytest.mark.parametrize("target", ["absent/x.jsonl", "file/x.jsonl"])
+def test_an_unwritable_output(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = maskinfer("image", portrait_jpg, "--classifier", colour_classifier, "--jsonl", tmp_path / target)
+    check_error(done, 1, "x.jsonl")
+
+
+def test_an_unknown_provider(portrait_jpg: Path) -> None:
+    check_error(maskinfer("image", portrait_jpg, "--provider", "gpu"), 2, "unknown provider 'gpu'", "cpu")
+
+
+def test_an_absent_provider_is_no_silent_cpu(portrait_jpg: Path) -> None:
+    import onnxruntime
+
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has TensorRT")
+    check_error(maskinfer("image", portrait_jpg, "--provider", "tensorrt"), 1, "provider tensorrt is not in")
+
+
+def test_an_onnx_file_that_is_no_classifier(portrait_jpg: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_text("text")
+    check_error(maskinfer("image", portrait_jpg, "--classifier", tmp_path / "x.onnx"), 2, "x.onnx cannot be loaded")
+    bare = save_colour_classifier(tmp_path / "bare.onnx", None)
+    check_error(maskinfer("image", portrait_jpg, "--classifier", bare), 2, "bare.onnx carries no contract")
+    detector = ROOT / "maskinfer/models/retinaface-mnet025.onnx"
+    check_error(maskinfer("image", portrait_jpg, "--classifier", detector), 2, "is a face detector")
+
+
+@pytest.mark.parametrize("size", ["big", "640x", "1x2x3"])
+def test_a_wrong_size(portrait_jpg: Path, size: str) -> None:
+    done = maskinfer("image", portrait_jpg, "--det-size", size)
+    assert done.returncode == 2
+    assert f"'{size}' is not a size" in done.stderr
+
+
+def test_doctor_says_each_thing_on_a_line() -> None:
+    done = maskinfer("doctor")
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert all(line.split()[0] in ("ok", "note") for line in lines)
+    for what in ("onnxruntime", "provider cpu: active", "threads", "opencv", "libx264", "model retinaface"):
+        assert what in done.stdout
+
+
+def test_doctor_finds_two_onnxruntimes(tmp_path: Path) -> None:
+    folder = tmp_path / "onnxruntime_gpu-1.20.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.20.0\n")
+    done = maskinfer("doctor", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("broken  onnxruntime:")]
+    assert "onnxruntime-gpu 1.20.0" in line
+
+
+def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text("raise ModuleNotFoundError('no torch here', name='torch')")
+    done = maskinfer("train", "--data", tmp_path, "--out", tmp_path / "run", PYTHONPATH=str(tmp_path))
+    check_error(done, 2, "pip install 'maskinfer[train]'")
+
+
+def test_without_onnxruntime_the_extra_is_named(portrait_jpg: Path, tmp_path: Path) -> None:
+    (tmp_path / "shadow/onnxruntime").mkdir(parents=True)
+    shadow = tmp_path / "shadow/onnxruntime/__init__.py"
+    shadow.write_text("raise ModuleNotFoundError('none here', name='onnxruntime')")
+    done = maskinfer("image", portrait_jpg, PYTHONPATH=str(tmp_path / "shadow"))
+    check_error(done, 2, "onnxruntime is not installed", "pip install 'maskinfer[cpu]'")
+
+
+def test_evaluate(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    truth = {"image": "portrait.jpg", "set": "one", "faces": [{"bbox": [177, 60, 272, 180], "label": "with_mask"}]}
+    (tmp_path / "scenes.jsonl").write_text(json.dumps(truth))
+    report = tmp_path / "report.json"
+    done = maskinfer("evaluate", colour_classifier, "--data", tmp_path, "--json", report)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    assert figures["all"]["classes"]["with_mask"]["recall"] == 1
+    assert "one" in figures
+    setup = figures["all"]["setup"]
+    assert setup["classifier"] == "colour (version 1)"
+    assert setup["detector"].startswith("retinaface-mask")
+    assert "recall" in done.stdout
+
+
+def test_evaluate_takes_one_model_for_a_task(tmp_path: Path) -> None:
+    for arguments, said in (
+        (("retinaface", "--detector", "retinaface"), "retinaface is a detector: leave out --detector, or MODEL"),
+        (("nothing",), "no model 'nothing': choose"),
+    ):
+        check_error(maskinfer("evaluate", *arguments, "--data", tmp_path), 2, said)

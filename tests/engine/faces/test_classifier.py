@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskinfer.engine.contract import InputSpec
+from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError
+from maskinfer.engine.faces.classifier import MAX_BATCH, load_classifier
+from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.results import UNCERTAIN
+from tests.conftest import CONTRACT
+from tests.helpers.graphs import save_colour_classifier
+
+
+def crops(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
+
+
+def expected_scores(batch: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(batch.mean((1, 2)) / 10)
+    return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("count", [0, 1, MAX_BATCH, 2 * MAX_BATCH + 3])
+def test_all_crops_get_their_own_row(colour_classifier: Path, count: int) -> None:
+    scores = load_classifier(str(colour_classifier))(crops(count))
+    assert scores.shape == (count, 3)
+    assert scores == pytest.approx(expected_scores(crops(count)), abs=1e-5)
+
+
+def test_logits_become_probabilities(tmp_path: Path) -> None:
+    file = save_colour_classifier(tmp_path / "x.onnx", replace(CONTRACT, output="logits"), softmax=False)
+    assert load_classifier(str(file))(crops(5)) == pytest.approx(expected_scores(crops(5)), abs=1e-5)
+
+
+def test_labels(colour_classifier: Path) -> None:
+    classifier = load_classifier(str(colour_classifier))
+    assert classifier.label(np.array([0.2, 0.7, 0.1], np.float32)) == ("without_mask", pytest.approx(0.7))
+
+
+def test_the_threshold_of_the_contract(tmp_path: Path) -> None:
+    file = save_colour_classifier(tmp_path / "x.onnx", replace(CONTRACT, uncertain_below=0.8))
+    classifier = load_classifier(str(file))
+    assert classifier.label(np.array([0.2, 0.7, 0.1], np.float32)) == (UNCERTAIN, pytest.approx(0.7))
+    assert classifier.label(np.array([0.1, 0.9, 0.0], np.float32))[0] == "without_mask"
+
+
+def test_a_file_without_a_contract_is_refused(tmp_path: Path) -> None:
+    file = save_colour_classifier(tmp_path / "x.onnx", None)
+    with pytest.raises(ContractError, match="carries no contract"):
+        load_classifier(str(file))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": ("a", "b")}, "gives 3 columns, its contract 2 labels"),
+        ({"size_wh": (16, 24)}, r"its contract says \(N, 24, 16, 3\)"),
+        ({"input": InputSpec(layout="NCHW")}, r"its contract says \(N, 3, 16, 16\)"),
+        ({"input": InputSpec(dtype="float32")}, "takes tensor\\(uint8\\), its contract says float32"),
+    ],
+)
+def test_a_contract_that_does_not_fit_its_graph(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    file = save_colour_classifier(tmp_path / "x.onnx", replace(CONTRACT, **change))  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match=message):
+        load_classifier(str(file))
+
+
+def test_a_detector_is_no_classifier() -> None:
+    from maskinfer.engine.catalog.find import find_model
+
+    with pytest.raises(ModelError, match="is a face detector"):
+        load_classifier(str(find_model("retinaface", "detector")))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", bytes(1000)])
+def test_what_is_no_onnx_file(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.onnx"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=r"x\.onnx"):
+        load_classifier(str(file))
+
+
+def test_an_unknown_classifier(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="no classifier 'nobody'"):
+        load_classifier("nobody")
+    with pytest.raises(ModelError, match="is a folder"):
+        load_classifier(str(tmp_path))
+
+
+BATCH = np.random.default_rng(1).integers(0, 256, (2, 5, 7, 3), np.uint8)
+
+
+@pytest.mark.parametrize("colour_order", ["BGR", "RGB"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("std", [(2.0, 2.0, 2.0), (1.0, 2.0, 4.0)])
+def test_preprocessing_is_what_the_contract_says(layout: str, colour_order: str, std: tuple[float, ...]) -> None:
+    spec = InputSpec(layout, "float32", colour_order, (10.0, 20.0, 30.0), std)  # type: ignore[arg-type]
+    picture = BATCH[..., ::-1] if colour_order == "RGB" else BATCH
+    expected = (picture - np.array([10.0, 20.0, 30.0])) / np.array(std)
+    if layout == "NCHW":
+        expected = expected.transpose(0, 3, 1, 2)
+    found = to_input(BATCH, spec)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_uint8_bgr_goes_in_as_it_is() -> None:
+    assert to_input(BATCH, InputSpec()) is BATCH

@@ -1,0 +1,159 @@
+"""Many videos: only what is not done, several at a time, one broken among them, stopped in the middle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import maskinfer
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import RequestError, SourceNotFoundError
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.jobs.archive import JOURNAL, run_videos
+from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.sinks.event_targets import EventTargets
+from maskinfer.engine.sinks.outputs import Outputs
+from tests.commands.test_run import check_error
+from tests.commands.test_run import maskinfer as run_maskinfer
+from tests.helpers.clips import IN_FRONT, cut, facts, write_clip
+
+
+@pytest.fixture(scope="module")
+def engine(colour_classifier: Path) -> Engine:
+    return maskinfer.load(classifier=str(colour_classifier), det_size_wh=(160, 160))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    folder = tmp_path / "archive"
+    (folder / "monday").mkdir(parents=True)
+    write_clip(folder / "a.mp4", 12)
+    write_clip(folder / "b.avi", 9, codec="mpeg4")
+    write_clip(folder / "monday/a.mkv", 7)
+    (folder / "notes.txt").write_text("no video")
+    return folder
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_folder_of_videos(engine: Engine, archive: Path, tmp_path: Path, jobs: int) -> None:
+    out, results = tmp_path / "out", tmp_path / "results"
+    outputs = Outputs(jsonl=str(results), events=EventTargets(str(results)))
+    summary = run_videos(engine, [str(archive)], out, jobs=jobs, track=TrackOptions(), outputs=outputs)
+    assert (summary.frames, summary.problems, summary.skipped) == (28, [], 0)
+    assert files(out) == [JOURNAL, "a.mp4", "b.avi.mp4", "monday/a.mkv"]
+    assert [len(facts(out / name).times) for name in files(out)[1:]] == [12, 9, 7]
+    assert [name for name in files(results) if "events" not in name] == [
+        "a.mp4.jsonl",
+        "b.avi.jsonl",
+        "monday/a.mkv.jsonl",
+    ]
+    assert len((results / "b.avi.jsonl").read_text().splitlines()) == 9
+
+
+def test_what_is_done_is_left_out_until_something_changes(engine: Engine, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def again(engine: Engine = engine, **settings: TrackOptions) -> tuple[int, int]:
+        summary = run_videos(engine, [str(archive)], out, **settings)
+        return summary.frames, summary.skipped
+
+    assert again() == (28, 0)
+    assert again() == (0, 3)
+    (out / "a.mp4").unlink()
+    assert again() == (12, 2)
+    (archive / "b.avi").rename(archive / "old.avi")
+    write_clip(archive / "b.avi", 5, codec="mpeg4")
+    assert again() == (14, 2)  # the new one, and the old one under its new name
+    assert again(track=TrackOptions()) == (33, 0)
+    gate = replace(engine.gate, min_face_px=20)
+    assert again(replace(engine, gate=gate)) == (33, 0)
+    with (out / JOURNAL).open("a") as journal:
+        journal.write('{"key": "cut by a power fai')
+    assert again(replace(engine, gate=gate)) == (0, 4)
+
+
+def test_a_broken_video_is_told_each_time_and_the_others_are_done(
+    engine: Engine, archive: Path, tmp_path: Path
+) -> None:
+    (archive / "broken.mp4").write_bytes(b"not a video at all")
+    out = tmp_path / "out"
+    (out / "a.mp4").mkdir(parents=True)
+    for skipped in (0, 2):
+        summary = run_videos(engine, [str(archive)], out)
+        folder, broken = summary.problems
+        assert "a.mp4" in folder
+        assert "it is a folder" in folder
+        assert "broken.mp4 is not a video that can be read" in broken
+        assert summary.skipped == skipped
+    assert files(out) == [JOURNAL, "b.avi.mp4", "monday/a.mkv"]
+
+
+def test_what_was_wrong_with_a_video_is_told_again(engine: Engine, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "cut.mp4", 60, container_options=IN_FRONT)
+    cut(clip, 0.8)
+    first = run_videos(engine, [str(clip)], tmp_path / "out")
+    again = run_videos(engine, [str(clip)], tmp_path / "out")
+    assert first.problems == again.problems
+    assert "ended early" in first.problems[0]
+    assert (first.skipped, again.skipped, again.frames) == (0, 1, 0)
+
+
+def test_requests_that_cannot_be(engine: Engine, archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="would be overwritten"):
+        run_videos(engine, [str(archive)], archive)
+    with pytest.raises(RequestError, match=r"would both be written to .*a\.mkv"):
+        run_videos(engine, [str(archive / "monday/a.mkv"), str(write_clip(tmp_path / "a.mkv", 3))], tmp_path / "out")
+    with pytest.raises(RequestError, match="cannot go to standard output"):
+        run_videos(engine, [str(archive)], tmp_path / "out", outputs=Outputs(jsonl="-"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceNotFoundError, match="holds no video"):
+        run_videos(engine, [str(tmp_path / "empty")], tmp_path / "out")
+    assert not (archive / JOURNAL).exists()
+
+
+def test_ctrl_c_ends_it_and_the_next_run_goes_on(portrait: BGRFrame, colour_classifier: Path, tmp_path: Path) -> None:
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    write_clip(archive / "a.mp4", 5)
+    write_clip(archive / "b.mp4", [portrait] * 400)
+    command = [
+        sys.executable,
+        "-m",
+        "maskinfer",
+        "video",
+        str(archive),
+        "-o",
+        str(out),
+        "--classifier",
+        str(colour_classifier),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (out / "a.mp4").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert 0 < len(facts(out / "b.mp4").times) < 400
+    assert len([json.loads(line) for line in (out / JOURNAL).read_text().splitlines()]) == 1
+    write_clip(archive / "b.mp4", [portrait] * 20)
+    done = run_maskinfer("video", archive, "-o", out, "--classifier", colour_classifier)
+    assert done.returncode == 0, done.stderr
+    assert "20 frames" in done.stderr
+    assert "1 were done before" in done.stderr
+
+
+def test_jobs_of_one_video(colour_classifier: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 3)
+    check_error(run_maskinfer("video", clip, "-o", tmp_path / "b.mp4", "--jobs", "2"), 2, "name a folder for -o")

@@ -1,0 +1,317 @@
+"""Several sources at once: lost and back, dead from the start, too fast for the machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+import pytest
+
+import maskinfer
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.jobs.watch import Sinks, run_watch
+from maskinfer.engine.results import BGRFrame, FrameResult
+from maskinfer.engine.sinks.event_targets import EventTargets
+from maskinfer.engine.sinks.outputs import Outputs
+from maskinfer.engine.sinks.recording import Recorder
+from maskinfer.engine.sources.live import FeedOptions, open_feeds
+from tests.helpers.clips import facts, number_of, write_clip
+
+DEAD = "http://guard:hunter2@127.0.0.1:9/camera"
+
+
+@pytest.fixture(scope="module")
+def engine(colour_classifier: Path) -> Engine:
+    return maskinfer.load(classifier=str(colour_classifier), det_size_wh=(160, 160))
+
+
+class LiveServer:
+    """A real HTTP server of an endless MPEG transport stream, at 25 frames a second, that can be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        clip = write_clip(folder / "live.ts", 100, rate=25)
+        content, frames = clip.read_bytes(), 100
+        piece = max(188, len(content) // frames)
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "video/mp2t")
+                self.end_headers()
+                try:
+                    for start in range(0, len(content), piece):
+                        if server.dead.wait(0.02):
+                            return
+                        self.wfile.write(content[start : start + piece])
+                    server.dead.wait(30)
+                except OSError:
+                    return
+
+            def log_message(self, *arguments: Any) -> None: ...
+
+        self._handler, self._port = Handler, 0
+        self.dead = threading.Event()
+        self.start()
+
+    def start(self) -> None:
+        self.dead.clear()
+        self._httpd = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        self._port = self._httpd.server_port
+        self._thread = threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def kill(self) -> None:
+        self.dead.set()
+        self._httpd.shutdown()
+        self._thread.join()
+        self._httpd.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://guard:hunter2@127.0.0.1:{self._port}/live.ts"
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveServer]:
+    server = LiveServer(tmp_path)
+    yield server
+    if not server.dead.is_set():
+        server.kill()
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_files_are_watched_to_their_ends_together(engine: Engine, tmp_path: Path) -> None:
+    clips = [str(write_clip(tmp_path / f"{name}.mp4", count)) for name, count in (("a", 12), ("b", 30))]
+    seen: list[FrameResult] = []
+    summary, reports = run_watch(engine, clips, on_result=seen.append)
+    assert summary.frames == 42
+    assert summary.problems == []
+    for clip, count in zip(clips, (12, 30), strict=True):
+        assert [result.frame for result in seen if result.source == clip] == list(range(count))
+    assert [(report.frames, report.dropped) for report in reports] == [(12, 0), (30, 0)]
+
+
+def test_a_source_that_is_dead_holds_nobody_up(engine: Engine, tmp_path: Path) -> None:
+    clip, out = str(write_clip(tmp_path / "a.mp4", 12)), tmp_path / "out.jsonl"
+    told: list[str] = []
+    summary, reports = run_watch(
+        engine, [clip, DEAD, str(tmp_path / "none.mp4")],
+        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(outputs=Outputs(str(out))), tell=told.append,
+    )  # fmt: skip
+    assert [record["frame"] for record in lines(out)] == list(range(12))
+    assert [report.frames for report in reports] == [12, 0, 0]
+    assert len(summary.problems) == 2
+    assert "none.mp4" in " ".join(summary.problems)
+    assert "hunter2" not in " ".join(summary.problems + told)
+    assert told[0].startswith("http://guard:***@127.0.0.1:9/camera is lost, and is tried again")
+
+
+def test_not_one_source_is_an_error_at_once(engine: Engine) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=r"guard:\*\*\*@127"):
+        run_watch(engine, [DEAD])
+    assert time.monotonic() - began < 5
+    with pytest.raises(RequestError, match="none of them twice"):
+        run_watch(engine, ["0", "0"])
+
+
+def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer, tmp_path: Path) -> None:
+    told: list[str] = []
+    out = tmp_path / "out.jsonl"
+    count, times = 0, []
+
+    def on_result(result: FrameResult) -> None:
+        nonlocal count
+        count += 1
+        times.append(result.time_s)
+        if count == 5:
+            live.kill()
+            live.start()
+        if count == 12:
+            live.kill()
+
+    summary, (report,) = run_watch(
+        engine, [live.url], reading=FeedOptions(give_up_after_s=2), sinks=Sinks(outputs=Outputs(str(out))),
+        on_result=on_result, tell=told.append,
+    )  # fmt: skip
+    assert report.returns == 1
+    assert [line.split(" is ")[1].split(",")[0] for line in told[:3]] == ["lost", "back", "lost"]
+    assert "hunter2" not in " ".join([*told, *summary.problems, out.read_text()])
+    assert times == sorted(times)
+    assert [record["frame"] for record in lines(out)] == sorted({record["frame"] for record in lines(out)})
+    assert summary.frames >= 12
+    assert len(summary.problems) == 1
+
+
+def test_a_machine_that_is_too_slow_gets_the_newest_frames(live: LiveServer) -> None:
+    with open_feeds([live.url]) as feeds:
+        ages: list[float] = []
+        numbers: list[int] = []
+        for batch in feeds.batches(lambda: len(numbers) >= 12):
+            time.sleep(0.15)  # four frames pass meanwhile
+            ages.append(time.monotonic() - batch[0].arrived_s)
+            numbers.append(number_of(batch[0].frame.bgr))
+        assert feeds.feeds[0].dropped > 12
+    assert numbers == sorted(set(numbers))
+    assert max(ages) < 0.4
+
+
+def test_all_frames_of_a_live_source_where_that_is_asked_for(live: LiveServer) -> None:
+    with open_feeds([live.url], FeedOptions(policy="all")) as feeds:
+        numbers: list[int] = []
+        for batch in feeds.batches(lambda: len(numbers) >= 20):
+            time.sleep(0.03)
+            numbers.append(number_of(batch[0].frame.bgr))
+        assert feeds.feeds[0].dropped == 0
+    assert numbers == list(range(numbers[0], numbers[0] + 20))
+
+
+def test_readers_end_with_the_block(live: LiveServer) -> None:
+    with open_feeds([live.url]) as feeds:
+        next(feeds.batches(lambda: 0))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed ")]
+
+
+def test_recordings_are_split_and_whole(engine: Engine, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 50, rate=25)
+    other = write_clip(tmp_path / "b.mp4", 10, rate=25)
+    sinks = Sinks(record=tmp_path / "rec.mp4", segment_s=0.8)
+    summary, _ = run_watch(engine, [str(clip), str(other)], sinks=sinks)
+    assert summary.problems == []
+    parts = sorted(tmp_path.glob("rec-1-*.mp4"))
+    assert [path.name for path in parts] == ["rec-1-000.mp4", "rec-1-001.mp4", "rec-1-002.mp4"]
+    assert [len(facts(path).times) for path in parts] == [20, 20, 10]
+    assert all(facts(path).times[0] == 0 for path in parts)
+    assert len(facts(tmp_path / "rec-2-000.mp4").times) == 10
+
+
+def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> None:
+    clip, out = str(write_clip(tmp_path / "a.mp4", 12)), tmp_path / "out.jsonl"
+    sinks = Sinks(record=tmp_path / "none" / "rec.mp4", outputs=Outputs(str(out)))
+    summary, _ = run_watch(engine, [clip], sinks=sinks)
+    assert len(lines(out)) == 12
+    assert len(summary.problems) == 1
+    assert "the watch went on without this recording" in summary.problems[0]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small disk cannot be mounted here: it needs the rights of root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_keeps_what_was_whole(engine: Engine, small_disk: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(60)]
+    clip = write_clip(tmp_path / "noise.mp4", noisy, rate=25)
+    out = tmp_path / "out.jsonl"
+    sinks = Sinks(record=small_disk / "rec.mp4", segment_s=0.2, outputs=Outputs(str(out)))
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks)
+    assert len(lines(out)) == 60
+    assert "No space left" in summary.problems[0]
+    kept = sorted(small_disk.iterdir())
+    assert len(kept) > 1
+    assert all(len(facts(path).times) == 5 for path in kept[:-1])
+
+
+def readable(path: Path) -> int:
+    """Return how many frames can be read before the file's end cuts one."""
+    count = 0
+    with av.open(str(path)) as film, suppress(av.error.InvalidDataError):
+        for _ in film.decode(video=0):
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_full_disk_keeps_what_one_long_recording_had(
+    engine: Engine, small_disk: Path, tmp_path: Path, suffix: str
+) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(80)]
+    clip = write_clip(tmp_path / "noise.mp4", noisy, rate=5)
+    told: list[str] = []
+    sinks = Sinks(record=small_disk / f"rec{suffix}")
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, tell=told.append)
+    assert summary.frames == 80
+    assert told == summary.problems
+    assert "No space left" in told[0]
+    assert "what was written before is kept; the watch went on without this recording" in told[0]
+    assert [path.name for path in small_disk.iterdir()] == [f"rec{suffix}"]
+    assert 5 <= readable(small_disk / f"rec{suffix}") < 80
+
+
+def test_results_on_a_full_disk_end_with_whole_lines_and_a_whole_recording(
+    engine: Engine, portrait: BGRFrame, small_disk: Path, tmp_path: Path
+) -> None:
+    (small_disk / "ballast").write_bytes(bytes(250_000))
+    clip, out, record = write_clip(tmp_path / "a.mp4", [portrait] * 60), small_disk / "out.jsonl", tmp_path / "rec.mp4"
+    with pytest.raises(OutputError, match=r"out\.jsonl cannot be written: No space left"):
+        run_watch(engine, [str(clip)], sinks=Sinks(record=record, outputs=Outputs(str(out))))
+    assert 0 < len(lines(out)) < 60
+    assert out.read_text().endswith("\n")
+    assert len(facts(record).times) == len(lines(out))
+
+
+def test_space_that_is_back_gets_the_next_segment(engine: Engine, small_disk: Path, tmp_path: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(262_144))
+    clip = write_clip(tmp_path / "a.mp4", 40, rate=25)
+    seen: list[FrameResult] = []
+
+    def on_result(result: FrameResult) -> None:
+        seen.append(result)
+        if len(seen) == 15:
+            ballast.unlink()
+
+    sinks = Sinks(record=small_disk / "rec.mp4", segment_s=0.4)
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, on_result=on_result)
+    assert summary.problems
+    kept = [number for path in sorted(small_disk.iterdir()) for number in facts(path).numbers]
+    assert kept[-10:] == list(range(30, 40))
+
+
+def test_a_watch_that_is_begun_again_keeps_its_recording(engine: Engine, tmp_path: Path) -> None:
+    for count in (8, 12):
+        clip = write_clip(tmp_path / "a.mp4", count)
+        run_watch(engine, [str(clip)], sinks=Sinks(record=tmp_path / "rec.mp4"))
+    assert [len(facts(path).times) for path in sorted(tmp_path.glob("rec*"))] == [12, 8]  # rec-000.mp4, rec.mp4
+
+
+def test_sources_have_tracks_and_events_of_their_own(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:
+    clips = [str(write_clip(tmp_path / f"{name}.mp4", [portrait] * 15, rate=25)) for name in "ab"]
+    events = tmp_path / "events.jsonl"
+    run_watch(engine, clips, track=TrackOptions(), sinks=Sinks(outputs=Outputs(events=EventTargets(str(events)))))
+    records = lines(events)
+    for clip in clips:
+        mine = [(record["event"], record["track_id"]) for record in records if record["source"] == clip]
+        assert (mine[0], mine[-1]) == (("appeared", 1), ("left", 1))
+
+
+def test_a_recorder_without_a_frame_writes_nothing(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "a.mp4"):
+        pass
+    assert list(tmp_path.iterdir()) == []
