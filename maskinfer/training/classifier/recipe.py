@@ -48,7 +48,8 @@ class Schedule:
 
     Attributes:
         epochs: passes over the data, or over ``draws_per_epoch`` random draws from it when that is not 0.
-        lr_schedule: of the learning rate: ``one_cycle`` (Smith, 2018), ``keras_decay``: rate / (1 + rate / epochs * step).
+        lr_schedule: of the learning rate: ``one_cycle`` (Smith, 2018), or ``keras_decay``, which is
+            rate / (1 + rate / epochs * step).
         average_decay: of the moving average of the weights that is kept; 0 keeps the last weights.
         teacher_share: weight of the teachers' probabilities in the loss, when there are teachers.
         patience: epochs without a lower loss on the pictures kept out, after which the training stops; the best
