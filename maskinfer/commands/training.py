@@ -160,6 +160,11 @@ def export(
     show_default=True,
     help="Share of wrong labels for which a threshold is sought.",
 )
+@click.option(
+    "--fit-boxes/--no-fit-boxes", default=True, show_default=True,
+    help="Scale the boxes found in each data set by the one factor with which most of its faces are found, since "
+         "annotators draw boxes by different habits. The factors are shown.",
+)  # fmt: skip
 @engine_options
 def evaluate(
     model: str | None,
@@ -169,9 +174,13 @@ def evaluate(
     report: Path | None,
     plots: Path | None,
     max_error: float,
+    fit_boxes: bool,
     **options: Any,
 ) -> None:
     """Score detector and classifier together, every figure with its 95 % interval.
+
+    Of several data sets the mean comes first, each with the same weight, and the worst: a choice that is good on one
+    set, or on all faces pooled, need not hold on the next.
 
     MODEL is a classifier or a detector, by name or file, that takes the place of the default one. DATA is a
     scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that holds one, or a
@@ -199,6 +208,7 @@ def evaluate(
         evaluation = run(
             open_engine(options),
             data,
+            fit_boxes=fit_boxes,
             max_error=max_error,
             jsonl=jsonl,
             on_result=bar.advance,

@@ -1,4 +1,4 @@
-"""What the commands show: progress on a terminal, summaries, tables."""
+"""Tables of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from maskinfer.engine.results import LABELS
 if TYPE_CHECKING:
     from maskinfer.training.evaluation.confidence import Confidence
     from maskinfer.training.evaluation.intervals import Estimate
-    from maskinfer.training.evaluation.metrics import Figures
+    from maskinfer.training.evaluation.metrics import Figures, OverSets
     from maskinfer.training.evaluation.run import Evaluation
 from maskinfer.console.progress import stdout_console
 
@@ -29,7 +29,9 @@ def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print the figures of an evaluation, with 95 % intervals, on standard output."""
     out = stdout_console()
-    groups = {"all": evaluation.all, **(evaluation.sets if len(evaluation.sets) > 1 else {})}
+    if evaluation.over_sets is not None:
+        out.print(_sets_table(evaluation, evaluation.over_sets))
+    groups = {**(evaluation.sets if len(evaluation.sets) > 1 else {}), "all": evaluation.all}
     out.print(_figures_table("found and labelled right, end to end: per cent (95 % interval)", groups))
     if evaluation.slices:
         out.print(_figures_table("slices", evaluation.slices))
@@ -42,6 +44,28 @@ def show_evaluation(evaluation: Evaluation) -> None:
         _show_confidence(evaluation.confidence, out)
 
 
+def _sets_table(evaluation: Evaluation, found: OverSets) -> Table:
+    """Return what choices are made by: the mean over the data sets, each with the same weight, and the worst."""
+    title = "over the data sets, each with the same weight: per cent (95 % interval)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("data", no_wrap=True)
+    for name in ("correct2", "correct3", "FP/image", "boxes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("mean", percent(found.correct2), percent(found.correct3), per_image(found.false_positives))
+    table.add_row("worst", percent(found.worst_correct2), percent(found.worst_correct3))
+    table.add_section()
+    for name, figures in evaluation.sets.items():
+        factor = evaluation.box_factors.get(name)
+        cells = (percent(figures.correct2), percent(figures.correct3), per_image(figures.false_positives))
+        table.add_row(Text(name), *cells, "" if factor is None else f"x{factor:.2f}")
+    return table
+
+
+def per_image(rate: Estimate | None) -> str:
+    """Return a count per image with its 95 % interval; nothing where it cannot be told."""
+    return "" if rate is None else f"{rate.value:.3f} ({rate.low:.3f}-{rate.high:.3f})"
+
+
 def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("data", "class"):
@@ -52,9 +76,8 @@ def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
         for label, found in figures.classes.items():
             shares = (percent(share) for share in (found.recall, found.accuracy, found.correct))
             table.add_row(Text(name), label, str(figures.score.faces[label]), *shares)
-        rate = figures.false_positives
-        per_image = "" if rate is None else f"{rate.value:.3f} ({rate.low:.3f}-{rate.high:.3f})"
-        table.add_row(Text(name), "correct2", "", "", "", percent(figures.correct2), per_image)
+        false_positives = per_image(figures.false_positives)
+        table.add_row(Text(name), "correct2", "", "", "", percent(figures.correct2), false_positives)
         table.add_row(Text(name), "correct3", "", "", "", percent(figures.correct3))
         table.add_section()
     return table

@@ -167,7 +167,8 @@ def _figures(contract: Contract, file: Path | None) -> str:
     if file is None:
         return ""
     try:
-        figures = json.loads(file.read_text(encoding="utf-8"))["all"]
+        record = json.loads(file.read_text(encoding="utf-8"))
+        figures = record["all"]
         of = figures["setup"]["classifier" if isinstance(contract, ClassifierContract) else "detector"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{file} holds no figures of `maskinfer evaluate --json`: {error!r}") from error
@@ -176,7 +177,33 @@ def _figures(contract: Contract, file: Path | None) -> str:
         raise RequestError(f"{file} holds the figures of {of}, not of {named}")
     if isinstance(contract, DetectorContract):
         return _detector_table(figures["detector"])
-    return "\n\n".join([_label_table(figures), _size_table(figures["sizes"]), _confidence(figures["confidence"])])
+    parts = [
+        _set_table(record),
+        _label_table(figures),
+        _size_table(figures["sizes"]),
+        _confidence(figures["confidence"]),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _set_table(record: Mapping[str, Any]) -> str:
+    """Return the figures of each data set, their mean first: what models and thresholds are chosen by."""
+    over = record["all"].get("over_sets")
+    if over is None:
+        return ""
+    lines = [
+        "Found and labelled right: the mean of masked and bare faces, and of all three labels. The first line gives "
+        "each data set the same weight.\n",
+        "| | masked and bare | all three labels | false positives per image |",
+        "|---|---|---|---|",
+        f"| **mean over sets** | {_share(over, 'correct2')} | {_share(over, 'correct3')} | "
+        f"{over.get('false_positives_per_image', float('nan')):.2f} |",
+    ]
+    for name, row in record.items():
+        if name != "all":
+            cells = f"{_share(row, 'correct2')} | {_share(row, 'correct3')} | {row['false_positives_per_image']:.2f}"
+            lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
 
 
 def _label_table(figures: Mapping[str, Any]) -> str:

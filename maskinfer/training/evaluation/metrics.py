@@ -69,6 +69,43 @@ class Figures:
     correct3: Estimate
 
 
+@dataclass(frozen=True, slots=True)
+class OverSets:
+    """Of several data sets, each with the same weight whatever its size.
+
+    A choice that is good on one set need not hold on the next, so choices go by the mean over sets and by the worst.
+
+    Attributes:
+        correct2, correct3: means over the sets.
+        worst_set: the set with the lowest ``correct2``.
+        worst_correct2, worst_correct3: the lowest of each over the sets.
+        false_positives: mean over the sets, per image; None where they cannot be told.
+    """
+
+    correct2: Estimate
+    correct3: Estimate
+    worst_set: str
+    worst_correct2: Estimate
+    worst_correct3: Estimate
+    false_positives: Estimate | None
+
+
+def over_sets(sets: Mapping[str, Figures]) -> OverSets | None:
+    """Return the mean over data sets and the worst of them; None when there are fewer than two."""
+    if len(sets) < 2:
+        return None
+    figures = list(sets.values())
+    rates = [found.false_positives for found in figures if found.false_positives is not None]
+    return OverSets(
+        _combined([found.correct2 for found in figures], len(figures)),
+        _combined([found.correct3 for found in figures], len(figures)),
+        min(sets, key=lambda name: sets[name].correct2.value),
+        min((found.correct2 for found in figures), key=lambda estimate: estimate.value),
+        min((found.correct3 for found in figures), key=lambda estimate: estimate.value),
+        _combined(rates, len(rates)) if len(rates) == len(figures) else None,
+    )
+
+
 def measure(true: Sequence[TrueFace], false: Sequence[FalseFace], images: Sequence[int]) -> Figures:
     """Return the figures of a group.
 
@@ -108,15 +145,13 @@ def _mean_correct(true: Sequence[TrueFace], score: SceneScore, labels: Sequence[
     images = sorted({face.scene for faces in of_label for face in faces})
     shares = [share(score.right.get(label, 0), score.faces[label]) for label in present]
     if len(images) == 1 or any(s.value in (0, 1) for s in shares):
+        # Resampling sees no spread in shares of none or all, although there is doubt.
         return _combined(shares, len(images))
     return bootstrap(np.stack([per_image(faces, images) for faces in of_label + right], axis=1), _mean_share)
 
 
 def _combined(shares: Sequence[Estimate], images: int) -> Estimate:
-    """Return the mean of shares with the interval that theirs make up (Zou and Donner 2008).
-
-    For shares of none or all, where resampling sees no spread although there is doubt.
-    """
+    """Return the mean of independent figures with the interval that theirs make up (Zou and Donner 2008)."""
     n = len(shares)
     value = sum(s.value for s in shares) / n
     down, up = (

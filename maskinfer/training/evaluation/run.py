@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from maskinfer.engine.contract import Contract
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
@@ -18,6 +20,7 @@ from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.training.data.crops import holds_scenes, read_crops
 from maskinfer.training.data.main_face import find_main_face
 from maskinfer.training.data.scenes import Scene, read_scenes
+from maskinfer.training.evaluation.box_fit import fit_box_factor, scale_detections, scale_result
 from maskinfer.training.evaluation.confidence import MAX_ERROR, Confidence, measure_confidence
 from maskinfer.training.evaluation.detector import (
     CURVE_THRESHOLD,
@@ -27,8 +30,17 @@ from maskinfer.training.evaluation.detector import (
     trace_curve,
 )
 from maskinfer.training.evaluation.matching import TrueFace, judge, judge_crop
-from maskinfer.training.evaluation.metrics import Figures, Outcome, by_set, by_size, by_slice, of_all
-from maskinfer.training.evaluation.slices import with_conditions
+from maskinfer.training.evaluation.metrics import (
+    Figures,
+    Outcome,
+    OverSets,
+    by_set,
+    by_size,
+    by_slice,
+    of_all,
+    over_sets,
+)
+from maskinfer.training.evaluation.slices import light_slices, with_slices
 
 OnResult = Callable[[FrameResult], None]
 
@@ -46,6 +58,7 @@ class Setup:
         uncertain_below: least probability of a label; 0 for none.
         iou: least overlap of a detection with the face it finds.
         min_side_px: smaller faces are left out.
+        fit_boxes: the boxes of each data set were scaled by one factor, see ``box_fit``.
     """
 
     data: Path
@@ -57,6 +70,7 @@ class Setup:
     uncertain_below: float
     iou: float
     min_side_px: float
+    fit_boxes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +80,18 @@ class Evaluation:
     Attributes:
         setup: what was evaluated.
         outcome: every face.
-        all: figures of all faces.
-        sets, sizes, slices: figures of parts, by name; slices as annotated, and those of ``evaluate_conditions``.
+        box_factors: by which the boxes of each data set were scaled before they were matched; empty if they were not.
+        over_sets: the mean over the data sets and the worst of them; None where there are fewer than two.
+        all: figures of all faces, whatever their set.
+        sets, sizes, slices: figures of parts, by name; slices as annotated, and those of ``slices``.
         detector: of finding faces.
         confidence: of the probabilities; None when no face was found.
     """
 
     setup: Setup
     outcome: Outcome
+    box_factors: Mapping[str, float]
+    over_sets: OverSets | None
     all: Figures
     sets: Mapping[str, Figures]
     sizes: Mapping[str, Figures]
@@ -88,6 +106,7 @@ def evaluate(
     *,
     iou: float = 0.4,
     min_side_px: float = 16,
+    fit_boxes: bool = True,
     max_error: float = MAX_ERROR,
     jsonl: str | None = None,
     on_result: OnResult = lambda result: None,
@@ -101,6 +120,8 @@ def evaluate(
             with ``crops.jsonl``, or a folder of pictures for each label. A folder with both lists means the scenes.
         iou: least overlap of a detection with the face it finds.
         min_side_px: faces whose shorter side is under this are left out.
+        fit_boxes: scale the predicted boxes of each data set by the one factor with which most of its faces are found,
+            since annotators draw boxes by different habits; off, boxes are matched as they are.
         max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
         jsonl: file for the predictions, or ``-``.
         on_result: called after each picture.
@@ -115,7 +136,7 @@ def evaluate(
     """
     if not 0 < max_error < 1:
         raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
-    setup = _describe(engine, data, iou, min_side_px)
+    setup = _describe(engine, data, iou, min_side_px, fit_boxes)
     scenes = (
         read_scenes(data) if setup.of_scenes else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
     )
@@ -128,16 +149,17 @@ def evaluate(
             write(result)
             on_result(result)
 
-        outcome, curve = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
-    return _measure(setup, outcome, curve, max_error)
+        outcome, curve, factors = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
+    return _measure(setup, outcome, curve, factors, max_error)
 
 
-def _describe(engine: Engine, data: Path, iou: float, min_side_px: float) -> Setup:
+def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_boxes: bool) -> Setup:
     classifier = engine.classifier.contract
     detector = engine.detector.contract if isinstance(engine.detector, OnnxDetector) else None
+    of_scenes = holds_scenes(data)
     return Setup(
         data,
-        holds_scenes(data),
+        of_scenes,
         _name(detector) if detector else type(engine.detector).__name__,
         _name(classifier),
         classifier.labels,
@@ -145,6 +167,7 @@ def _describe(engine: Engine, data: Path, iou: float, min_side_px: float) -> Set
         classifier.uncertain_below,
         iou,
         min_side_px,
+        fit_boxes and of_scenes,
     )
 
 
@@ -152,12 +175,17 @@ def _name(contract: Contract) -> str:
     return f"{contract.name} (version {contract.version})"
 
 
-def _measure(setup: Setup, outcome: Outcome, curve: DetectorCurve | None, max_error: float) -> Evaluation:
+def _measure(
+    setup: Setup, outcome: Outcome, curve: DetectorCurve | None, factors: Mapping[str, float], max_error: float
+) -> Evaluation:
+    sets = by_set(outcome)
     return Evaluation(
         setup,
         outcome,
+        factors,
+        over_sets(sets),
         of_all(outcome),
-        by_set(outcome),
+        sets,
         by_size(outcome),
         by_slice(outcome),
         measure_detector(outcome, curve),
@@ -167,19 +195,38 @@ def _measure(setup: Setup, outcome: Outcome, curve: DetectorCurve | None, max_er
 
 def _run_scenes(
     engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
-) -> tuple[Outcome, DetectorCurve | None]:
-    judged, low = [], []
-    for i, (scene, image, found, result) in enumerate(_results(engine, scenes)):
-        true, false = judge(i, scene, result, iou=setup.iou, min_side_px=setup.min_side_px)
-        judged.append((with_conditions(image, true), false))
+) -> tuple[Outcome, DetectorCurve | None, dict[str, float]]:
+    low, results, light = [], [], []
+    for scene, image, found, result in _results(engine, scenes):
+        light.append(light_slices(image, scene.xyxy))
         low.append(found)
+        results.append(result)
         done(result)
-    all_true = tuple(face for faces, _ in judged for face in faces if face.label in LABELS)
-    all_false = tuple(face for _, faces in judged for face in faces)
+    factors = _fit_boxes(scenes, results, setup)
+    by_scene = [factors.get(scene.set, 1.0) for scene in scenes]
+    judged = []
+    for i, (scene, result, factor, measured) in enumerate(zip(scenes, results, by_scene, light, strict=True)):
+        own = tuple((*a, *b) for a, b in zip(scene.face_slices or ((),) * len(measured), measured, strict=True))
+        fitted = scale_result(result, factor)
+        judged.append(judge(i, replace(scene, face_slices=own), fitted, iou=setup.iou, min_side_px=setup.min_side_px))
+    true = tuple(with_slices(face) for faces, _ in judged for face in faces if face.label in LABELS)
+    false = tuple(face for _, faces in judged for face in faces)
     curve = None
     if setup.det_threshold is not None:
-        curve = trace_curve(scenes, low, iou=setup.iou, min_side_px=setup.min_side_px)
-    return Outcome(tuple(scenes), all_true, all_false, false_known=True), curve
+        fitted_low = [scale_detections(found, factor) for found, factor in zip(low, by_scene, strict=True)]
+        curve = trace_curve(scenes, fitted_low, iou=setup.iou, min_side_px=setup.min_side_px)
+    return Outcome(tuple(scenes), true, false, false_known=True), curve, factors
+
+
+def _fit_boxes(scenes: Sequence[Scene], results: Sequence[FrameResult], setup: Setup) -> dict[str, float]:
+    if not setup.fit_boxes:
+        return {}
+    factors = {}
+    for name in sorted({scene.set for scene in scenes}):
+        ids = [i for i, scene in enumerate(scenes) if scene.set == name]
+        own, predicted = [scenes[i] for i in ids], [results[i] for i in ids]
+        factors[name] = fit_box_factor(own, predicted, iou=setup.iou, min_side_px=setup.min_side_px)
+    return factors
 
 
 def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, BGRFrame, Detections, FrameResult]]:
@@ -202,14 +249,18 @@ def _at_least(found: Detections, threshold: float) -> Detections:
     return Detections(found.xyxy[kept], found.scores[kept], points)
 
 
-def _run_crops(engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult) -> tuple[Outcome, None]:
+def _run_crops(
+    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
+) -> tuple[Outcome, None, dict[str, float]]:
     true: list[TrueFace] = []
     for i, scene in enumerate(scenes):
         image = read_image(scene.path)
         result = _label(engine, scene, image, find_main_face(engine.detector, image))
-        true += with_conditions(image, judge_crop(i, scene, result, setup.min_side_px))
+        for face in judge_crop(i, scene, result, setup.min_side_px):
+            (measured,) = light_slices(image, np.asarray([face.xyxy], np.float32))
+            true.append(with_slices(face, measured))
         done(result)
-    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None
+    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None, {}
 
 
 @dataclass(frozen=True, slots=True)

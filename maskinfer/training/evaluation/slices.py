@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.quality import sharpness
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRFrame, FloatArray
 from maskinfer.training.data.head_pose import ASIDE_DEG, NODDING_DEG, TILTED_DEG, head_pose
 from maskinfer.training.evaluation.matching import TrueFace
 
@@ -25,26 +24,27 @@ BLURRED_UNDER = 13
 _SIDE_PX = 128
 
 
-def with_conditions(bgr: BGRFrame, faces: Sequence[TrueFace]) -> list[TrueFace]:
-    """Return the faces of a picture, each with the measured slices that it belongs to besides its own.
+def light_slices(bgr: BGRFrame, xyxy: FloatArray) -> list[tuple[str, ...]]:
+    """Return, for each face of a picture, which of the slices "dark" and "blurred" it belongs to.
 
     Args:
         bgr: uint8 (height, width, 3), BGR.
-        faces: annotated in it.
+        xyxy: float32 (N, 4), the annotated faces.
     """
-    if not faces:
+    if not len(xyxy):
         return []
-    boxes = np.asarray([face.xyxy for face in faces], np.float32)
-    crops = cut_crops(bgr, boxes, CropRule(margin=0), (_SIDE_PX, _SIDE_PX))
-    return [
-        replace(face, slices=tuple(dict.fromkeys((*face.slices, *_light(crop), *_pose(face)))))
-        for face, crop in zip(faces, crops, strict=True)
-    ]
+    return [_light(crop) for crop in cut_crops(bgr, xyxy, CropRule(margin=0), (_SIDE_PX, _SIDE_PX))]
 
 
-def _light(crop: BGRFrame) -> list[str]:
-    dark = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).mean() < DARK_UNDER
-    return [DARK] * bool(dark) + [BLURRED] * (sharpness(crop) < BLURRED_UNDER)
+def with_slices(face: TrueFace, measured: Sequence[str] = ()) -> TrueFace:
+    """Return an annotated face with the slices measured on it, and those of its pose if it was found."""
+    return replace(face, slices=tuple(dict.fromkeys((*face.slices, *measured, *_pose(face)))))
+
+
+def _light(crop: BGRFrame) -> tuple[str, ...]:
+    dark = bool(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).mean() < DARK_UNDER)
+    blurred = sharpness(crop) < BLURRED_UNDER
+    return (*((DARK,) if dark else ()), *((BLURRED,) if blurred else ()))
 
 
 def _pose(face: TrueFace) -> list[str]:

@@ -15,7 +15,7 @@ from maskinfer.training.evaluation.confidence import Confidence
 from maskinfer.training.evaluation.detector import DetectorFigures
 from maskinfer.training.evaluation.intervals import Estimate
 from maskinfer.training.evaluation.matching import to_dict
-from maskinfer.training.evaluation.metrics import ClassFigures, Figures
+from maskinfer.training.evaluation.metrics import ClassFigures, Figures, OverSets
 from maskinfer.training.evaluation.run import Evaluation, Setup
 
 ALL = "all"
@@ -47,17 +47,29 @@ def write_figures(evaluation: Evaluation, file: Path) -> None:
 def evaluation_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures, JSON-ready: those of all faces under ``all``, those of each data set under its name.
 
-    A figure's 95 % interval stands beside it under its name and ``_95``. Under ``all`` are also ``setup``, ``sizes``,
+    A figure's 95 % interval stands beside it under its name and ``_95``. Under ``all`` are also ``over_sets``,
+    ``box_factors``, ``setup``, ``sizes``,
     ``slices``, ``detector`` and ``confidence``.
     """
     everything = figures_dict(evaluation.all) | {
         "setup": _setup(evaluation.setup),
+        "over_sets": None if evaluation.over_sets is None else _over_sets(evaluation.over_sets),
+        "box_factors": dict(evaluation.box_factors),
         "sizes": _groups(evaluation.sizes),
         "slices": _groups(evaluation.slices),
         "detector": _detector(evaluation.detector),
         "confidence": None if evaluation.confidence is None else _confidence(evaluation.confidence),
     }
     return {ALL: everything} | {name: group for name, group in _groups(evaluation.sets).items() if name != ALL}
+
+
+def _over_sets(found: OverSets) -> dict[str, Any]:
+    record: dict[str, Any] = {"worst_set": found.worst_set}
+    for name in ("correct2", "correct3", "worst_correct2", "worst_correct3"):
+        record |= _estimate(name, getattr(found, name))
+    if found.false_positives is not None:
+        record |= _estimate("false_positives_per_image", found.false_positives)
+    return record
 
 
 def _groups(groups: Mapping[str, Figures]) -> dict[str, Any]:

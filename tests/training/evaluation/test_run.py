@@ -20,7 +20,7 @@ from maskinfer.training.evaluation.confidence import measure_confidence
 from maskinfer.training.evaluation.detector import measure_detector, trace_curve
 from maskinfer.training.evaluation.intervals import bootstrap, rate, share
 from maskinfer.training.evaluation.matching import FalseFace, TrueFace, judge, to_dict
-from maskinfer.training.evaluation.metrics import Outcome, by_set, by_size, by_slice, of_all
+from maskinfer.training.evaluation.metrics import Outcome, by_set, by_size, by_slice, of_all, over_sets
 from maskinfer.training.evaluation.run import Evaluation, evaluate
 from maskinfer.training.evaluation.to_json import check_outputs, evaluation_dict, write_figures
 
@@ -135,6 +135,20 @@ def test_sets_sizes_and_slices() -> None:
     night = slices["night"].false_positives
     assert night is not None
     assert (night.value, night.of) == (1, 1)
+
+
+def test_every_set_has_the_same_weight_whatever_its_size() -> None:
+    """Of 90 faces in one set all are right, of 10 in the other half: 95 % when pooled, 75 % over sets."""
+    faces = [true(0, "with_mask", "with_mask", set_="large") for _ in range(90)]
+    faces += [true(1, "with_mask", "with_mask" if i % 2 else "without_mask", set_="small") for i in range(10)]
+    made = outcome(faces, scenes=2)
+    found = over_sets(by_set(made))
+    assert found is not None
+    assert of_all(made).correct2.value == pytest.approx(0.95)
+    assert found.correct2.value == pytest.approx(0.75)
+    assert found.correct2.low < 0.75 < found.correct2.high
+    assert (found.worst_set, found.worst_correct2.value) == ("small", 0.5)
+    assert over_sets({"only": of_all(made)}) is None
 
 
 def test_masked_against_bare() -> None:

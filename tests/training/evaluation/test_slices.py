@@ -9,7 +9,7 @@ import pytest
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.results import BGRFrame, Face
 from maskinfer.training.evaluation.matching import TrueFace
-from maskinfer.training.evaluation.slices import ASIDE, BLURRED, DARK, NODDING, TILTED, with_conditions
+from maskinfer.training.evaluation.slices import ASIDE, BLURRED, DARK, NODDING, TILTED, light_slices, with_slices
 
 
 def judged(bgr: BGRFrame, *, found: bool = True) -> tuple[str, ...]:
@@ -20,8 +20,8 @@ def judged(bgr: BGRFrame, *, found: bool = True) -> tuple[str, ...]:
     points = tuple((float(x), float(y)) for x, y in detected.landmarks[0])
     face = Face((left, top, right, bottom), 0.9, points, "with_mask", 0.9, {"with_mask": 0.9})
     true = TrueFace(0, "with_mask", face.xyxy, "", ("mine",), face if found else None)
-    (judged,) = with_conditions(bgr, [true])
-    return judged.slices
+    (measured,) = light_slices(bgr, detected.xyxy[:1])
+    return with_slices(true, measured).slices
 
 
 def rotated(bgr: BGRFrame, degrees: float) -> BGRFrame:
@@ -49,4 +49,4 @@ def test_pose_is_that_of_found_faces(portrait: BGRFrame, degrees: float) -> None
 
 
 def test_no_faces_are_none(portrait: BGRFrame) -> None:
-    assert with_conditions(portrait, []) == []
+    assert light_slices(portrait, np.zeros((0, 4), np.float32)) == []
