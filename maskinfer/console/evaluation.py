@@ -95,6 +95,14 @@ def _show_confidence(found: Confidence, out: Console) -> None:
         f"calibration error {found.calibration_error:.4f} (by chance {found.calibration_error_by_chance:.4f}), "
         f"{found.calibration_error_scaled:.4f} at a temperature fitted on other images; on all: {found.temperature:.3f}"
     )
+    for name, of_set in found.by_set.items() if len(found.by_set) > 1 else ():
+        out.print(
+            f"  {name}: calibration error {of_set.calibration_error:.4f} (by chance "
+            f"{of_set.calibration_error_by_chance:.4f})"
+            + ("" if found.threshold is None else f"; labels given {percent(of_set.coverage)} %")
+            + ("" if found.threshold is None else f", of these wrong {percent(of_set.error)} %"),
+            markup=False,
+        )
     chosen = found.threshold
     if chosen is None:
         out.print(f"no threshold can be vouched for that keeps {found.max_error:.1%} wrong labels")

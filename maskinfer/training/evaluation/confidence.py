@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from maskinfer.training.evaluation import calibration
 from maskinfer.training.evaluation.calibration import Bin, RiskCoverage, Threshold
-from maskinfer.training.evaluation.intervals import Floats
+from maskinfer.training.evaluation.intervals import Estimate, Floats, share
 from maskinfer.training.evaluation.matching import TrueFace
 
 MAX_ERROR = 0.02
+LEAST_FACES = 50
+"""Of fewer faces a data set says too little about rare errors."""
 ERROR_RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 """For each of these a threshold is sought too; ``export.calibrate`` writes them into a model's file."""
 
@@ -21,6 +23,8 @@ ERROR_RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 @dataclass(frozen=True, slots=True)
 class Confidence:
     """Calibration and selective labelling.
+
+    Thresholds keep the error rate on all faces together, with 95 % confidence, and as measured on each data set.
 
     Attributes:
         faces: found ones, on which all is measured.
@@ -35,6 +39,7 @@ class Confidence:
         max_error: the error rate that was asked for.
         threshold: of the probabilities as they are, for that error rate; None when none can be vouched for.
         threshold_scaled: the same for probabilities at ``temperature``.
+        by_set: of each data set with at least ``LEAST_FACES`` found faces, by name.
         ladder: thresholds of the probabilities as they are for ``ERROR_RATES``, those that can be vouched for.
     """
 
@@ -52,7 +57,29 @@ class Confidence:
     max_error: float
     threshold: Threshold | None
     threshold_scaled: Threshold | None
+    by_set: Mapping[str, SetConfidence]
     ladder: tuple[tuple[float, Threshold], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfidence:
+    """The same of one data set.
+
+    Attributes:
+        faces: found ones.
+        calibration_error: of the probabilities as they are.
+        calibration_error_by_chance: what so many faces show when every probability is true.
+        curve: error among the labels given against the share of faces that get one.
+        coverage: share of its faces that get a label at the threshold of all sets; of none if there is no threshold.
+        error: share of wrong labels among these.
+    """
+
+    faces: int
+    calibration_error: float
+    calibration_error_by_chance: float
+    curve: RiskCoverage
+    coverage: Estimate
+    error: Estimate
 
 
 def measure_confidence(
@@ -74,8 +101,10 @@ def measure_confidence(
     if not (truth >= 0).any():
         return None
     p = np.asarray([[face.scores[label] for label in labels] for _, face in found], np.float64)
+    sets = np.asarray([face.set for face, _ in found])
     scaled = _scaled_by_the_other_half(p, truth, np.asarray([face.scene for face, _ in found]))
     temperature = calibration.fit_temperature(p, truth)
+    threshold = threshold_on_every_set(p, truth, sets, max_error)
     return Confidence(
         len(p),
         int((truth < 0).sum()),
@@ -89,9 +118,59 @@ def measure_confidence(
         tuple(calibration.reliability(scaled, truth)),
         calibration.risk_coverage(p, truth),
         max_error,
-        calibration.threshold_for_error(p, truth, max_error),
-        calibration.threshold_for_error(calibration.apply_temperature(p, temperature), truth, max_error),
-        tuple((rate, at) for rate in ERROR_RATES if (at := calibration.threshold_for_error(p, truth, rate))),
+        threshold,
+        threshold_on_every_set(calibration.apply_temperature(p, temperature), truth, sets, max_error),
+        {
+            str(name): _of_set(p[sets == name], truth[sets == name], threshold)
+            for name in np.unique(sets)
+            if (sets == name).sum() >= LEAST_FACES
+        },
+        tuple((rate, at) for rate in ERROR_RATES if (at := threshold_on_every_set(p, truth, sets, rate))),
+    )
+
+
+def threshold_on_every_set(
+    p: Floats, truth: NDArray[np.int64], sets: NDArray[np.str_], max_error: float
+) -> Threshold | None:
+    """Return a low threshold that keeps an error rate on all faces together and on every data set.
+
+    On all faces it keeps the rate with 95 % confidence (``calibration.threshold_for_error``). A pooled threshold may be
+    far off on one set, so it is raised until no set with at least ``LEAST_FACES`` faces errs more often as measured.
+
+    Args:
+        p: float64 (N, classes), probabilities.
+        truth: (N,), index of the true class; -1 for one that the classifier does not have.
+        sets: (N,), name of each face's data set.
+        max_error: greatest share of wrong labels, between 0 and 1.
+
+    Returns:
+        None when there is no such threshold.
+    """
+    pooled = calibration.threshold_for_error(p, truth, max_error)
+    if pooled is None:
+        return None
+    best, wrong = p.max(1), p.argmax(1) != truth
+    groups = [sets == name for name in np.unique(sets)]
+    groups = [group for group in groups if group.sum() >= LEAST_FACES]
+    for value in np.unique(best[best >= pooled.value]):
+        given = best >= value
+        if all(wrong[given & group].sum() <= max_error * (given & group).sum() for group in groups):
+            errors, labelled = int(wrong[given].sum()), int(given.sum())
+            bound = calibration.binomial_upper(errors, labelled, 0.05)
+            return Threshold(float(value), labelled / len(p), errors / labelled, max(bound, pooled.error_bound))
+    return None
+
+
+def _of_set(p: Floats, truth: NDArray[np.int64], threshold: Threshold | None) -> SetConfidence:
+    given = p.max(1) >= (np.inf if threshold is None else threshold.value)
+    wrong = p.argmax(1) != truth
+    return SetConfidence(
+        len(p),
+        calibration.expected_calibration_error(p, truth),
+        calibration.calibration_error_by_chance(p),
+        calibration.risk_coverage(p, truth),
+        share(int(given.sum()), len(p)),
+        share(int(wrong[given].sum()), int(given.sum())),
     )
 
 

@@ -213,10 +213,14 @@ def _draw_risk(figure: Figure, evaluation: Evaluation) -> None:
     counts = [(errors, labelled) for errors, labelled in counts if labelled >= min(50, curve.total)]
     shown = [share(errors, labelled) for errors, labelled in counts]
     x = [labelled / curve.total for _, labelled in counts]
-    axes.plot(x, [e.value for e in shown], color=_SCALED, lw=2, label="measured")
+    axes.plot(x, [e.value for e in shown], color=_SCALED, lw=2, label="all faces")
     axes.fill_between(x, [e.low for e in shown], [e.high for e in shown], color=_SCALED, alpha=0.18, lw=0)
+    for name, of_set in found.by_set.items() if len(found.by_set) > 1 else ():
+        kept = of_set.curve.labelled >= 50
+        axes.plot(of_set.curve.coverage[kept], of_set.curve.risk[kept], lw=1, label=name)
     _mark_risk(axes, found)
-    top = max(2 * found.max_error, 1.3 * float(curve.risk[-1]))
+    highest = max([curve.risk[-1], *(of_set.curve.risk[-1] for of_set in found.by_set.values())])
+    top = max(2 * found.max_error, 1.3 * float(highest))
     axes.set(xlim=(0, 1.01), ylim=(0, min(1, top)))
     axes.set(xlabel="faces that get a label", ylabel="wrong labels among these", title="Saying nothing when unsure")
     _percent(axes, decimals=1)

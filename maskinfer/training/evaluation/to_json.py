@@ -11,7 +11,7 @@ from typing import Any
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.evaluation.calibration import Bin, Threshold
-from maskinfer.training.evaluation.confidence import Confidence
+from maskinfer.training.evaluation.confidence import Confidence, SetConfidence
 from maskinfer.training.evaluation.detector import DetectorFigures
 from maskinfer.training.evaluation.intervals import Estimate
 from maskinfer.training.evaluation.matching import to_dict
@@ -136,6 +136,7 @@ def _confidence(found: Confidence) -> dict[str, Any]:
     record["threshold"] = _threshold(found.threshold)
     record["threshold_scaled"] = _threshold(found.threshold_scaled)
     record["thresholds"] = [{"max_error": rate, **(_threshold(chosen) or {})} for rate, chosen in found.ladder]
+    record["sets"] = {name: _set_confidence(of_set) for name, of_set in found.by_set.items()}
     record["reliability"] = [_bin(b) for b in found.bins]
     record["reliability_scaled"] = [_bin(b) for b in found.bins_scaled]
     curve = found.curve
@@ -147,6 +148,12 @@ def _confidence(found: Confidence) -> dict[str, Any]:
         "risk": [round(float(v), 5) for v in curve.risk[::step]],
     }
     return record
+
+
+def _set_confidence(found: SetConfidence) -> dict[str, Any]:
+    names = ("calibration_error", "calibration_error_by_chance")
+    record: dict[str, Any] = {"faces": found.faces} | {name: round(getattr(found, name), 5) for name in names}
+    return record | _estimate("coverage", found.coverage) | _estimate("error", found.error)
 
 
 def _threshold(found: Threshold | None) -> dict[str, float] | None:

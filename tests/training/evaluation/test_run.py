@@ -16,7 +16,8 @@ import maskinfer
 from maskinfer.engine.errors import OutputError, RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, Face, FrameResult
 from maskinfer.training.data.scenes import Scene, read_scenes
-from maskinfer.training.evaluation.confidence import measure_confidence
+from maskinfer.training.evaluation.calibration import threshold_for_error
+from maskinfer.training.evaluation.confidence import measure_confidence, threshold_on_every_set
 from maskinfer.training.evaluation.detector import measure_detector, trace_curve
 from maskinfer.training.evaluation.intervals import bootstrap, rate, share
 from maskinfer.training.evaluation.matching import FalseFace, TrueFace, judge, to_dict
@@ -111,6 +112,22 @@ def test_the_mean_of_labels_is_resampled_by_image() -> None:
     wide, narrow = of_all(outcome(alike, scenes=200)).correct2, of_all(outcome(mixed, scenes=200)).correct2
     # Five faces that are always all right or all wrong together are worth one.
     assert (wide.high - wide.low) / (narrow.high - narrow.low) == pytest.approx(math.sqrt(5), rel=0.3)
+
+
+def test_a_threshold_holds_on_every_set_not_only_when_pooled() -> None:
+    """Of 1,000 faces of one set all labels are right, of 100 of the other those under 0.9 are wrong."""
+    p = np.concatenate([np.linspace(0.6, 0.999, 1000), np.linspace(0.6, 0.999, 100)])
+    probabilities, truth = np.stack([p, 1 - p], 1), np.zeros(1100, np.int64)
+    truth[1000:][p[1000:] < 0.9] = 1
+    sets = np.asarray(["easy"] * 1000 + ["hard"] * 100)
+    pooled = threshold_for_error(probabilities, truth, 0.1)
+    found = threshold_on_every_set(probabilities, truth, sets, 0.1)
+    assert pooled is not None
+    assert found is not None
+    assert pooled.value < 0.65 < 0.88 < found.value
+    given = p[1000:] >= found.value
+    assert (truth[1000:][given] == 1).mean() <= 0.1
+    assert threshold_on_every_set(probabilities, np.ones(1100, np.int64), sets, 0.1) is None
 
 
 def test_sets_sizes_and_slices() -> None:
