@@ -9,7 +9,7 @@ import pytest
 
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
-from maskinfer.engine.runtime import providers
+from maskinfer.engine.runtime import cpu, providers
 from maskinfer.engine.runtime.cpu import available_threads, has_bf16
 from maskinfer.engine.runtime.providers import resolve_provider, short_name
 from maskinfer.engine.runtime.session import create_session, provider_options
@@ -86,7 +86,7 @@ def test_the_containers_quota(tmp_path: Path, files: dict[str, str], quota: floa
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    assert providers._cgroup_quota(tmp_path) == quota
+    assert cpu._cgroup_quota(tmp_path) == quota
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_run_over_scenes(evaluation: Evaluation, engine: maskinfer.Engine, sce
     assert evaluation.all.score.false_positives == 1
     assert list(evaluation.sets) == ["one", "two & more"]
     # Where a face is annotated that is none, the picture is dark.
-    assert list(evaluation.slices) == ["close", "dark", "wrong"]
+    assert list(evaluation.slices) == ["close", "dark", "skin: light", "wrong"]
     curve = evaluation.detector.curve
     assert curve is not None
     assert curve.bare[0] == share(1, 1)
@@ -394,7 +394,7 @@ def test_a_run_over_a_list_of_crops(engine: maskinfer.Engine, portrait: BGRFrame
     (tmp_path / "crops.jsonl").write_text(json.dumps(record))
     for data in (tmp_path, tmp_path / "crops.jsonl"):
         found = evaluate(engine, data)
-        assert (list(found.sets), list(found.slices)) == (["s"], ["close"])
+        assert (list(found.sets), list(found.slices)) == (["s"], ["close", "skin: light"])
         assert found.all.classes["without_mask"].recall == share(1, 1)
 
 
