@@ -1,38 +1,119 @@
 """maskinfer tells, for every face in an image, a video or a camera, whether it wears a mask.
 
-import maskinfer
+::
 
-engine = maskinfer.load()
-result = engine(frame_bgr)                    # one frame, or a list of frames
-for result in engine.iterate("clip.mp4"):     # a result a frame
-    print(result.time_s, result.counts())
+    import maskinfer
+
+    engine = maskinfer.load()
+    result = engine("team.jpg")                   # an image, or a list of images
+    for result in engine.iterate("clip.mp4"):     # a result for each frame
+        print(result.time_s, result.counts())
+
+The names in ``maskinfer.__all__`` are the public API; everything else may change from one release to the next.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine, load
-    from maskinfer.engine.errors import MaskinferError
-    from maskinfer.engine.results import Face, FrameResult
+    from maskinfer.engine.errors import (
+        ContractError,
+        DisplayError,
+        DownloadError,
+        MaskinferError,
+        MissingExtraError,
+        ModelError,
+        ModelNotFoundError,
+        OutputError,
+        ParityError,
+        ProviderError,
+        RequestError,
+        SourceError,
+        SourceNotFoundError,
+        TruncatedSourceError,
+    )
+    from maskinfer.engine.faces.classifier import Classifier
+    from maskinfer.engine.faces.detector import Detector
+    from maskinfer.engine.faces.tracker import TrackOptions
+    from maskinfer.engine.files.jsonl import read_results
+    from maskinfer.engine.frames.annotate import Style, annotate
+    from maskinfer.engine.jobs.images import run_images
+    from maskinfer.engine.jobs.summary import JobSummary
+    from maskinfer.engine.jobs.video import run_video
+    from maskinfer.engine.results import Detections, Face, FrameResult, to_pandas
+    from maskinfer.engine.sinks.outputs import Outputs
+    from maskinfer.engine.sources.open import open_source
 
 __version__ = "0.1.0"
-__all__ = ["Engine", "Face", "FrameResult", "MaskinferError", "__version__", "load"]
+__all__ = [
+    "Classifier",
+    "ContractError",
+    "Detections",
+    "Detector",
+    "DisplayError",
+    "DownloadError",
+    "Engine",
+    "Face",
+    "FrameResult",
+    "JobSummary",
+    "MaskinferError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelNotFoundError",
+    "OutputError",
+    "Outputs",
+    "ParityError",
+    "ProviderError",
+    "RequestError",
+    "SourceError",
+    "SourceNotFoundError",
+    "Style",
+    "TrackOptions",
+    "TruncatedSourceError",
+    "__version__",
+    "annotate",
+    "load",
+    "open_source",
+    "read_results",
+    "run_images",
+    "run_video",
+    "to_pandas",
+]
 
-_HOMES = {
-    "Engine": "engine",
-    "load": "engine",
-    "MaskinferError": "errors",
-    "Face": "results",
-    "FrameResult": "results",
+# Where each public name is defined. The modules are imported on the first use of a name, so that ``import maskinfer``
+# and the command line start at once.
+_MODULES = {
+    "engine.engine": ("Engine", "load"),
+    "engine.errors": (
+        *("ContractError", "DisplayError", "DownloadError", "MaskinferError", "MissingExtraError", "ModelError"),
+        *("ModelNotFoundError", "OutputError", "ParityError", "ProviderError", "RequestError", "SourceError"),
+        *("SourceNotFoundError", "TruncatedSourceError"),
+    ),
+    "engine.faces.classifier": ("Classifier",),
+    "engine.faces.detector": ("Detector",),
+    "engine.faces.tracker": ("TrackOptions",),
+    "engine.files.jsonl": ("read_results",),
+    "engine.frames.annotate": ("Style", "annotate"),
+    "engine.jobs.images": ("run_images",),
+    "engine.jobs.summary": ("JobSummary",),
+    "engine.jobs.video": ("run_video",),
+    "engine.results": ("Detections", "Face", "FrameResult", "to_pandas"),
+    "engine.sinks.outputs": ("Outputs",),
+    "engine.sources.open": ("open_source",),
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names on their first use, so that the command line starts at once."""
+    """Import a public name on its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'maskinfer' has no attribute {name!r}")
-    from importlib import import_module
+    return getattr(import_module(f"maskinfer.{_HOMES[name]}"), name)
 
-    return getattr(import_module(f"maskinfer.engine.{_HOMES[name]}"), name)
+
+def __dir__() -> list[str]:
+    """Return the public names, also those that have not been imported yet."""
+    return sorted(__all__)

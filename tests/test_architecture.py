@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "engine.frames": {"engine.files"},
     "engine.files": set(),
     "engine.flow": set(),
-    "engine.results": set(),
+    "engine.results": {"engine.errors"},
     "engine.contract": {"engine.errors"},
     "engine.errors": set(),
 }

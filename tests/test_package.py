@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import maskinfer
+from maskinfer.engine import errors
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
+from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.checks import sha256_of
 from tests.conftest import ROOT
 
@@ -40,10 +42,30 @@ def test_no_torch_or_onnx_is_reachable_from_the_engine() -> None:
     assert run_python(code) == "loaded"
 
 
-def test_public_names() -> None:
-    assert all(getattr(maskinfer, name) is not None for name in maskinfer.__all__)
+def test_nothing_but_the_public_names_is_promised() -> None:
+    assert dir(maskinfer) == sorted(maskinfer.__all__)
+    assert run_python("import maskinfer; print(dir(maskinfer) == sorted(maskinfer.__all__))") == "True"
+    assert set(maskinfer._HOMES) | {"__version__"} == set(maskinfer.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = maskinfer.nothing
+
+
+@pytest.mark.parametrize("name", [name for name in maskinfer.__all__ if name != "__version__"])
+def test_a_public_name_is_there_and_documented(name: str) -> None:
+    public = getattr(maskinfer, name)
+    assert public.__name__ == name
+    assert public.__module__ == f"maskinfer.{maskinfer._HOMES[name]}"
+    assert public.__doc__
+
+
+def test_the_whole_error_tree_is_public() -> None:
+    tree, todo = set(), [MaskinferError]
+    while todo:
+        error = todo.pop()
+        tree.add(error.__name__)
+        todo += [kind for kind in error.__subclasses__() if kind.__module__.startswith("maskinfer.")]
+    assert tree == set(errors.__all__)
+    assert tree <= set(maskinfer.__all__)
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))

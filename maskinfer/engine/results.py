@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maskinfer.engine.errors import MissingExtraError, RequestError
+
 if TYPE_CHECKING:
-    pass
-
-
-def from_record(record: dict[str, Any]) -> FrameResult:
-    """Return the result that ``FrameResult.to_dict`` gave.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    return FrameResult(
-        str(record["source"]),
-        int(record["frame"]),
-        float(record["time_s"]),
-        (int(record["width"]), int(record["height"])),
-        tuple(_face(face) for face in record["faces"]),
-    )
-
-
-def _face(record: dict[str, Any]) -> Face:
-    left, top, right, bottom = (float(value) for value in record["bbox"])
-    points = record["landmarks"]
-    return Face(
-        (left, top, right, bottom),
-        float(record["det_score"]),
-        None if points is None else tuple((float(x), float(y)) for x, y in points),
-        str(record["label"]),
-        float(record["score"]),
-        {str(label): float(value) for label, value in record["scores"].items()},
-        record.get("track_id"),
-        record.get("sharpness"),
-    )
-
+    import pandas as pd
+    import supervision as sv
 
 FloatArray = NDArray[np.float32]
 BGRFrame = NDArray[np.uint8]
@@ -49,6 +22,7 @@ BGRFrame = NDArray[np.uint8]
 WITH_MASK = "with_mask"
 WITHOUT_MASK = "without_mask"
 INCORRECT_MASK = "incorrect_mask"
+UNCERTAIN = "uncertain"
 LABELS = (WITH_MASK, WITHOUT_MASK, INCORRECT_MASK)
 """The labels of the three-class models, in the order in which they are counted and drawn."""
 
@@ -118,6 +92,26 @@ class FrameResult:
     size_wh: tuple[int, int]
     faces: tuple[Face, ...]
 
+    @property
+    def xyxy(self) -> FloatArray:
+        """The boxes, float32 (N, 4): left, top, right, bottom in pixels; they may reach past the frame's borders."""
+        return np.array([face.xyxy for face in self.faces], np.float32).reshape(-1, 4)
+
+    @property
+    def det_scores(self) -> FloatArray:
+        """The detector's scores, float32 (N,), 0 to 1."""
+        return np.array([face.det_score for face in self.faces], np.float32)
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """The labels, an array of strings (N,)."""
+        return np.array([face.label for face in self.faces], np.str_)
+
+    @property
+    def scores(self) -> FloatArray:
+        """The probabilities that go with ``labels``, float32 (N,), 0 to 1; ``Face.scores`` has those of all labels."""
+        return np.array([face.score for face in self.faces], np.float32)
+
     def counts(self) -> dict[str, int]:
         """Return how many faces carry each label that occurs."""
         counts: dict[str, int] = {}
@@ -136,6 +130,117 @@ class FrameResult:
             "faces": [_face_dict(face) for face in self.faces],
         }
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> FrameResult:
+        """Return the result that ``to_dict`` gave.
+
+        Raises:
+            RequestError: the record is not one of those.
+        """
+        try:
+            return cls(
+                str(record["source"]),
+                int(record["frame"]),
+                float(record["time_s"]),
+                (int(record["width"]), int(record["height"])),
+                tuple(_face(face) for face in record["faces"]),
+            )
+        except KeyError as error:
+            raise RequestError(f"the record is not a frame result: it has no {error}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RequestError(f"the record is not a frame result: {error}") from error
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table with one row for each face; see ``to_pandas`` for its columns.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return to_pandas([self])
+
+    def to_supervision(self) -> sv.Detections:
+        """Return the faces as ``supervision.Detections``, for its annotators, zones and trackers.
+
+        ``confidence`` is the label's probability. ``class_id`` is the label's place among the classifier's labels, and
+        one more than the last for ``uncertain``. ``tracker_id`` is None when faces are not followed. ``data`` holds
+        ``class_name``, ``det_score`` and, from a detector that gives them, ``landmarks``, float32 (N, 5, 2).
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+        """
+        supervision = _optional("supervision")
+        ids = [[*face.scores, face.label].index(face.label) for face in self.faces]
+        tracks = [-1 if face.track_id is None else face.track_id for face in self.faces]
+        data: dict[str, Any] = {"class_name": self.labels, "det_score": self.det_scores}
+        if self.faces and all(face.landmarks is not None for face in self.faces):
+            data["landmarks"] = np.array([face.landmarks for face in self.faces], np.float32)
+        detections: sv.Detections = supervision.Detections(
+            xyxy=self.xyxy,
+            confidence=self.scores,
+            class_id=np.array(ids, np.int64),
+            tracker_id=np.array(tracks, np.int64) if any(track >= 0 for track in tracks) else None,
+            data=data,
+        )
+        return detections
+
+
+def to_pandas(results: Iterable[FrameResult]) -> pd.DataFrame:
+    """Return one table of all results, with one row for each face; a frame without faces has no row.
+
+    The columns are those of ``--csv``: ``source``, ``frame``, ``time_s`` (seconds), ``track_id`` (nullable), ``label``,
+    ``score``, the probability of each label under the label's name, ``det_score``, and the box ``left``, ``top``,
+    ``right``, ``bottom`` in pixels; then ``sharpness``.
+
+    Args:
+        results: of one or several frames, images or sources, as ``Engine.iterate`` and ``read_results`` yield them.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    pandas = _optional("pandas")
+    faces = [(result, face) for result in results for face in result.faces]
+    labels = list(dict.fromkeys(label for _, face in faces for label in face.scores)) or list(LABELS)
+    columns = [*_COLUMNS_BEFORE, *labels, *_COLUMNS_AFTER]
+    table: pd.DataFrame = pandas.DataFrame([_row(*pair) for pair in faces], columns=columns)
+    return table.astype({"track_id": "Int64", "sharpness": "float64"})
+
+
+_COLUMNS_BEFORE = ("source", "frame", "time_s", "track_id", "label", "score")
+_COLUMNS_AFTER = ("det_score", "left", "top", "right", "bottom", "sharpness")
+
+
+def _row(result: FrameResult, face: Face) -> dict[str, object]:
+    place = (result.source, result.frame, result.time_s, face.track_id, face.label, face.score)
+    rest = (face.det_score, *face.xyxy, face.sharpness)
+    return {
+        **dict(zip(_COLUMNS_BEFORE, place, strict=True)),
+        **face.scores,
+        **dict(zip(_COLUMNS_AFTER, rest, strict=True)),
+    }
+
+
+def _optional(package: str) -> Any:
+    """Import a package that has an extra of the same name."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(package, package) from error
+
+
+def _face(record: Mapping[str, Any]) -> Face:
+    left, top, right, bottom = (float(value) for value in record["bbox"])
+    points = record["landmarks"]
+    return Face(
+        (left, top, right, bottom),
+        float(record["det_score"]),
+        None if points is None else tuple((float(x), float(y)) for x, y in points),
+        str(record["label"]),
+        float(record["score"]),
+        {str(label): float(value) for label, value in record["scores"].items()},
+        record.get("track_id"),
+        record.get("sharpness"),
+    )
+
 
 def _face_dict(face: Face) -> dict[str, Any]:
     landmarks = face.landmarks
@@ -151,6 +256,3 @@ def _face_dict(face: Face) -> dict[str, Any]:
         **track,
         **sharpness,
     }
-
-
-UNCERTAIN = "uncertain"

@@ -12,13 +12,12 @@ from maskinfer.engine.catalog.find import best_precision_name, find_model
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
-from maskinfer.engine.results import BGRFrame, FloatArray
+from maskinfer.engine.results import UNCERTAIN, BGRFrame, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session
 
 if TYPE_CHECKING:
     import onnxruntime as ort
-from maskinfer.engine.results import UNCERTAIN
 
 DEFAULT_CLASSIFIER = AUTO
 # What ``auto`` stands for, in the precision that is best here.

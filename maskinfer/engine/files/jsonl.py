@@ -11,7 +11,7 @@ from pathlib import Path
 
 from maskinfer.engine.errors import OutputError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.atomic import atomic_write
-from maskinfer.engine.results import FrameResult, from_record
+from maskinfer.engine.results import FrameResult
 
 
 def read_results(file: Path) -> Iterator[FrameResult]:
@@ -24,9 +24,9 @@ def read_results(file: Path) -> Iterator[FrameResult]:
         with file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield from_record(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise SourceError(f"line {number} of {file} is no result of maskinfer: {error!r}") from error
+                    yield FrameResult.from_dict(json.loads(line))
+                except ValueError as error:
+                    raise SourceError(f"line {number} of {file} is no result of maskinfer: {error}") from error
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"there is no file {file}") from error
     except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.jsonl import read_results
 from maskinfer.engine.frames.annotate import Style, annotate, blur_faces
-from maskinfer.engine.results import BGRFrame, Face, FrameResult, from_record
+from maskinfer.engine.results import BGRFrame, Face, FrameResult
 from maskinfer.engine.sources.video import open_video
 from tests.commands.test_run import check_error, maskinfer
 from tests.helpers.clips import facts, write_clip
@@ -78,7 +78,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
     true = FrameResult("clip", 3, 0.12, (64, 48), (face, Face((0.0, 0.0, 1.0, 1.0), 0.5, None, "b", 0.5, {"b": 0.5})))
     (tmp_path / "r.jsonl").write_text(json.dumps(true.to_dict()) + "\n")
     assert list(read_results(tmp_path / "r.jsonl")) == [true]
-    assert from_record(true.to_dict()) == true
+    assert FrameResult.from_dict(true.to_dict()) == true
     (tmp_path / "r.jsonl").write_text(json.dumps(true.to_dict()) + '\n{"source": 1}\n')
     with pytest.raises(SourceError, match=r"line 2 of .*r\.jsonl is no result of maskinfer"):
         list(read_results(tmp_path / "r.jsonl"))
