@@ -1,11 +1,12 @@
 # make demo   sets everything up and annotates the demo clip
 # make test   sets everything up and runs all that must pass: lint, types, tests
 # make check  the fast inner loop: lint, types, tests that need no torch
+# make docs   builds the documentation into site/; a warning or a broken link is an error
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check docs lint clean
 
 demo: $(VENV)/.cpu
 	$(BIN)/maskinfer video samples/demo.mp4 -o demo-annotated.mp4
@@ -15,6 +16,9 @@ test: $(VENV)/.test lint
 
 check: $(VENV)/.check lint
 	$(BIN)/python -m pytest -m "not train"
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
 
 lint:
 	$(BIN)/ruff check .
@@ -28,13 +32,17 @@ $(VENV)/.cpu: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install -e '.[cpu]'
 	touch $@
 
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install -e '.[cpu,docs]'
+	touch $@
+
 $(VENV)/.check: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install -e '.[cpu,dev]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/pip
-	$(BIN)/pip install -e '.[cpu,train,insightface,dev]'
+	$(BIN)/pip install -e '.[cpu,train,insightface,dev,docs]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-annotated.mp4
+	rm -rf $(VENV) build dist site demo-annotated.mp4

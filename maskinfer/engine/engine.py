@@ -265,7 +265,12 @@ def load(
         min_sharpness: so do faces that are more blurred, see ``quality.sharpness``; 0 is off.
 
     Raises:
-        ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError, MissingExtraError.
+        ModelNotFoundError: there is no model of that name, or no such file.
+        ModelError: a file is not a model that can be run.
+        ContractError: a file carries no contract, or one that does not fit its graph.
+        ProviderError: the execution provider that was named is not active.
+        MissingExtraError: the model needs an optional package that is not installed.
+        RequestError: an option is out of its range.
     """
     gate = Gate(min_face_px, min_sharpness)
     budget = available_threads() if threads is None else threads

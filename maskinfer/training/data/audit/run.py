@@ -1,7 +1,7 @@
 """An audit of training data: copies, near-duplicates, twins under other labels, and what of them leaks into a test.
 
 Two pictures are compared by their local features: one is laid onto the other as these say, and where the two differ
-decides what they are. ``docs/data-audit.md`` describes the method and how right it is.
+decides what they are. ``docs/guides/audit-data.md`` describes the method and how right it is.
 """
 
 from __future__ import annotations
