@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from maskinfer.engine.runtime.telemetry import forbid_onnxruntime_telemetry
+
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine, load
     from maskinfer.engine.errors import (
@@ -82,6 +84,9 @@ __all__ = [
     "run_video",
     "to_pandas",
 ]
+
+# Here, because other packages load onnxruntime too.
+forbid_onnxruntime_telemetry()
 
 # Where each public name is defined. The modules are imported on the first use of a name, so that ``import maskinfer``
 # and the command line start at once.

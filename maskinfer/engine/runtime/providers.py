@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maskinfer.engine.errors import MissingExtraError, ProviderError, RequestError
-
-if TYPE_CHECKING:
-    pass
 from maskinfer.engine.runtime.cpu import has_bf16
+from maskinfer.engine.runtime.telemetry import silence_onnxruntime
 
 AUTO = "auto"
 CPU = "CPUExecutionProvider"
@@ -35,7 +33,7 @@ _HINTS = {
 
 
 def import_onnxruntime() -> Any:
-    """Return the onnxruntime module.
+    """Return the onnxruntime module, which is kept from sending anything.
 
     Raises:
         MissingExtraError: neither onnxruntime nor onnxruntime-gpu is installed.
@@ -47,6 +45,7 @@ def import_onnxruntime() -> Any:
     if not hasattr(onnxruntime, "InferenceSession"):
         # What is left of the folder after one of the two packages was removed beside the other.
         raise MissingExtraError("a working onnxruntime", "cpu")
+    silence_onnxruntime(onnxruntime)
     return onnxruntime
 
 

@@ -15,6 +15,7 @@ from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.runtime.providers import present_providers, short_name
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.runtime.telemetry import forbid_openvino_telemetry
 
 Outputs = list[NDArray[np.float32]]
 Run = Callable[[NDArray[Any]], Outputs]
@@ -76,6 +77,7 @@ def _on_provider(provider: str) -> Callable[[Path, Sequence[str]], Run]:
 
 
 def _openvino(file: Path, outputs: Sequence[str]) -> Run:
+    forbid_openvino_telemetry()
     import openvino
 
     core = openvino.Core()
