@@ -15,9 +15,10 @@ from pathlib import Path
 
 import click
 
-from maskinfer.engine.engine import Engine, load
+from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER
 from maskinfer.engine.faces.detector import DEFAULT_DETECTOR
+from maskinfer.engine.load import load
 from maskinfer.engine.results import Face
 
 MIN_SIDE_PX = 32

@@ -54,9 +54,9 @@ def _speed(peer: Peer, clip: Path, files: Files) -> dict[str, Any]:
 
 
 def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
-    from maskinfer.engine.engine import load
     from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.jobs.video import run_video
+    from maskinfer.engine.load import load
 
     engine = load(classifier=classifier, lanes=None)
     began_s = time.perf_counter()

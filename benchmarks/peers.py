@@ -205,7 +205,7 @@ def _aizoo(files: Files) -> Find:
 
 def _ours(detector: str, classifier: str) -> Callable[[Files], Find]:
     def open_engine(files: Files) -> Find:
-        from maskinfer.engine.engine import load
+        from maskinfer.engine.load import load
 
         engine = load(detector, classifier)
         return lambda frame: [Found(face.xyxy, face.det_score, face.label) for face in engine(frame).faces]

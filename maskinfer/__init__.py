@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from maskinfer.engine.runtime.telemetry import forbid_onnxruntime_telemetry
 
 if TYPE_CHECKING:
-    from maskinfer.engine.engine import Engine, load
+    from maskinfer.engine.contract import CropRule
+    from maskinfer.engine.engine import Engine
     from maskinfer.engine.errors import (
         ContractError,
         DisplayError,
@@ -37,14 +38,16 @@ if TYPE_CHECKING:
         SourceNotFoundError,
         TruncatedSourceError,
     )
-    from maskinfer.engine.faces.classifier import Classifier
-    from maskinfer.engine.faces.detector import Detector
+    from maskinfer.engine.faces.check import check_classifier, check_detector
+    from maskinfer.engine.faces.protocols import Classifier, Detector
+    from maskinfer.engine.faces.quality import Gate
     from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.files.jsonl import read_results
     from maskinfer.engine.frames.annotate import Style, annotate
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.jobs.summary import JobSummary
     from maskinfer.engine.jobs.video import run_video
+    from maskinfer.engine.load import load
     from maskinfer.engine.results import Detections, Face, FrameResult, to_pandas
     from maskinfer.engine.sinks.outputs import Outputs
     from maskinfer.engine.sources.open import open_source
@@ -53,6 +56,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Classifier",
     "ContractError",
+    "CropRule",
     "Detections",
     "Detector",
     "DisplayError",
@@ -60,6 +64,7 @@ __all__ = [
     "Engine",
     "Face",
     "FrameResult",
+    "Gate",
     "JobSummary",
     "MaskinferError",
     "MissingExtraError",
@@ -77,6 +82,8 @@ __all__ = [
     "TruncatedSourceError",
     "__version__",
     "annotate",
+    "check_classifier",
+    "check_detector",
     "load",
     "open_source",
     "read_results",
@@ -91,20 +98,23 @@ forbid_onnxruntime_telemetry()
 # Where each public name is defined. The modules are imported on the first use of a name, so that ``import maskinfer``
 # and the command line start at once.
 _MODULES = {
-    "engine.engine": ("Engine", "load"),
+    "engine.contract": ("CropRule",),
+    "engine.engine": ("Engine",),
     "engine.errors": (
         *("ContractError", "DisplayError", "DownloadError", "MaskinferError", "MissingExtraError", "ModelError"),
         *("ModelNotFoundError", "OutputError", "ParityError", "ProviderError", "RequestError", "SourceError"),
         *("SourceNotFoundError", "TruncatedSourceError"),
     ),
-    "engine.faces.classifier": ("Classifier",),
-    "engine.faces.detector": ("Detector",),
+    "engine.faces.check": ("check_classifier", "check_detector"),
+    "engine.faces.protocols": ("Classifier", "Detector"),
+    "engine.faces.quality": ("Gate",),
     "engine.faces.tracker": ("TrackOptions",),
     "engine.files.jsonl": ("read_results",),
     "engine.frames.annotate": ("Style", "annotate"),
     "engine.jobs.images": ("run_images",),
     "engine.jobs.summary": ("JobSummary",),
     "engine.jobs.video": ("run_video",),
+    "engine.load": ("load",),
     "engine.results": ("Detections", "Face", "FrameResult", "to_pandas"),
     "engine.sinks.outputs": ("Outputs",),
     "engine.sources.open": ("open_source",),

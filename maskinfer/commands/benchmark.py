@@ -233,9 +233,9 @@ def _write_records(file: Path | None, **record: Any) -> None:
 def _engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
     """Open the models that were named, on the provider that was; the default ones otherwise."""
     from maskinfer.engine.catalog.find import task_of
-    from maskinfer.engine.engine import load
     from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER
     from maskinfer.engine.faces.detector import DEFAULT_DETECTOR
+    from maskinfer.engine.load import load
 
     named: dict[str, str] = {}  # by task
     for model in options["models"]:

@@ -161,7 +161,8 @@ BLUR_OPTION = click.option(
 
 def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
     """Open the engine that the options of ``engine_options`` ask for; ``lanes`` as for ``engine.load``."""
-    from maskinfer.engine.engine import load
+    from maskinfer.engine.faces.quality import Gate
+    from maskinfer.engine.load import load
 
     return load(
         options["detector"],
@@ -174,8 +175,7 @@ def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
         det_size_wh=options["det_size"],
         uncertain_below=options["uncertain_below"],
         max_error=options.get("max_error"),
-        min_face_px=options["min_face_px"],
-        min_sharpness=options["min_sharpness"],
+        gate=Gate(options["min_face_px"], options["min_sharpness"]),
     )
 
 

@@ -12,20 +12,18 @@ from typing import overload
 
 import numpy as np
 
-from maskinfer.engine.errors import RequestError
-from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, MAX_BATCH, OnnxClassifier, load_classifier
+from maskinfer.engine.faces.classifier import MAX_BATCH
 from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.faces.detector import DEFAULT_DETECTOR, Detector, load_detector
+from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector, label_of
 from maskinfer.engine.faces.quality import Gate, sharpness
 from maskinfer.engine.faces.tracker import Track, Tracker, TrackOptions
 from maskinfer.engine.flow.overlap import batched, in_lanes
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.frame import SourceFrame
-from maskinfer.engine.frames.picture import Picture, as_picture
-from maskinfer.engine.results import UNCERTAIN, BGRFrame, Detections, Face, FloatArray, FrameResult
-from maskinfer.engine.runtime.cpu import available_threads
-from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu
+from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.results import UNCERTAIN, Detections, Face, FloatArray, FrameResult
 from maskinfer.engine.sources.open import open_source
+from maskinfer.engine.sources.still import ImageLike, open_still
 
 # Frames that share a run of the models when those of a source are pending at one run after the other. In lanes each
 # frame has runs of its own: on one thread of a CPU one frame takes 4.8 ms, each of a batch of 4 takes 5.7.
@@ -52,33 +50,35 @@ class Engine:
         measure_sharpness: of each face that is classified, for its result; the gate may need it too.
     """
 
-    detector: Detector
-    classifier: OnnxClassifier
+    detector: PictureDetector
+    classifier: ContractClassifier
     gate: Gate = field(default_factory=Gate)
     threads: int = 1
     lanes: int = 1
     measure_sharpness: bool = False
 
     @overload
-    def __call__(self, frames: BGRFrame) -> FrameResult: ...
+    def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, frames: Sequence[BGRFrame]) -> list[FrameResult]: ...
-    def __call__(self, frames: BGRFrame | Sequence[BGRFrame]) -> FrameResult | list[FrameResult]:
-        """Find and label all faces.
+    def __call__(self, images: Sequence[ImageLike]) -> list[FrameResult]: ...
+    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> FrameResult | list[FrameResult]:
+        """Find and label all faces of an image, or of a list of images.
 
         Args:
-            frames: one frame, uint8 (height, width, 3), BGR; or a list of frames of any sizes, whose faces then
-                go through the classifier together.
+            images: uint8 (height, width, 3), BGR; uint8 (height, width), grey; the path of an image file, which is
+                turned upright as its EXIF says; a PIL image, whose pixels are taken as they are; or a list of any of
+                these, of any sizes, whose faces then go through the classifier together.
 
         Returns:
-            A result, or a list of one result for each frame.
+            A result, or a list of one result for each image. Its ``source`` is the path, if there is one, or "".
 
         Raises:
-            RequestError: a frame has another shape or dtype.
+            RequestError: it is none of these; videos, folders and cameras are for ``iterate``.
+            SourceError: a file cannot be read.
         """
-        if isinstance(frames, np.ndarray):
-            return self.infer([SourceFrame("", 0, 0.0, as_picture(frames))])[0]
-        return self.infer([SourceFrame("", i, 0.0, as_picture(frame)) for i, frame in enumerate(frames)])
+        if isinstance(images, (list, tuple)):
+            return self.infer([_still(image, i) for i, image in enumerate(images)])
+        return self.infer([_still(images, 0)])[0]
 
     def infer(
         self, frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None] | None = None
@@ -184,7 +184,7 @@ class Engine:
             track.classify(row, state.frame.time_s, state.options)
         known = track is not None and track.label >= 0
         scores = track.scores if track is not None and known else row if row is not None else np.zeros(0, np.float32)
-        label, score = self.classifier.label(scores, track.label if track is not None and known else None)
+        label, score = label_of(self.classifier.contract, scores, track.label if track is not None and known else None)
         return Face(
             (left, top, right, bottom),
             float(state.found.scores[i]),
@@ -195,6 +195,11 @@ class Engine:
             None if track is None else track.id,
             sharp if track is None else track.sharpness,
         )
+
+
+def _still(image: object, index: int) -> SourceFrame:
+    source, picture = open_still(image)
+    return SourceFrame(source, index, 0.0, picture)
 
 
 def _frames_to_detect(frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
@@ -228,75 +233,3 @@ def _points(found: Detections, i: int) -> tuple[tuple[float, float], ...] | None
     if found.landmarks is None:
         return None
     return tuple((float(x), float(y)) for x, y in found.landmarks[i])
-
-
-def load(
-    detector: str = DEFAULT_DETECTOR,
-    classifier: str = DEFAULT_CLASSIFIER,
-    *,
-    provider: str = AUTO,
-    threads: int | None = None,
-    lanes: int | None = 1,
-    detector_kind: str | None = None,
-    det_threshold: float | None = None,
-    det_size_wh: tuple[int, int] | None = None,
-    uncertain_below: float | None = None,
-    max_error: float | None = None,
-    min_face_px: float = 0.0,
-    min_sharpness: float = 0.0,
-) -> Engine:
-    """Open an engine.
-
-    Args:
-        detector: ``auto``, a shipped model's name, ``insightface:PACK`` (for non-commercial research), or an ONNX
-            file's path.
-        classifier: ``auto``, a shipped model's name, or the path of an ONNX file that carries a contract.
-        provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error.
-        threads: of the CPU; None for all that this process may use.
-        lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
-            frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
-        detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
-        det_threshold: least score of a face, 0 to 1; None for the detector's own.
-        det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
-        uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
-        max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
-            no such limit.
-        min_face_px: so do faces whose shorter side has fewer pixels; 0 is off.
-        min_sharpness: so do faces that are more blurred, see ``quality.sharpness``; 0 is off.
-
-    Raises:
-        ModelNotFoundError: there is no model of that name, or no such file.
-        ModelError: a file is not a model that can be run.
-        ContractError: a file carries no contract, or one that does not fit its graph.
-        ProviderError: the execution provider that was named is not active.
-        MissingExtraError: the model needs an optional package that is not installed.
-        RequestError: an option is out of its range.
-    """
-    gate = Gate(min_face_px, min_sharpness)
-    budget = available_threads() if threads is None else threads
-    if lanes is None:
-        lanes = budget if runs_on_cpu(provider) else 1
-    if budget < 1 or not 1 <= lanes <= budget:
-        raise RequestError(
-            f"threads is {budget} and lanes is {lanes}, expected 1 or more threads, and no more lanes than threads"
-        )
-    return Engine(
-        load_detector(
-            detector,
-            kind=detector_kind,
-            provider=provider,
-            threads=budget // lanes,
-            det_threshold=det_threshold,
-            det_size_wh=det_size_wh,
-        ),
-        load_classifier(
-            classifier,
-            provider=provider,
-            threads=budget // lanes,
-            uncertain_below=uncertain_below,
-            max_error=max_error,
-        ),
-        gate,
-        budget,
-        lanes,
-    )

@@ -7,18 +7,19 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 import maskinfer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import RequestError
+from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.frames.annotate import annotate
 from maskinfer.engine.frames.frame import SourceFrame
 from maskinfer.engine.frames.picture import Frame, Picture
-from maskinfer.engine.results import BGRFrame, Detections
+from maskinfer.engine.results import BGRFrame, Detections, FrameResult
 from tests.helpers.clips import write_clip
 
 
@@ -63,10 +64,83 @@ def test_no_frames_give_no_results(engine: maskinfer.Engine) -> None:
     assert engine([]) == []
 
 
-@pytest.mark.parametrize("frame", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
-def test_what_is_no_frame_is_refused(engine: maskinfer.Engine, frame: BGRFrame) -> None:
-    with pytest.raises(RequestError, match="uint8"):
-        engine(frame)
+def boxes_of(result: FrameResult) -> list[list[float]]:
+    return [[round(float(v)) for v in row] for row in result.xyxy]
+
+
+def test_a_path_is_read(engine: maskinfer.Engine, portrait_jpg: Path) -> None:
+    expected = boxes_of(engine(cv2.imread(str(portrait_jpg))))
+    assert len(expected) == 1
+    for given in (portrait_jpg, str(portrait_jpg)):
+        result = engine(given)
+        assert (result.source, boxes_of(result)) == (str(portrait_jpg), expected)
+
+
+def test_grey_arrays_and_pil_images_are_taken(engine: maskinfer.Engine, portrait: BGRFrame, portrait_jpg: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    expected = boxes_of(engine(portrait))
+    pil = image.fromarray(np.ascontiguousarray(portrait[..., ::-1]))
+    assert boxes_of(engine(pil)) == expected
+    assert boxes_of(engine(pil.convert("RGBA"))) == expected
+    grey = np.asarray(pil.convert("L"))
+    assert boxes_of(engine(grey)) == boxes_of(engine(grey[..., None])) == boxes_of(engine(pil.convert("L"))) != []
+    with image.open(portrait_jpg) as opened:
+        assert engine(opened).source == str(portrait_jpg)
+
+
+def test_a_list_may_mix_all_kinds(engine: maskinfer.Engine, portrait: BGRFrame, portrait_jpg: Path) -> None:
+    results = engine([portrait, portrait_jpg, str(portrait_jpg), portrait[..., 1]])
+    assert [len(result.faces) for result in results] == [1] * 4
+    assert [result.frame for result in results] == [0, 1, 2, 3]
+    assert [result.source for result in results] == ["", str(portrait_jpg), str(portrait_jpg), ""]
+    assert len(engine((portrait, portrait))) == 2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8), np.float32),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros((2, 8, 8, 3), np.uint8),
+        None,
+        7,
+        b"team.jpg",
+        iter([np.zeros((8, 8, 3), np.uint8)]),
+        [[np.zeros((8, 8, 3), np.uint8)]],
+    ],
+)
+def test_what_is_no_image_is_refused(engine: maskinfer.Engine, image: Any) -> None:
+    with pytest.raises(RequestError, match=r"got an? .*, expected a uint8 array .*BGR.* grey, the path .*PIL.*list"):
+        engine(image)
+
+
+def test_deep_pil_images_are_refused(engine: maskinfer.Engine) -> None:
+    image = pytest.importorskip("PIL.Image")
+    with pytest.raises(RequestError, match="got a PIL image of mode I;16"):
+        engine(image.fromarray(np.zeros((8, 8), np.uint16)))
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ("clip.mp4", "a video"),
+        ("0", "a camera or a stream"),
+        ("rtsp://door/1", "a camera or a stream"),
+        (".", "a folder"),
+    ],
+)
+def test_what_has_many_frames_is_for_iterate(engine: maskinfer.Engine, given: str, kind: str) -> None:
+    with pytest.raises(RequestError, match=rf"is {kind}, not an image: use engine\.iterate"):
+        engine(given)
+    with pytest.raises(RequestError, match="iterate"):
+        engine([Path(given)] if kind == "a video" else [given])
+
+
+def test_a_file_that_is_not_there(engine: maskinfer.Engine) -> None:
+    with pytest.raises(SourceNotFoundError, match=r"nobody\.jpg does not exist"):
+        engine("nobody.jpg")
 
 
 def test_a_source_yields_a_result_a_frame(engine: maskinfer.Engine, portrait: BGRFrame, tmp_path: Path) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskinfer.engine.catalog.contract_check import check_graph
 from maskinfer.engine.catalog.find import best_precision_name, find_model
-from maskinfer.engine.contract import ClassifierContract, from_metadata
+from maskinfer.engine.contract import ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
-from maskinfer.engine.results import UNCERTAIN, BGRFrame, FloatArray
+from maskinfer.engine.results import BGRFrame, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session
 
@@ -26,14 +26,6 @@ _AUTO_CLASSIFIER = "mobilenetv2-128"
 MAX_BATCH = 32
 
 
-class Classifier(Protocol):
-    """Gives the probability of every label."""
-
-    def __call__(self, crops: BGRFrame) -> FloatArray:
-        """Return float32 (N, labels), rows summing to 1, for uint8 crops (N, height, width, 3), BGR."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class OnnxClassifier:
     """A classifier that runs an ONNX graph as its contract says."""
@@ -42,18 +34,27 @@ class OnnxClassifier:
     contract: ClassifierContract
 
     def __call__(self, crops: BGRFrame) -> FloatArray:
-        """Return the probabilities of each crop; see ``Classifier``."""
+        """Return the probabilities of each crop; see ``protocols.Classifier``."""
         name = self.session.get_inputs()[0].name
         batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
         outputs = [self.session.run(None, {name: to_input(b, self.contract.input)})[0] for b in batches]
         scores = np.concatenate([np.zeros((0, len(self.contract.labels)), np.float32), *outputs])
         return _softmax(scores) if self.contract.output == "logits" else scores
 
-    def label(self, scores: FloatArray, index: int | None = None) -> tuple[str, float]:
-        """Return the label of one row of probabilities, and its score; the best one, unless another is named."""
-        best = int(scores.argmax()) if index is None else index
-        score = float(scores[best])
-        return (self.contract.labels[best] if score >= self.contract.uncertain_below else UNCERTAIN), score
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One for each column of the output, in its order."""
+        return self.contract.labels
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of a crop in pixels."""
+        return self.contract.size_wh
+
+    @property
+    def crop(self) -> CropRule:
+        """How a face is cut from its frame."""
+        return self.contract.crop
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
@@ -66,8 +67,6 @@ def load_classifier(
     *,
     provider: str = AUTO,
     threads: int | None = None,
-    uncertain_below: float | None = None,
-    max_error: float | None = None,
 ) -> OnnxClassifier:
     """Open a mask classifier.
 
@@ -76,11 +75,9 @@ def load_classifier(
             ``mobilenetv2-128``, in int8 where that is as right and faster: on a CPU with VNNI.
         provider: see ``providers.resolve_provider``.
         threads: of the CPU; None for all that this process may use.
-        uncertain_below: instead of the contract's.
-        max_error: greatest share of wrong labels; takes the place of ``uncertain_below``, see ``threshold_for``.
 
     Raises:
-        ModelNotFoundError, ModelError, ContractError, ProviderError, RequestError.
+        ModelNotFoundError, ModelError, ContractError, ProviderError.
     """
     if name == AUTO:
         name = best_precision_name(_AUTO_CLASSIFIER, provider)
@@ -90,12 +87,6 @@ def load_classifier(
     if not isinstance(contract, ClassifierContract):
         raise ModelError(f"{file} is a face detector, expected a mask classifier")
     check_graph(session, contract, str(file))
-    if max_error is not None:
-        if uncertain_below is not None:
-            raise RequestError("a least probability and an error rate were asked for: choose one")
-        uncertain_below = threshold_for(contract, max_error)
-    if uncertain_below is not None:
-        contract = replace(contract, uncertain_below=uncertain_below)
     return OnnxClassifier(session, contract)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,18 +38,6 @@ Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], lis
 _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.decode}
 
 
-class Detector(Protocol):
-    """Finds the faces of frames."""
-
-    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the faces of each frame, in the frames' order.
-
-        Args:
-            frames: pictures, or uint8 (height, width, 3), BGR, of any sizes.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class OnnxDetector:
     """A detector that runs an ONNX graph as its contract says."""
@@ -58,7 +46,7 @@ class OnnxDetector:
     contract: DetectorContract
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the faces of each frame; see ``Detector``."""
+        """Return the faces of each frame; see ``protocols.PictureDetector``."""
         pictures = [as_picture(frame) for frame in frames]
         plans = [self._plan(picture) for picture in pictures]
         results: list[Detections | None] = [None] * len(frames)

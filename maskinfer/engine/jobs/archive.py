@@ -13,6 +13,8 @@ from pathlib import Path
 from maskinfer import __version__
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, SourceError
+from maskinfer.engine.faces.classifier import OnnxClassifier
+from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.files.images import SourceFile, list_files
 from maskinfer.engine.files.jsonl import STDOUT
@@ -22,11 +24,8 @@ from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sinks.video import FORMATS
+from maskinfer.engine.sources.still import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
 JOURNAL = ".maskinfer-done.jsonl"
 _POLL_S = 0.5
 _HASHED_AT_ONCE = 1 << 20
@@ -184,8 +183,12 @@ def _make_folder(folder: Path) -> None:
 
 def _settings(engine: Engine, track: TrackOptions | None, style: Style, outputs: Outputs | None) -> str:
     """Return a digest of all that the outputs depend on besides the videos."""
-    contracts = getattr(engine.detector, "contract", engine.detector), engine.classifier.contract
-    everything = repr((__version__, contracts, engine.gate, track, style, outputs))
+    # Somebody's own model has no contract that would tell when it changed, so that its videos are done again.
+    models = [
+        model.contract if isinstance(model, (OnnxDetector, OnnxClassifier)) else model
+        for model in (engine.detector, engine.classifier)
+    ]
+    everything = repr((__version__, models, engine.gate, track, style, outputs))
     return hashlib.blake2b(everything.encode(), digest_size=16).hexdigest()
 
 

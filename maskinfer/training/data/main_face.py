@@ -11,7 +11,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from maskinfer.engine.faces.detector import Detector
+from maskinfer.engine.faces.protocols import Detector
 from maskinfer.engine.results import BGRFrame, Detections
 
 # The mean colour of the detector's training pictures.

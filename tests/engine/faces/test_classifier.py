@@ -10,6 +10,7 @@ from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError
 from maskinfer.engine.faces.classifier import MAX_BATCH, load_classifier
 from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.faces.protocols import label_of
 from maskinfer.engine.results import UNCERTAIN
 from tests.conftest import CONTRACT
 from tests.helpers.graphs import save_colour_classifier
@@ -36,16 +37,15 @@ def test_logits_become_probabilities(tmp_path: Path) -> None:
     assert load_classifier(str(file))(crops(5)) == pytest.approx(expected_scores(crops(5)), abs=1e-5)
 
 
-def test_labels(colour_classifier: Path) -> None:
-    classifier = load_classifier(str(colour_classifier))
-    assert classifier.label(np.array([0.2, 0.7, 0.1], np.float32)) == ("without_mask", pytest.approx(0.7))
+def test_labels() -> None:
+    assert label_of(CONTRACT, np.array([0.2, 0.7, 0.1], np.float32)) == ("without_mask", pytest.approx(0.7))
+    assert label_of(CONTRACT, np.array([0.2, 0.7, 0.1], np.float32), 0) == ("with_mask", pytest.approx(0.2))
 
 
-def test_the_threshold_of_the_contract(tmp_path: Path) -> None:
-    file = save_colour_classifier(tmp_path / "x.onnx", replace(CONTRACT, uncertain_below=0.8))
-    classifier = load_classifier(str(file))
-    assert classifier.label(np.array([0.2, 0.7, 0.1], np.float32)) == (UNCERTAIN, pytest.approx(0.7))
-    assert classifier.label(np.array([0.1, 0.9, 0.0], np.float32))[0] == "without_mask"
+def test_the_threshold_of_the_contract() -> None:
+    contract = replace(CONTRACT, uncertain_below=0.8)
+    assert label_of(contract, np.array([0.2, 0.7, 0.1], np.float32)) == (UNCERTAIN, pytest.approx(0.7))
+    assert label_of(contract, np.array([0.1, 0.9, 0.0], np.float32))[0] == "without_mask"
 
 
 def test_a_file_without_a_contract_is_refused(tmp_path: Path) -> None:

@@ -52,9 +52,9 @@ def test_the_engine_calls_what_does_not_pass_uncertain(
     gate: dict[str, float], colour_classifier: Path, portrait: BGRFrame
 ) -> None:
     sure = maskinfer.load(classifier=str(colour_classifier))(portrait).faces[0]
-    lax = maskinfer.load(classifier=str(colour_classifier), **gate)(portrait).faces[0]  # type: ignore[arg-type]
+    lax = maskinfer.load(classifier=str(colour_classifier), gate=Gate(**gate))(portrait).faces[0]
     high = {name: value * 1000 for name, value in gate.items()}
-    strict = maskinfer.load(classifier=str(colour_classifier), **high)(portrait).faces[0]  # type: ignore[arg-type]
+    strict = maskinfer.load(classifier=str(colour_classifier), gate=Gate(**high))(portrait).faces[0]
     assert replace(lax, sharpness=None) == sure
     assert (strict.label, strict.score, strict.scores) == ("uncertain", sure.score, sure.scores)
 

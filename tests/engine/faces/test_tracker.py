@@ -11,6 +11,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.tracker import MAX_FACES, Track, Tracker, TrackOptions
 from maskinfer.engine.frames.frame import SourceFrame
 from maskinfer.engine.frames.picture import Picture
@@ -193,7 +194,7 @@ def test_two_sources_in_one_batch_have_tracks_of_their_own(engine: Engine, portr
 
 
 def test_what_is_too_blurred_says_nothing_of_its_track(colour_classifier: Path, portrait: BGRFrame) -> None:
-    engine = maskinfer.load(classifier=str(colour_classifier), min_sharpness=19)
+    engine = maskinfer.load(classifier=str(colour_classifier), gate=Gate(min_sharpness=19))
     blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 5), np.uint8)
     tracker = Tracker(TrackOptions(classify_every=1))
     labels, scores = [], []

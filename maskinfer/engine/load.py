@@ -1,0 +1,109 @@
+"""Opening an engine: which models, where they run, and which labels count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, OnnxClassifier, load_classifier, threshold_for
+from maskinfer.engine.faces.detector import DEFAULT_DETECTOR, OnnxDetector, load_detector
+from maskinfer.engine.faces.protocols import (
+    Classifier,
+    ContractClassifier,
+    Detector,
+    PictureDetector,
+    own_classifier,
+    own_detector,
+)
+from maskinfer.engine.faces.quality import Gate
+from maskinfer.engine.runtime.cpu import available_threads
+from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu
+
+
+def load(
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
+    classifier: str | Path | Classifier = DEFAULT_CLASSIFIER,
+    *,
+    provider: str = AUTO,
+    threads: int | None = None,
+    lanes: int | None = 1,
+    detector_kind: str | None = None,
+    det_threshold: float | None = None,
+    det_size_wh: tuple[int, int] | None = None,
+    uncertain_below: float | None = None,
+    max_error: float | None = None,
+    gate: Gate | None = None,
+) -> Engine:
+    """Open an engine.
+
+    Args:
+        detector: ``auto``, a shipped model's name, ``insightface:PACK`` (for non-commercial research), an ONNX file's
+            path, or an object of your own that is a ``Detector``.
+        classifier: ``auto``, a shipped model's name, the path of an ONNX file that carries a contract, or an object of
+            your own that is a ``Classifier``.
+        provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error. An
+            object of your own runs where it runs.
+        threads: of the CPU; None for all that this process may use.
+        lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
+            frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
+        detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
+        det_threshold: least score of a face, 0 to 1; None for the detector's own.
+        det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
+        uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
+        max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
+            no such limit.
+        gate: so do faces that are too small or too blurred; None for no such limit.
+
+    Raises:
+        ModelNotFoundError: there is no model of that name, or no such file.
+        ModelError: a file is not a model that can be run.
+        ContractError: a file carries no contract, or one that does not fit its graph.
+        ProviderError: the execution provider that was named is not active.
+        MissingExtraError: the model needs an optional package that is not installed.
+        RequestError: an option is out of its range, or an object is neither a detector nor a classifier.
+    """
+    budget = available_threads() if threads is None else threads
+    if lanes is None:
+        lanes = budget if runs_on_cpu(provider) else 1
+    if budget < 1 or not 1 <= lanes <= budget:
+        raise RequestError(
+            f"threads is {budget} and lanes is {lanes}, expected 1 or more threads, and no more lanes than threads"
+        )
+    machine = {"provider": provider, "threads": budget // lanes}
+    options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
+    return Engine(
+        _detector(detector, options, machine),
+        _classifier(classifier, uncertain_below, max_error, machine),
+        gate or Gate(),
+        budget,
+        lanes,
+    )
+
+
+def _detector(detector: str | Path | Detector, options: dict[str, Any], machine: dict[str, Any]) -> PictureDetector:
+    if isinstance(detector, (str, Path)):
+        return load_detector(str(detector), **options, **machine)
+    given = [{"kind": "detector_kind"}.get(name, name) for name, value in options.items() if value is not None]
+    if given:
+        raise RequestError(f"{' and '.join(given)} cannot be set for a detector of your own: set it on the object")
+    return detector if isinstance(detector, OnnxDetector) else own_detector(detector)
+
+
+def _classifier(
+    classifier: str | Path | Classifier, uncertain_below: float | None, max_error: float | None, machine: dict[str, Any]
+) -> ContractClassifier:
+    model = (
+        load_classifier(str(classifier), **machine) if isinstance(classifier, (str, Path))
+        else classifier if isinstance(classifier, OnnxClassifier)
+        else own_classifier(classifier)
+    )  # fmt: skip
+    if max_error is not None:
+        if uncertain_below is not None:
+            raise RequestError("a least probability and an error rate were asked for: choose one")
+        uncertain_below = threshold_for(model.contract, max_error)
+    if uncertain_below is None:
+        return model
+    return replace(model, contract=replace(model.contract, uncertain_below=uncertain_below))
