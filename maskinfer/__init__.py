@@ -44,12 +44,15 @@ if TYPE_CHECKING:
     from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.files.jsonl import read_results
     from maskinfer.engine.frames.annotate import Style, annotate
+    from maskinfer.engine.frames.picture import Picture
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.jobs.summary import JobSummary
     from maskinfer.engine.jobs.video import run_video
     from maskinfer.engine.load import load
     from maskinfer.engine.results import Detections, Face, FrameResult, to_pandas
-    from maskinfer.engine.sinks.outputs import Outputs
+    from maskinfer.engine.sinks.event_targets import EventTargets
+    from maskinfer.engine.sinks.events import Event, EventOptions, find_events
+    from maskinfer.engine.sinks.outputs import Outputs, Sink
     from maskinfer.engine.sources.open import open_source
 
 __version__ = "0.1.0"
@@ -62,6 +65,9 @@ __all__ = [
     "DisplayError",
     "DownloadError",
     "Engine",
+    "Event",
+    "EventOptions",
+    "EventTargets",
     "Face",
     "FrameResult",
     "Gate",
@@ -73,8 +79,10 @@ __all__ = [
     "OutputError",
     "Outputs",
     "ParityError",
+    "Picture",
     "ProviderError",
     "RequestError",
+    "Sink",
     "SourceError",
     "SourceNotFoundError",
     "Style",
@@ -84,6 +92,7 @@ __all__ = [
     "annotate",
     "check_classifier",
     "check_detector",
+    "find_events",
     "load",
     "open_source",
     "read_results",
@@ -111,12 +120,15 @@ _MODULES = {
     "engine.faces.tracker": ("TrackOptions",),
     "engine.files.jsonl": ("read_results",),
     "engine.frames.annotate": ("Style", "annotate"),
+    "engine.frames.picture": ("Picture",),
     "engine.jobs.images": ("run_images",),
     "engine.jobs.summary": ("JobSummary",),
     "engine.jobs.video": ("run_video",),
     "engine.load": ("load",),
     "engine.results": ("Detections", "Face", "FrameResult", "to_pandas"),
-    "engine.sinks.outputs": ("Outputs",),
+    "engine.sinks.event_targets": ("EventTargets",),
+    "engine.sinks.events": ("Event", "EventOptions", "find_events"),
+    "engine.sinks.outputs": ("Outputs", "Sink"),
     "engine.sources.open": ("open_source",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -52,10 +51,12 @@ def read_event_rules(options: dict[str, Any]) -> EventOptions:
     from maskinfer.engine.faces.quality import Gate
     from maskinfer.engine.sinks.events import EventOptions
 
-    gate = Gate(options["event_min_face_px"], options["event_min_sharpness"])
-    rules = EventOptions(hold_s=options["event_hold"], cooldown_s=options["event_cooldown"], gate=gate)
-    given = options["event_min_score"]
-    return rules if given is None else replace(rules, min_score=given)
+    return EventOptions(
+        min_score=options["event_min_score"],
+        hold_s=options["event_hold"],
+        cooldown_s=options["event_cooldown"],
+        gate=Gate(options["event_min_face_px"], options["event_min_sharpness"]),
+    )
 
 
 def read_events(options: dict[str, Any]) -> EventTargets | None:

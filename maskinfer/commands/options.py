@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -180,24 +179,14 @@ def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
 
 
 def open_job(options: dict[str, Any], *, lanes: int | None = 1) -> tuple[Engine, Outputs]:
-    """Open the engine, and say where results go: events from the score on that the classifier vouches for.
+    """Open the engine, and say where results go.
 
     Args:
         options: the command's.
-        lanes: as for ``engine.load``.
+        lanes: as for ``load``.
     """
-    from maskinfer.engine.sinks.events import events_for
-
     outputs = read_outputs(options)
-    engine = open_engine(options, lanes=lanes)
-    if outputs.events is None:
-        return engine, outputs
-    engine = replace(engine, measure_sharpness=True)
-    if options["event_min_score"] is not None:
-        return engine, outputs
-    least = events_for(engine.classifier.contract).min_score
-    rules = replace(outputs.events.options, min_score=least)
-    return engine, replace(outputs, events=replace(outputs.events, options=rules))
+    return open_engine(options, lanes=lanes), outputs
 
 
 def use_model(model: str, options: dict[str, Any]) -> None:

@@ -30,8 +30,8 @@ from maskinfer.engine.sources.still import ImageLike, open_still
 _BATCH_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
-# Probabilities, float32 (labels,), and the sharpness, if it was measured.
-_Prediction = tuple[FloatArray, "float | None"]
+# Probabilities, float32 (labels,), and the sharpness.
+_Prediction = tuple[FloatArray, float]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
@@ -47,7 +47,6 @@ class Engine:
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
         lanes: frames of a video that are pending at at the same time, each with runs of its own.
-        measure_sharpness: of each face that is classified, for its result; the gate may need it too.
     """
 
     detector: PictureDetector
@@ -55,7 +54,6 @@ class Engine:
     gate: Gate = field(default_factory=Gate)
     threads: int = 1
     lanes: int = 1
-    measure_sharpness: bool = False
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -148,7 +146,6 @@ class Engine:
     def _classify(self, seen: Sequence[_FrameState]) -> list[dict[int, _Prediction]]:
         """Return what the classifier says of the chosen faces of each frame, by their indices."""
         contract = self.classifier.contract
-        measured = self.measure_sharpness or self.gate.min_sharpness > 0
         predictions: list[dict[int, _Prediction]] = [{} for _ in seen]
         chosen = [(k, i) for k, state in enumerate(seen) for i in state.chosen]
         for start in range(0, len(chosen), _CROPS_AT_ONCE):
@@ -160,7 +157,7 @@ class Engine:
                     for k, ids in frames
                 ]
                 crops = np.concatenate(cut)
-                sharp = [sharpness(crop) if measured else None for crop in crops]
+                sharp = [sharpness(crop) for crop in crops]
             with stage("classify"):
                 rows = self.classifier(crops)
             for (k, i), row, value in zip(some, rows, sharp, strict=True):

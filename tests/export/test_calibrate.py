@@ -61,11 +61,15 @@ def test_the_commands_take_it(
 
 
 def test_events_use_what_the_classifier_vouches_for() -> None:
-    def said(*pairs: tuple[float, float]) -> EventOptions:
-        return events_for(ClassifierContract("x", "1", "MIT", LABELS, (16, 16), error_thresholds=pairs))
+    def said(*pairs: tuple[float, float], **options: float) -> EventOptions:
+        return events_for(
+            ClassifierContract("x", "1", "MIT", LABELS, (16, 16), error_thresholds=pairs), EventOptions(**options)
+        )  # type: ignore[arg-type]
 
     assert said((0.01, 0.97), (0.02, 0.89), (0.05, 0.6)).min_score == 0.89
     assert said((0.05, 0.6)).min_score == said().min_score == DEFAULT_MIN_SCORE
+    assert said((0.02, 0.89), min_score=0.5).min_score == 0.5
+    assert said((0.02, 0.89), hold_s=3.0) == EventOptions(min_score=0.89, hold_s=3.0)
 
 
 def test_what_cannot_be_written_into_it(colour_classifier: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import BGRFrame, FloatArray
@@ -63,7 +62,7 @@ def sharpness(crop: BGRFrame) -> float:
         0 for a plain surface, and up.
     """
     grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    along_x, along_y = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    energy = float(np.mean(along_x**2 + along_y**2)) / _SOBEL_GAIN**2
+    along_x, along_y = cv2.spatialGradient(grey)
+    energy = (cv2.norm(along_x, cv2.NORM_L2SQR) + cv2.norm(along_y, cv2.NORM_L2SQR)) / grey.size / _SOBEL_GAIN**2
     # Half a grey value: less contrast than that is rounding, not detail.
-    return _SIDE_PX * math.sqrt(energy) / max(float(grey.std()), 0.5)
+    return _SIDE_PX * math.sqrt(energy) / max(float(cv2.meanStdDev(grey)[1][0, 0]), 0.5)

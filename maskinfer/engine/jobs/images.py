@@ -18,9 +18,9 @@ from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 
 def run_images(
     engine: Engine,
-    sources: Sequence[str],
+    sources: str | Path | Sequence[str | Path],
     *,
-    out_dir: Path | None = None,
+    out_dir: str | Path | None = None,
     style: Style = PLAIN,
     outputs: Outputs | None = None,
     on_result: OnResult = ignore_result,
@@ -30,7 +30,7 @@ def run_images(
 
     Args:
         engine: finds and labels.
-        sources: files, folders and glob patterns.
+        sources: files, folders and glob patterns, or one of them.
         out_dir: where annotated copies go, under their names below the folder that was named.
         style: how they are annotated.
         outputs: where else results go.
@@ -44,12 +44,13 @@ def run_images(
         SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output.
         OutputError: an output cannot be written.
     """
-    images = list_images(sources)
+    several = [sources] if isinstance(sources, (str, Path)) else sources
+    images = list_images([str(source) for source in several])
     if out_dir is not None:
-        _check_outputs(images, out_dir)
+        _check_outputs(images, Path(out_dir))
     summary = JobSummary()
     on_total(len(images))
-    with open_outputs(outputs, summary.problems) as add:
+    with open_outputs(outputs, summary.problems, classifier=engine.classifier) as add:
         for image in images:
             try:
                 frame = SourceFrame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
@@ -59,7 +60,7 @@ def run_images(
             result = engine.infer([frame])[0]
             add(frame.picture, result)
             if out_dir is not None:
-                _write_annotated(out_dir / image.relative, frame, result, style)
+                _write_annotated(Path(out_dir, image.relative), frame, result, style)
             summary.add(result)
             on_result(result)
     return summary

@@ -33,8 +33,8 @@ Labelled = tuple[VideoFrame, FrameResult]
 
 def run_video(
     engine: Engine,
-    source: str,
-    out: Path,
+    source: str | Path,
+    out: str | Path | None = None,
     *,
     track: TrackOptions | None = None,
     style: Style = PLAIN,
@@ -43,16 +43,16 @@ def run_video(
     on_total: Callable[[int | None], None] = lambda total: None,
     stopped: Callable[[], int] | None = None,
 ) -> JobSummary:
-    """Turn a recorded video into an annotated one; reading, inference and writing overlap.
+    """Label the faces of a recorded video, and write an annotated one; reading, inference and writing overlap.
 
     Args:
         engine: finds and labels.
         source: the video.
-        out: .mp4, .mov or .mkv; appears when it is whole.
+        out: .mp4, .mov or .mkv; appears when it is whole. None for no video: nothing is drawn then.
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
         outputs: where results go besides.
-        on_result: called after each frame that was written.
+        on_result: called after each frame.
         on_total: called once, with the number of frames if the source declares it.
         stopped: asked between frames; gives the number of a signal that is to end the job, or 0. By default Ctrl-C
             and SIGTERM are waited for.
@@ -71,9 +71,10 @@ def run_video(
             stopped = stack.enter_context(stop_on_signal())
         # The models take most of the time of all stages, so the codecs get half of the threads.
         threads = max(1, engine.threads // 2)
-        video = stack.enter_context(open_video(source, threads=threads))
-        writer = stack.enter_context(open_writer(out, video.info, audio_from=source, threads=threads))
-        add = stack.enter_context(open_outputs(outputs, summary.problems))
+        video = stack.enter_context(open_video(str(source), threads=threads))
+        opened = None if out is None else open_writer(Path(out), video.info, audio_from=str(source), threads=threads)
+        writer = None if opened is None else stack.enter_context(opened)
+        add = stack.enter_context(open_outputs(outputs, summary.problems, classifier=engine.classifier))
         on_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(
@@ -84,10 +85,11 @@ def run_video(
                 for frame, result in batch:
                     with stage("results"):
                         add(frame.picture, result)
-                    with stage("draw"):
-                        annotate(frame.picture, result, style)
-                    with stage("encode"):
-                        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
+                    if writer is not None:
+                        with stage("draw"):
+                            annotate(frame.picture, result, style)
+                        with stage("encode"):
+                            writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
                     summary.add(result)
                     on_result(result)
                 if stopped():

@@ -135,7 +135,10 @@ def run_watch(
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
         began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
-        add = stack.enter_context(open_outputs(sinks.outputs, summary.problems, follow=True, crop_prefix=began))
+        opened = open_outputs(
+            sinks.outputs, summary.problems, classifier=engine.classifier, follow=True, crop_prefix=began
+        )
+        add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, tell))
 
         def problem(line: str) -> None:

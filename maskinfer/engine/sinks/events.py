@@ -8,17 +8,17 @@ which settles nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.results import Face, FrameResult
+from maskinfer.engine.results import UNCERTAIN, Face, FrameResult
 
 Kind = Literal["appeared", "settled", "changed", "left"]
-UNCERTAIN = "uncertain"
 # Of 2,115 faces of scenes that no training saw 97.5 % score more, and of these 1.5 % are labelled wrong.
 DEFAULT_MIN_SCORE = 0.8
 # Smaller faces were never measured; more blurred ones are blots.
@@ -32,8 +32,9 @@ class EventOptions:
     """When something is worth an event.
 
     Attributes:
-        min_score: labels with less are uncertain.
-        gate: labels of faces that do not pass are uncertain too; of faces whose sharpness is known.
+        min_score: labels with less are uncertain; None for the score from which on at most 2 % of the classifier's
+            labels are wrong, if its file says which that is, or else 0.8.
+        gate: labels of faces that do not pass are uncertain too; None in ``Face.sharpness`` passes.
         appear_s: a face that is gone sooner makes no event.
         hold_s: a label has to stay for so long before it is settled, or changed.
         cooldown_s: least time between two changes of one person.
@@ -43,7 +44,7 @@ class EventOptions:
         RequestError: a time is negative, or the score is not from 0 to 1.
     """
 
-    min_score: float = DEFAULT_MIN_SCORE
+    min_score: float | None = None
     appear_s: float = 0.3
     hold_s: float = 0.5
     cooldown_s: float = 2.0
@@ -53,14 +54,22 @@ class EventOptions:
     def __post_init__(self) -> None:
         """Check the values."""
         times = (self.appear_s, self.hold_s, self.cooldown_s, self.leave_s)
-        if not all(value >= 0 for value in times) or not 0 <= self.min_score <= 1:
+        if not all(value >= 0 for value in times) or not 0 <= self.least_score <= 1:
             raise RequestError(f"{self} cannot be: expected times from 0 and a score from 0 to 1")
 
+    @property
+    def least_score(self) -> float:
+        """``min_score``, or the default of classifiers that do not say how often they err."""
+        return DEFAULT_MIN_SCORE if self.min_score is None else self.min_score
 
-def events_for(contract: ClassifierContract) -> EventOptions:
-    """Return the options for a classifier: the least score is the one that it vouches for, if it does."""
+
+def events_for(contract: ClassifierContract, options: EventOptions | None = None) -> EventOptions:
+    """Return the options for a classifier: unless it is given, the least score is the one that it vouches for."""
+    options = options or EventOptions()
+    if options.min_score is not None:
+        return options
     known = [threshold for error, threshold in contract.error_thresholds if error <= EVENT_MAX_ERROR]
-    return EventOptions(min_score=min(known, default=DEFAULT_MIN_SCORE))
+    return replace(options, min_score=min(known, default=DEFAULT_MIN_SCORE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,36 @@ class Event:
         for name in ("time_s", "score", "dwell_s"):
             record[name] = round(record[name], 4)
         return {"event": record.pop("event"), **record}
+
+
+def find_events(
+    results: Iterable[FrameResult],
+    options: EventOptions | None = None,
+    *,
+    classifier: ContractClassifier | None = None,
+) -> Iterator[Event]:
+    """Yield what happened to each person, as it happens; at the end, everyone who is still there leaves.
+
+    Args:
+        results: of one or several sources, those of a source in their order, whose faces are followed, as
+            ``engine.iterate(source, track=TrackOptions())`` and ``read_results`` yield them.
+        options: when something is an event.
+        classifier: that of the engine (``engine.classifier``), whose file may say which score is enough.
+
+    Raises:
+        RequestError: the faces were not followed.
+    """
+    rules = options or EventOptions() if classifier is None else events_for(classifier.contract, options)
+    logs: dict[str, EventLog] = {}
+    for result in results:
+        if result.faces and all(face.track_id is None for face in result.faces):
+            raise RequestError(
+                f"the faces of frame {result.frame} of {result.source or 'an image'} were not followed, so they make "
+                "no events: use engine.iterate(source, track=TrackOptions())"
+            )
+        yield from logs.setdefault(result.source, EventLog(rules)).add(result)
+    for log in logs.values():
+        yield from log.finish()
 
 
 @dataclass(slots=True)
@@ -138,7 +177,7 @@ class EventLog:
         person = self._people.setdefault(track_id, _Person(now_s, now_s, result.frame, face))
         person.last_s, person.frame, person.face = now_s, result.frame, face
         clear = self._options.gate.passes(face.xyxy, face.sharpness)
-        label = face.label if clear and face.score >= self._options.min_score else UNCERTAIN
+        label = face.label if clear and face.score >= self._options.least_score else UNCERTAIN
         if label != person.candidate:
             person.candidate, person.candidate_s = label, now_s
         if not person.appeared and now_s - person.first_s >= self._options.appear_s:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
-from maskinfer.engine.frames.picture import Frame
+from maskinfer.engine.frames.picture import Frame, Picture, as_picture
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
+from maskinfer.engine.sinks.events import events_for
 from maskinfer.engine.sinks.table import AddFrame, open_csv
+
+
+class Sink(Protocol):
+    """Takes the results of a job, whatever it does with them."""
+
+    def write(self, frame: Picture, result: FrameResult, /) -> None:
+        """Take a frame, before anything is drawn on it, and its result; those of a source come in their order.
+
+        What it raises ends the job. A job over several videos at a time calls it from several threads.
+
+        Args:
+            frame: the pixels; ``frame.bgr`` is all of them, uint8 (height, width, 3), to be looked at only.
+            result: of this very frame; it has the source, the frame's index and its time.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,7 @@ class Outputs:
         events: a record a person and change; they need faces that are followed.
         crops: folder for a picture of each face.
         crop_labels: faces of other labels make no picture; empty for all.
+        sinks: of your own, which are told of every frame; those that have to be closed are the caller's to close.
     """
 
     jsonl: str | None = None
@@ -33,6 +52,7 @@ class Outputs:
     events: EventTargets | None = None
     crops: Path | None = None
     crop_labels: tuple[str, ...] = ()
+    sinks: tuple[Sink, ...] = ()
 
     def check(self) -> None:
         """Check that each has a place of its own.
@@ -48,13 +68,19 @@ class Outputs:
 
 @contextmanager
 def open_outputs(
-    outputs: Outputs | None, problems: list[str], *, follow: bool = False, crop_prefix: str = ""
+    outputs: Outputs | None,
+    problems: list[str],
+    *,
+    classifier: ContractClassifier | None = None,
+    follow: bool = False,
+    crop_prefix: str = "",
 ) -> Iterator[AddFrame]:
     """Give the function that takes every frame, as it came, and its result; those of a source in their order.
 
     Args:
         outputs: None for none.
         problems: told of what could not be delivered.
+        classifier: that labels the faces, whose file may say which score is enough for an event.
         follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
             otherwise they appear when they are whole.
         crop_prefix: of the names of crops.
@@ -76,11 +102,19 @@ def open_outputs(
             adds.append(crops.add)
         if outputs.events is not None:
             crop_of = None if crops is None else crops.find
-            add_event = stack.enter_context(open_events(outputs.events, problems, follow=follow, crop_of=crop_of))
+            targets = outputs.events
+            if classifier is not None:
+                targets = replace(targets, options=events_for(classifier.contract, targets.options))
+            add_event = stack.enter_context(open_events(targets, problems, follow=follow, crop_of=crop_of))
             adds.append(lambda frame, result: add_event(result))
+        adds += [_taker(sink) for sink in outputs.sinks]
 
         def add(frame: Frame, result: FrameResult) -> None:
             for one in adds:
                 one(frame, result)
 
         yield add
+
+
+def _taker(sink: Sink) -> AddFrame:
+    return lambda frame, result: sink.write(as_picture(frame), result)
