@@ -184,9 +184,13 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
 @click.command(short_help="Write into a classifier's file how often it errs.")
 @click.argument("model")
 @click.argument("out", type=PATH)
-@click.option("--figures", type=PATH, required=True, help="That `maskinfer evaluate --json` wrote of it.")
-def calibrate(model: str, out: Path, figures: Path) -> None:
+@click.option("--figures", type=PATH, help="That `maskinfer evaluate --json` wrote of it: how often it errs.")
+@click.option("--faces", type=PATH, help="Annotated scenes, file or folder: how it tells faces from other things.")
+@click.option("--detector", default="retinaface-mask", show_default=True, help="Behind which it tells faces.")
+def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, detector: str) -> None:
     """Write a copy of a classifier that knows from which score on its labels are wrong at most so often.
+
+    With --faces it learns, too, to say whether what the detector proposes is a face at all.
 
     The commands that label faces then take --max-error, and events use what keeps wrong labels under 2 %. The scores
     were measured by `maskinfer evaluate --json`, best on pictures that neither training nor any choice looked at.
@@ -194,12 +198,17 @@ def calibrate(model: str, out: Path, figures: Path) -> None:
     \b
     Examples:
       maskinfer evaluate mine.onnx --data dev/ --json dev.json
+      maskinfer calibrate mine.onnx checked.onnx --faces dev/
       maskinfer calibrate mine.onnx calibrated.onnx --figures dev.json
       maskinfer image photos/ --classifier calibrated.onnx --max-error 0.02
     """
+    from maskinfer.console.progress import progress_bar
+
     with train_extra():
         from maskinfer.export.calibrate import calibrate as run
-    click.echo(run(model, figures, out))
+    with progress_bar("calibrate", "scenes") as bar:
+        summary = run(model, figures, out, faces=faces, detector=detector, on_scene=bar.step)
+    click.echo(summary)
 
 
 @click.command(short_help="Write a model's card.")

@@ -32,6 +32,9 @@ from maskinfer.commands.options import PATH, engine_options, open_engine, read_s
     multiple=True,
     help="Checkpoint of a trained network, as wide or wider, to begin as and learn from; several teach their mean.",
 )
+@click.option(
+    "--start", type=PATH, help="Exported classifier of the same recipe to begin from, instead of the recipe's weights."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
@@ -49,7 +52,7 @@ from maskinfer.commands.options import PATH, engine_options, open_engine, read_s
 def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train a classifier, or the face detector, with PyTorch.
 
-    --dev, --teacher, --epochs, --seed, --split and --patience are for classifiers.
+    --dev, --teacher, --start, --epochs, --seed, --split and --patience are for classifiers.
 
     \b
     Examples:

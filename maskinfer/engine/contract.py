@@ -57,6 +57,28 @@ class CropRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceCheck:
+    """How a classifier and the detector before it decide together whether a detection is a face.
+
+    The graph's second output is the probability that a crop shows a face. The score of a face is the logistic function
+    of ``weight`` times that probability's logit, plus ``detector_weight`` times the logit of the detector's score,
+    plus ``bias``.
+
+    Attributes:
+        detectors: names of the detectors behind which it was measured; behind others the detector's score decides.
+        proposals_from: the detector's least score of what the classifier is asked about.
+        threshold: least score of a face.
+    """
+
+    detectors: tuple[str, ...]
+    proposals_from: float
+    threshold: float
+    weight: float
+    detector_weight: float
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifierContract:
     """What a mask classifier says of itself.
 
@@ -71,6 +93,7 @@ class ClassifierContract:
             (Guo et al., ICML 2017); for the reader.
         priors: how often each label is taken to occur where the model is used, in the graph, if it was trained on
             other shares (Saerens et al., Neural Computation 14, 2002); for the reader, empty if it was not.
+        face_check: how it helps to decide what is a face, if its graph has an output for that.
         training_data: names of the data sets, for the reader.
         parity: largest absolute difference from the source model, as measured at export; None if not measured.
         source_sha256: checksum of the weights that the graph was made of; empty if unknown.
@@ -89,6 +112,7 @@ class ClassifierContract:
     error_thresholds: tuple[tuple[float, float], ...] = ()
     temperature: float = 1.0
     priors: Mapping[str, float] = field(default_factory=dict)
+    face_check: FaceCheck | None = None
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""
@@ -133,7 +157,7 @@ class DetectorContract:
     landmarks: bool = True
     det_threshold: float = 0.5
     nms_threshold: float = 0.4
-    box_margin: float = 0.07
+    box_margin: float = 0.0
     training_data: tuple[str, ...] = ()
     parity: float | None = None
     source_sha256: str = ""
@@ -148,7 +172,7 @@ _TASKS: dict[str, type[ClassifierContract] | type[DetectorContract]] = {
 # Least and largest of the numbers in a field, where not any will do.
 _LITTLE = 1e-9
 _RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("uncertain_below", "det_threshold", "nms_threshold"), (0, 1)),
+    **dict.fromkeys(("uncertain_below", "det_threshold", "nms_threshold", "proposals_from", "threshold"), (0, 1)),
     **dict.fromkeys(("margin", "box_margin", "parity"), (0, math.inf)),
     **dict.fromkeys(("size_wh", "size_divisor", "strides", "anchors_per_cell"), (1, math.inf)),
     **dict.fromkeys(("std", "temperature", "anchors", "variances", "priors"), (_LITTLE, math.inf)),

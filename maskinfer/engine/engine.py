@@ -12,16 +12,19 @@ from typing import overload
 
 import numpy as np
 
+from maskinfer.engine.contract import FaceCheck
 from maskinfer.engine.faces.classifier import MAX_BATCH
 from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector, label_of
+from maskinfer.engine.faces.face_check import logits
+from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
+from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector
 from maskinfer.engine.faces.quality import Gate, sharpness
 from maskinfer.engine.faces.tracker import Track, Tracker, TrackOptions
 from maskinfer.engine.flow.overlap import batched, in_lanes
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.frame import SourceFrame
 from maskinfer.engine.frames.picture import Picture
-from maskinfer.engine.results import UNCERTAIN, Detections, Face, FloatArray, FrameResult
+from maskinfer.engine.results import Detections, FrameResult
 from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
 
@@ -30,8 +33,6 @@ from maskinfer.engine.sources.still import ImageLike, open_still
 _BATCH_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
-# Probabilities, float32 (labels,), and the sharpness.
-_Prediction = tuple[FloatArray, float]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
@@ -47,6 +48,7 @@ class Engine:
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
         lanes: frames of a video that are pending at at the same time, each with runs of its own.
+        face_check: how the classifier has a say in what is a face; None where the detector alone decides.
     """
 
     detector: PictureDetector
@@ -54,6 +56,7 @@ class Engine:
     gate: Gate = field(default_factory=Gate)
     threads: int = 1
     lanes: int = 1
+    face_check: FaceCheck | None = None
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -97,7 +100,7 @@ class Engine:
             frames: in their order; when that raises, the results of what came before are given first.
             track: how to follow faces from frame to frame; None for faces on their own.
         """
-        tracker = None if track is None else Tracker(track)
+        tracker = None if track is None else self.tracker(track)
         pending: deque[list[SourceFrame]] = deque()
 
         def to_detect() -> Iterator[list[Picture | None]]:
@@ -108,6 +111,10 @@ class Engine:
         for found in in_lanes(self._find, to_detect(), self.lanes):
             batch = pending.popleft()
             yield self._label(batch, [tracker] * len(batch), found)
+
+    def tracker(self, options: TrackOptions) -> Tracker:
+        """Return what follows the faces of one source."""
+        return Tracker(options, proposals=self.face_check is not None)
 
     def _find(self, to_detect: Sequence[Picture | None]) -> list[Detections | None]:
         """Return the faces of each picture; None where the detector is not to run."""
@@ -121,7 +128,8 @@ class Engine:
             seen = [self._select_faces(*one) for one in zip(frames, found, trackers, strict=True)]
         predictions = self._classify(seen)
         with stage("track"):
-            return [self._result(state, predictions[k]) for k, state in enumerate(seen)]
+            rules = Rules(self.classifier, self.gate, self.face_check)
+            return [frame_result(state, predictions[k], rules) for k, state in enumerate(seen)]
 
     def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
@@ -137,16 +145,17 @@ class Engine:
             for results in self.follow(frames, track):
                 yield from results
 
-    def _select_faces(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> _FrameState:
+    def _select_faces(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> FrameState:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
+        checked = found is None or self.face_check is None
         found, tracks = _tracked(found, frame.time_s, tracker)
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
-        return _FrameState(frame, found, tracks, chosen, None if tracker is None else tracker.options)
+        return FrameState(frame, found, tracks, chosen, tracker, checked)
 
-    def _classify(self, seen: Sequence[_FrameState]) -> list[dict[int, _Prediction]]:
+    def _classify(self, seen: Sequence[FrameState]) -> list[dict[int, Prediction]]:
         """Return what the classifier says of the chosen faces of each frame, by their indices."""
         contract = self.classifier.contract
-        predictions: list[dict[int, _Prediction]] = [{} for _ in seen]
+        predictions: list[dict[int, Prediction]] = [{} for _ in seen]
         chosen = [(k, i) for k, state in enumerate(seen) for i in state.chosen]
         for start in range(0, len(chosen), _CROPS_AT_ONCE):
             some = chosen[start : start + _CROPS_AT_ONCE]
@@ -159,39 +168,11 @@ class Engine:
                 crops = np.concatenate(cut)
                 sharp = [sharpness(crop) for crop in crops]
             with stage("classify"):
-                rows = self.classifier(crops)
-            for (k, i), row, value in zip(some, rows, sharp, strict=True):
-                predictions[k][i] = row, value
+                rows, faces = self.classifier.look(crops)
+            seen_as = [None] * len(rows) if faces is None else logits(faces).tolist()
+            for (k, i), row, value, face in zip(some, rows, sharp, seen_as, strict=True):
+                predictions[k][i] = Prediction(row, value, face)
         return predictions
-
-    def _result(self, state: _FrameState, predictions: dict[int, _Prediction]) -> FrameResult:
-        faces = tuple(self._face(state, i, *predictions.get(i, (None, None))) for i in range(len(state.found)))
-        return FrameResult(
-            state.frame.source, state.frame.index, state.frame.time_s, state.frame.picture.size_wh, faces
-        )
-
-    def _face(self, state: _FrameState, i: int, row: FloatArray | None, sharp: float | None) -> Face:
-        left, top, right, bottom = (float(v) for v in state.found.xyxy[i])
-        track = state.tracks[i]
-        passes = row is None or self.gate.passes(state.found.xyxy[i], sharp)
-        if track is not None and row is not None:
-            track.sharpness = sharp
-        if track is not None and state.options is not None and row is not None and passes:
-            # What does not pass the gate says nothing of its track either.
-            track.classify(row, state.frame.time_s, state.options)
-        known = track is not None and track.label >= 0
-        scores = track.scores if track is not None and known else row if row is not None else np.zeros(0, np.float32)
-        label, score = label_of(self.classifier.contract, scores, track.label if track is not None and known else None)
-        return Face(
-            (left, top, right, bottom),
-            float(state.found.scores[i]),
-            _points(state.found, i),
-            label if known or passes else UNCERTAIN,
-            score,
-            dict(zip(self.classifier.contract.labels, (float(p) for p in scores), strict=True)),
-            None if track is None else track.id,
-            sharp if track is None else track.sharpness,
-        )
 
 
 def _still(image: object, index: int) -> SourceFrame:
@@ -207,26 +188,9 @@ def _frames_to_detect(frames: Sequence[SourceFrame], trackers: Sequence[Tracker 
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _FrameState:
-    """A frame on its way: its faces, their tracks, and the indices of those that are to be classified."""
-
-    frame: SourceFrame
-    found: Detections
-    tracks: list[Track | None]
-    chosen: list[int]
-    options: TrackOptions | None
-
-
 def _tracked(found: Detections | None, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:
     """Return the faces of a frame and the track of each; ``found`` is None where the detector did not run."""
     if tracker is None:
         faces = _NO_FACES if found is None else found
         return faces, [None] * len(faces)
     return tracker.coast(time_s) if found is None else (found, tracker.follow(found, time_s))
-
-
-def _points(found: Detections, i: int) -> tuple[tuple[float, float], ...] | None:
-    if found.landmarks is None:
-        return None
-    return tuple((float(x), float(y)) for x, y in found.landmarks[i])

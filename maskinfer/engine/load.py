@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from maskinfer.engine.contract import FaceCheck
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, OnnxClassifier, load_classifier, threshold_for
@@ -50,7 +51,7 @@ def load(
         lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
             frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
-        det_threshold: least score of a face, 0 to 1; None for the detector's own.
+        det_threshold: least score of a face, 0 to 1; None for the models' own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
         uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
         max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
@@ -74,13 +75,21 @@ def load(
         )
     machine = {"provider": provider, "threads": budget // lanes}
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
-    return Engine(
-        _detector(detector, options, machine),
-        _classifier(classifier, uncertain_below, max_error, machine),
-        gate or Gate(),
-        budget,
-        lanes,
-    )
+    labels = _classifier(classifier, uncertain_below, max_error, machine)
+    faces, check = _with_check(_detector(detector, options, machine), labels, det_threshold)
+    return Engine(faces, labels, gate or Gate(), budget, lanes, check)
+
+
+def _with_check(
+    detector: PictureDetector, classifier: ContractClassifier, least: float | None
+) -> tuple[PictureDetector, FaceCheck | None]:
+    """Return the detector as it proposes faces, and how the classifier checks them, if the two are made for that."""
+    check = classifier.contract.face_check
+    if check is None or not isinstance(detector, OnnxDetector) or detector.contract.name not in check.detectors:
+        return detector, None
+    threshold = check.threshold if least is None else least
+    check = replace(check, threshold=threshold, proposals_from=min(check.proposals_from, threshold))
+    return replace(detector, contract=replace(detector.contract, det_threshold=check.proposals_from)), check
 
 
 def _detector(detector: str | Path | Detector, options: dict[str, Any], machine: dict[str, Any]) -> PictureDetector:

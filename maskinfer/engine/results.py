@@ -53,7 +53,7 @@ class Face:
 
     Attributes:
         xyxy: left, top, right, bottom in pixels of the source frame; may reach past its borders.
-        det_score: the detector's score, 0 to 1.
+        det_score: how sure it is a face, 0 to 1: the detector's score, or its and the classifier's view together.
         landmarks: five (x, y) in pixels of the source frame, ordered as in ``Detections``; None when the
             detector gives none.
         label: the classifier's most probable label, or ``uncertain``; of a face that is followed, its track's.

@@ -1,9 +1,9 @@
-"""From what an evaluation measured to a classifier's file that says how often it errs."""
+"""From what was measured of a classifier to its file, which then says how often it errs and how it tells faces."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,15 @@ from typing import Any
 import onnx
 
 from maskinfer.engine.catalog.find import find_model
-from maskinfer.engine.contract import ClassifierContract, from_metadata
+from maskinfer.engine.contract import ClassifierContract, FaceCheck, from_metadata
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.classifier import OnnxClassifier
+from maskinfer.engine.faces.detector import AUTO_DETECTOR, load_detector
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.export.face_check import fit_face_check
 from maskinfer.export.metadata import write_contract
+from maskinfer.training.data.scenes import read_scenes
 
 Pairs = tuple[tuple[float, float], ...]
 
@@ -26,25 +30,45 @@ class CalibrateSummary:
 
     Attributes:
         out: the ONNX file.
-        thresholds: pairs of a share of wrong labels and the least probability for it.
+        thresholds: pairs of a share of wrong labels and the least probability for it; empty if not asked for.
+        face_check: how it tells faces; None if not asked for.
     """
 
     out: Path
-    thresholds: Pairs
+    thresholds: Pairs = ()
+    face_check: FaceCheck | None = None
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
-        said = ", ".join(f"{error:.1%} wrong from {threshold:.3f}" for error, threshold in self.thresholds)
-        return f"wrote {self.out}: at most {said}"
+        said = [f"{error:.1%} wrong from {threshold:.3f}" for error, threshold in self.thresholds]
+        parts = [f"at most {', '.join(said)}"] if said else []
+        if self.face_check is not None:
+            check = self.face_check
+            parts.append(
+                f"a face from {check.threshold:g} behind {check.detectors[0]}, of {check.weight:g} x its own logit "
+                f"+ {check.detector_weight:g} x the detector's {check.bias:+g}"
+            )
+        return f"wrote {self.out}: {'; '.join(parts)}"
 
 
-def calibrate(model: str, figures: Path, out: Path) -> CalibrateSummary:
+def calibrate(
+    model: str,
+    figures: Path | None,
+    out: Path,
+    *,
+    faces: Path | None = None,
+    detector: str = AUTO_DETECTOR,
+    on_scene: Callable[[int], None] = lambda total: None,
+) -> CalibrateSummary:
     """Write a copy of a classifier whose contract says from which probability on its labels err at most so often.
 
     Args:
         model: a shipped model's name, or an ONNX file with a contract.
         figures: that ``maskinfer evaluate --json`` wrote of it, on faces that no training saw.
         out: the ONNX file; it appears when it is whole.
+        faces: annotated scenes; the contract then says too how it tells faces behind the detector.
+        detector: a shipped model's name, or an ONNX file with a contract.
+        on_scene: called after each of those scenes, with how many there are.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be read.
@@ -58,13 +82,21 @@ def calibrate(model: str, figures: Path, out: Path) -> CalibrateSummary:
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise RequestError(f"{file} is a face detector, expected a mask classifier")
-    thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
+    if figures is None and faces is None:
+        raise RequestError("nothing to learn from: give figures, annotated scenes, or both")
+    thresholds = contract.error_thresholds
+    if figures is not None:
+        thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
+    check = contract.face_check
+    if faces is not None:
+        finder = load_detector(detector, provider="cpu")
+        check = fit_face_check(OnnxClassifier(session, contract), finder, read_scenes(faces), on_scene)
     graph = onnx.load(str(file))
-    write_contract(graph, replace(contract, error_thresholds=thresholds))
+    write_contract(graph, replace(contract, error_thresholds=thresholds, face_check=check))
     data = graph.SerializeToString()
     with atomic_write(out) as partial:
         partial.write_bytes(data)
-    return CalibrateSummary(out, thresholds)
+    return CalibrateSummary(out, () if figures is None else thresholds, None if faces is None else check)
 
 
 def _read_thresholds(figures: Path, named: str) -> Pairs:

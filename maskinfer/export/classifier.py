@@ -27,6 +27,7 @@ from maskinfer.training.classifier.network import MEAN_RGB, STD_RGB, to_network_
 from maskinfer.training.classifier.recipe import Recipe
 
 OUTPUT = "probabilities"
+FACE_OUTPUT = "face"
 PARITY_BATCHES = (1, 2, 7, 16)
 LICENCE = f"MIT for the weights as far as they are ours to license; {RIGHTS}"
 
@@ -55,7 +56,7 @@ class ExportSummary:
 
 
 class _Deployed(nn.Module):
-    """What is exported: uint8 (N, H, W, 3), BGR, in; probabilities (N, labels) out.
+    """What is exported: uint8 (N, H, W, 3), BGR, in; probabilities (N, labels) out, and (N,) that it is a face.
 
     Only the mean is subtracted in the graph. The order of the colours and the division by the standard deviation are
     in the first convolution; the mean cannot be, since that convolution pads with zeros, which stand for the mean.
@@ -63,22 +64,27 @@ class _Deployed(nn.Module):
 
     mean_bgr: Tensor
 
-    def __init__(self, network: Any, temperature: float, shift: FloatArray) -> None:
+    def __init__(self, network: Any, recipe: Recipe, temperature: float, shift: FloatArray) -> None:
         super().__init__()
         _fold_batch_norms(network)
         stem = network.features[0][0]
         with torch.no_grad():
             stem.weight.copy_((stem.weight / torch.tensor(STD_RGB).view(1, 3, 1, 1)).flip(1))
+            labels = len(recipe.labels)
             for parameter in network.classifier[-1].parameters():
-                parameter.div_(temperature)
-            network.classifier[-1].bias.add_(torch.from_numpy(shift))
+                parameter[:labels].div_(temperature)
+            network.classifier[-1].bias[:labels].add_(torch.from_numpy(shift))
         self.features, self.classifier = network.features, network.classifier
+        self.labels, self.tells_faces = labels, recipe.tells_faces
         self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB).flip(0).view(1, 3, 1, 1))
 
-    def forward(self, bgr: Tensor) -> Tensor:
+    def forward(self, bgr: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         # Transposing the bytes before the cast moves a quarter of the memory.
         centred = bgr.permute(0, 3, 1, 2).float() - self.mean_bgr
-        return torch.softmax(self.classifier(self.features(centred).mean((2, 3))), 1)
+        logits = self.classifier(self.features(centred).mean((2, 3)))
+        if not self.tells_faces:
+            return torch.softmax(logits, 1)
+        return torch.softmax(logits[:, : self.labels], 1), torch.sigmoid(logits[:, self.labels])
 
 
 def _fold_batch_norms(network: nn.Module) -> None:
@@ -184,8 +190,9 @@ def _contract(trained: Checkpoint, name: str, version: str) -> ClassifierContrac
 def _to_onnx(trained: Checkpoint, temperature: float, shift: FloatArray) -> onnx.ModelProto:
     side = trained.recipe.size_px
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    deployed = _Deployed(restore(trained), temperature, shift)
-    return to_graph(deployed, example, {0: torch.export.Dim("batch")}, [OUTPUT])
+    recipe = trained.recipe
+    deployed = _Deployed(restore(trained), recipe, temperature, shift)
+    return to_graph(deployed, example, {0: torch.export.Dim("batch")}, [OUTPUT, FACE_OUTPUT][: 1 + recipe.tells_faces])
 
 
 def largest_difference(
@@ -193,16 +200,18 @@ def largest_difference(
 ) -> float:
     """Return the largest absolute difference of any probability from torch's, over several batches and pictures."""
     session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
-    network = restore(trained)
-    added = torch.zeros(len(trained.recipe.labels)) if shift is None else torch.from_numpy(shift)
+    network, labels = restore(trained), len(trained.recipe.labels)
+    added = torch.zeros(labels) if shift is None else torch.from_numpy(shift)
     worst = 0.0
     for batch in PARITY_BATCHES:
         pictures = _pictures(batch, trained.recipe.size_px)
         with torch.inference_mode():
             logits = network(to_network_input(torch.from_numpy(pictures)))
-            expected = torch.softmax(logits / temperature + added, 1).numpy()
-        difference = float(np.abs(session.run([OUTPUT], {INPUT: pictures})[0] - expected).max())
-        worst = difference if np.isnan(difference) else max(worst, difference)
+            expected = [torch.softmax(logits[:, :labels] / temperature + added, 1).numpy()]
+            expected += [torch.sigmoid(logits[:, column]).numpy() for column in range(labels, logits.shape[1])]
+        for given, wanted in zip(session.run(None, {INPUT: pictures}), expected, strict=True):
+            difference = float(np.abs(given - wanted).max())
+            worst = difference if np.isnan(difference) else max(worst, difference)
     return worst
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,12 +11,14 @@ from maskinfer.engine.contract import (
     Contract,
     CropRule,
     DetectorContract,
+    FaceCheck,
     InputSpec,
     from_metadata,
     to_json,
 )
 from maskinfer.engine.errors import ContractError
 
+CHECK = FaceCheck(("d",), 0.3, 0.5, 1.0, 0.5, -0.25)
 CLASSIFIER = ClassifierContract(
     name="c",
     version="1",
@@ -25,6 +27,7 @@ CLASSIFIER = ClassifierContract(
     size_wh=(96, 112),
     input=InputSpec("NCHW", "float32", "RGB", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
     crop=CropRule(square=False, margin=0.0, border="black"),
+    face_check=CHECK,
     metrics={"accuracy": 0.9},
 )
 DETECTOR = DetectorContract(
@@ -58,6 +61,8 @@ def test_a_missing_contract_says_how_to_add_one() -> None:
         ({"labels": [1, 2]}, "labels is 1, expected text"),
         ({"uncertain_below": "x"}, "uncertain_below is 'x', expected a number"),
         ({"uncertain_below": 2}, "uncertain_below is 2, expected 0 to 1"),
+        ({"face_check": {"detectors": ["d"]}}, "it does not say 'proposals_from'"),
+        ({"face_check": {**asdict(CHECK), "threshold": 1.5}}, "threshold is 1.5, expected 0 to 1"),
         ({"uncertain_below": float("nan")}, "uncertain_below is nan, expected 0 to 1"),
         ({"temperature": 0}, "temperature is 0, expected over 0"),
         ({"input": {"std": [1, 0, 1]}}, "std is 0, expected over 0"),

@@ -23,8 +23,9 @@ from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
 from maskinfer.export.classifier import export_classifier, largest_difference  # noqa: E402
 from maskinfer.export.torch_graph import MAX_DIFFERENCE, OPSET  # noqa: E402
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
+from maskinfer.training.classifier.from_onnx import begin_from  # noqa: E402
 from maskinfer.training.classifier.network import build, to_network_input  # noqa: E402
-from maskinfer.training.classifier.recipe import Recipe, Sampling, from_dict  # noqa: E402
+from maskinfer.training.classifier.recipe import Recipe, Sampling, from_dict, to_dict  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -62,7 +63,7 @@ def _save(file: Path, recipe: Recipe, degrade: float = 0.0) -> Path:
     the same answer, and any graph agrees with any other.
     """
     torch.manual_seed(1)
-    model = build(recipe.network, len(recipe.labels))
+    model = build(recipe.network, recipe.outputs)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -138,6 +139,48 @@ def test_halved_weights_halve_the_file_and_change_little(pair: tuple[Path, Path]
     difference = np.abs(load_classifier(str(file))(crops) - load_classifier(str(half))(crops)).max()
     assert 0 < difference < 5e-2
     assert load_classifier(str(half)).contract.parity == summary.parity < 5e-2
+
+
+FACES = from_dict(to_dict(THREE) | {"sampling": {"no_face_share": 0.1}})
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A checkpoint that tells faces, and its export."""
+    folder = tmp_path_factory.mktemp("telling")
+    checkpoint = _save(folder / "checkpoint.pt", FACES)
+    export_classifier(checkpoint, folder / "model.onnx", temperature=0.5)
+    return checkpoint, folder / "model.onnx"
+
+
+def test_a_second_output_tells_faces(telling: tuple[Path, Path]) -> None:
+    checkpoint, file = telling
+    crops = _crops(7)
+    with torch.inference_mode():
+        logits = restore(load_checkpoint(checkpoint))(to_network_input(torch.from_numpy(crops)))
+    probabilities, faces = load_classifier(str(file)).look(crops)
+    assert faces is not None
+    assert logits.shape == (7, 4)
+    assert np.abs(probabilities - torch.softmax(logits[:, :3] / 0.5, 1).numpy()).max() < 1e-4
+    assert np.abs(faces - torch.sigmoid(logits[:, 3]).numpy()).max() < 1e-4
+    assert faces.std() > 0.01
+
+
+def test_a_training_begins_from_an_export(telling: tuple[Path, Path]) -> None:
+    checkpoint, file = telling
+    crops = _crops(64)
+    pixels = to_network_input(torch.from_numpy(crops))
+    network = build(FACES.network, FACES.outputs)
+    begin_from(network, file, FACES, crops)
+    with torch.inference_mode():
+        expected = restore(load_checkpoint(checkpoint))(pixels)
+        assert torch.allclose(network.eval()(pixels), expected, atol=1e-3)
+        # In training, too, it does on those pictures what it did: the batch norms have their statistics.
+        features = network.train().features(pixels).mean((2, 3))
+    with torch.inference_mode():
+        assert torch.allclose(network.eval().features(pixels).mean((2, 3)), features, atol=1e-2)
+    with pytest.raises(RequestError, match="is no classifier of with_mask, without_mask:"):
+        begin_from(build(TWO.network, 2), file, TWO, crops)
 
 
 def test_a_temperature_sharpens_the_probabilities(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -33,6 +33,34 @@ def save_colour_classifier(path: Path, contract: Contract | None, *, softmax: bo
     return save_model(path, graph, contract)
 
 
+def save_checking_classifier(path: Path, contract: Contract) -> Path:
+    """Write a colour classifier with a second output, that a crop shows a face: the greener, the likelier."""
+    nodes = [
+        helper.make_node("Cast", ["bgr"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"]),
+        helper.make_node("MatMul", ["means", "green"], ["greens"]),
+        helper.make_node("Sub", ["greens", "middle"], ["face_logits"]),
+        helper.make_node("Sigmoid", ["face_logits"], ["face"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "checking",
+        [helper.make_tensor_value_info("bgr", TensorProto.UINT8, ["batch", 16, 16, 3])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3]),
+            helper.make_tensor_value_info("face", TensorProto.FLOAT, ["batch"]),
+        ],
+        [
+            numpy_helper.from_array(np.eye(3, dtype=np.float32) / 10, "weights"),
+            numpy_helper.from_array(np.array([0, 0.04, 0], np.float32), "green"),
+            numpy_helper.from_array(np.array(5, np.float32), "middle"),
+        ],
+    )
+    return save_model(path, graph, contract)
+
+
 def save_model(path: Path, graph: onnx.GraphProto, contract: Contract | None) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     if contract is not None:

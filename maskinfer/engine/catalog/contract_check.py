@@ -39,6 +39,8 @@ def check_graph(session: ort.InferenceSession, contract: Contract, file: str) ->
 
 
 def _check_columns(session: ort.InferenceSession, contract: ClassifierContract, file: str) -> None:
+    if contract.face_check is not None and len(session.get_outputs()) == 1:
+        raise ContractError(f"{file}: its contract says how it tells faces, the graph has no output that does")
     columns = session.get_outputs()[0].shape[-1]
     if isinstance(columns, int) and columns != len(contract.labels):
         raise ContractError(f"{file}: the graph gives {columns} columns, its contract {len(contract.labels)} labels")

@@ -35,11 +35,19 @@ class OnnxClassifier:
 
     def __call__(self, crops: BGRFrame) -> FloatArray:
         """Return the probabilities of each crop; see ``protocols.Classifier``."""
+        return self.look(crops)[0]
+
+    def look(self, crops: BGRFrame) -> tuple[FloatArray, FloatArray | None]:
+        """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the graph says that."""
         name = self.session.get_inputs()[0].name
         batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
-        outputs = [self.session.run(None, {name: to_input(b, self.contract.input)})[0] for b in batches]
-        scores = np.concatenate([np.zeros((0, len(self.contract.labels)), np.float32), *outputs])
-        return _softmax(scores) if self.contract.output == "logits" else scores
+        outputs = [self.session.run(None, {name: to_input(b, self.contract.input)}) for b in batches]
+        nothing = np.zeros((0, len(self.contract.labels)), np.float32)
+        scores = np.concatenate([nothing, *(output[0] for output in outputs)])
+        probabilities = _softmax(scores) if self.contract.output == "logits" else scores
+        if len(self.session.get_outputs()) == 1:
+            return probabilities, None
+        return probabilities, np.concatenate([np.zeros(0, np.float32), *(output[1] for output in outputs)])
 
     @property
     def labels(self) -> tuple[str, ...]:

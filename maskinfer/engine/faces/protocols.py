@@ -75,6 +75,10 @@ class ContractClassifier(Protocol):
         """Return the probabilities of each crop; see ``Classifier``."""
         ...
 
+    def look(self, crops: BGRFrame, /) -> tuple[FloatArray, FloatArray | None]:
+        """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the model says that."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OwnDetector:
@@ -127,6 +131,10 @@ class OwnClassifier:
                 "that sum to 1 in each row, as softmax gives them"
             )
         return scores
+
+    def look(self, crops: BGRFrame, /) -> tuple[FloatArray, FloatArray | None]:
+        """Return the probabilities of each crop; somebody's own says nothing of faces."""
+        return self(crops), None
 
 
 def own_detector(model: object) -> OwnDetector:

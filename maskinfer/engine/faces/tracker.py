@@ -20,6 +20,7 @@ from maskinfer.engine.results import Detections, FloatArray
 # More faces than this in one frame are not told apart; those with the best scores are.
 MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
+_FACE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ class Track:
     """One face over time.
 
     Attributes:
-        id: counts from 1 in the order of appearance.
+        id: counts from 1 in the order of appearance; 0 as long as it is not known to be a face.
         xyxy: float32 (4,), where it was seen last, in pixels.
         landmarks: float32 (5, 2), as they were seen last, in pixels; None from a detector that gives none.
-        det_score: the detector's, when it was seen last.
+        det_score: of the face, when it was seen last.
         velocity: float32 (4,), of the box, in pixels a second.
         first_s, last_s: presentation times of the frames in which it was seen first and last.
         scores: float32 (labels,), running mean of its probabilities.
@@ -72,6 +73,9 @@ class Track:
         seen: frames in which it was found.
         classified: frames in which it was classified.
         sharpness: as it was classified last (``quality.sharpness``); None when that was not measured.
+        face_logit: running mean of what the classifier says of its being a face; None before it was asked.
+        asked: frames in which the classifier was asked that.
+        is_face: whether it was a face when it was seen last.
     """
 
     id: int
@@ -86,6 +90,9 @@ class Track:
     seen: int = 1
     classified: int = 0
     sharpness: float | None = None
+    face_logit: float | None = None
+    asked: int = 0
+    is_face: bool = True
     skipped: int = 0
     _weight: float = 0.0
     _classified_s: float = 0.0
@@ -123,8 +130,16 @@ class Track:
         if self.label < 0 or self.scores[best] >= self.scores[self.label] + options.margin:
             self.label = best
 
+    def ask(self, face_logit: float) -> None:
+        """Take what the classifier says of its being a face."""
+        before = face_logit if self.face_logit is None else self.face_logit
+        self.face_logit = before + _FACE_SHARE * (face_logit - before)
+        self.asked += 1
+
     def is_certain(self, options: TrackOptions) -> bool:
         """Tell whether it need not be classified in every frame."""
+        if not self.is_face:
+            return self.asked >= options.certain_after
         return self.classified >= options.certain_after and float(self.scores[self.label]) >= options.certain_from
 
 
@@ -133,10 +148,12 @@ class Tracker:
 
     Attributes:
         options: how.
+        proposals: it is given what may be faces; ``decide`` says which are. Only those count as having appeared.
     """
 
-    def __init__(self, options: TrackOptions | None = None) -> None:
+    def __init__(self, options: TrackOptions | None = None, *, proposals: bool = False) -> None:
         self.options = options or TrackOptions()
+        self.proposals = proposals
         self._tracks: list[Track] = []
         self._next_id = 1
         self._frames = 0
@@ -173,7 +190,7 @@ class Tracker:
         there: list[Track | None] = []
         boxes, points = [], []
         for track in self._tracks:
-            if track.last_s == self._detected_s:
+            if track.last_s == self._detected_s and track.is_face:
                 there.append(track)
                 boxes.append(track.at(time_s))
                 points.append(track.landmarks_at(time_s))
@@ -192,9 +209,16 @@ class Tracker:
         track.skipped += 1
         return False
 
+    def decide(self, track: Track, score: float, is_face: bool) -> None:
+        """Say what a track of this frame is: a face with this score, or none."""
+        track.det_score, track.is_face = score, is_face
+        if is_face and not track.id:
+            track.id, self._next_id = self._next_id, self._next_id + 1
+
     def _begin(self, box: NDArray[np.float32], time_s: float) -> Track:
-        track = Track(self._next_id, box, np.zeros(4, np.float32), time_s, time_s)
-        self._next_id += 1
+        track = Track(0, box, np.zeros(4, np.float32), time_s, time_s)
+        if not self.proposals:
+            self.decide(track, 0.0, is_face=True)
         self._tracks.append(track)
         return track
 

@@ -12,7 +12,7 @@ from maskinfer.engine.frames.picture import Frame, as_picture
 from maskinfer.engine.results import FrameResult
 
 # Of the box's sides, around it: detectors cut foreheads and chins at times.
-_MARGIN = 0.07
+_MARGIN = 0.15
 # So many tiles along a face's longer side: too few to know anyone by, whatever is done to them later.
 _TILES = 6
 

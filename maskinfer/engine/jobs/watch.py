@@ -147,7 +147,8 @@ def run_watch(
                 tell(line)
 
         desks = {
-            feed: _open_source_state(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)
+            feed: _open_source_state(stack, feed, i, len(sources), sinks, engine, track)
+            for i, feed in enumerate(feeds.feeds)
         }
         for batch in feeds.batches(stopped):
             frames = [from_video(fed.info.source, fed.frame) for fed in batch]
@@ -170,7 +171,7 @@ def run_watch(
 
 
 def _open_source_state(
-    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track: TrackOptions | None
+    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, engine: Engine, track: TrackOptions | None
 ) -> _SourceState:
     recorder = None
     if sinks.record is not None:
@@ -179,7 +180,7 @@ def _open_source_state(
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
     # Pictures of a folder do not follow one another.
-    tracker = None if track is None or holds_images(feed.name) else Tracker(track)
+    tracker = None if track is None or holds_images(feed.name) else engine.tracker(track)
     return _SourceState(feed, SourceReport(feed.name), tracker, recorder, window)
 
 

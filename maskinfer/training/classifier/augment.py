@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK, BGRFrame
 from maskinfer.training.classifier.recipe import Augmentation
+from maskinfer.training.data.masks.hidden_mouth import hide_mouth
 from maskinfer.training.data.masks.occluders import occlude
 
 FloatPicture = NDArray[np.float32]
@@ -50,8 +51,7 @@ def camera(
     size_px: int,
     place: Place,
     chosen: Augmentation,
-    *,
-    mouth: bool,
+    label: str | None,
 ) -> BGRFrame:
     """Cut a face from its window as a jittering detector would, and degrade it as cameras do.
 
@@ -61,10 +61,13 @@ def camera(
         size_px: side of the picture that is returned.
         place: where the face is.
         chosen: how often each change is made.
-        mouth: see ``occluders.occlude``.
+        label: of the face; None for what is no face. Nothing is drawn before what is none, nor over the nose or mouth
+            whose being bare is what makes a mask worn badly.
     """
-    if rng.random() < chosen.occluders:
-        window = occlude(window, rng, place.face_share, mouth=mouth)
+    if label is not None and rng.random() < chosen.occluders:
+        window = occlude(window, rng, place.face_share, mouth=label != INCORRECT_MASK)
+    elif label == WITHOUT_MASK and rng.random() < chosen.hidden_mouths:
+        window = hide_mouth(window, rng, place.face_share)
     picture = _jittered_crop(window, rng, size_px, place.crop_share, chosen.rotate)
     if rng.random() < chosen.low_resolution:
         picture = _low_resolution(picture, rng)

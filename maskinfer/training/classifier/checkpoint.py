@@ -81,7 +81,7 @@ def restore(checkpoint: Checkpoint) -> nn.Module:
         ModelError: the weights do not fit the recipe.
     """
     network = replace(checkpoint.recipe.network, weights="none")
-    model = build(network, len(checkpoint.recipe.labels))
+    model = build(network, checkpoint.recipe.outputs)
     try:
         model.load_state_dict(dict(checkpoint.weights))
     except (RuntimeError, TypeError, ValueError) as error:

@@ -13,9 +13,9 @@ from sklearn.model_selection import train_test_split
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import INCORRECT_MASK, BGRFrame
+from maskinfer.engine.results import BGRFrame
 from maskinfer.training.classifier import augment
-from maskinfer.training.classifier.faces import FACE_SHARE, collect_faces, window_share
+from maskinfer.training.classifier.faces import FACE_SHARE, NO_FACE, collect_faces, window_share
 from maskinfer.training.classifier.recipe import Recipe
 from maskinfer.training.data.audit.related import related_groups
 from maskinfer.training.data.groups import split_by_group
@@ -24,6 +24,10 @@ from maskinfer.training.data.samples import read_samples
 Indices = NDArray[np.int64]
 # Of a whole picture's side that its face takes, on average.
 WHOLE_FACE_SHARE = 0.75
+# Things are drawn by the size of the head, which is larger than WIDER FACE's boxes.
+HEAD_SHARE = 1.14 * FACE_SHARE
+# Of the detector's: under this it takes as much for a face that is none.
+DOUBTFUL_SCORE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,11 @@ class Pictures:
 
     Attributes:
         images: uint8 (N, side, side, 3), BGR: whole pictures at the recipe's size, or the faces' windows.
-        labels: int64 (N,), indices into the recipe's labels.
+        labels: int64 (N,), indices into the recipe's labels, or ``faces.NO_FACE``.
         sets: N names of data sets.
         sources: N paths, as given.
         turned: bool (N,), whether the head is turned; False where that is unknown.
+        doubtful: bool (N,), whether the detector is in doubt about the face.
     """
 
     images: BGRFrame
@@ -43,20 +48,28 @@ class Pictures:
     sets: tuple[str, ...]
     sources: tuple[str, ...]
     turned: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
 
 
 def load_pictures(
-    recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None] = lambda total: None
+    recipe: Recipe,
+    folders: Sequence[Path],
+    on_picture: Callable[[int], None] = lambda total: None,
+    *,
+    no_faces: bool = False,
 ) -> Pictures:
     """Read the pictures that a recipe trains on; ``on_picture`` is called after each, with how many there are.
+
+    With ``no_faces`` what the detector takes for faces and is none is among them.
 
     Raises:
         SourceNotFoundError, SourceError: the data cannot be read.
         RequestError: a label of the recipe does not occur in it.
     """
     if recipe.pictures == "faces":
-        faces = collect_faces(folders, recipe.labels, on_picture)
-        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned)
+        faces = collect_faces(folders, recipe.labels, on_picture, no_faces=no_faces)
+        doubtful = faces.scores < DOUBTFUL_SCORE
+        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned, doubtful)
     else:
         pictures = _whole_pictures(recipe, folders, on_picture)
     missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
@@ -73,15 +86,16 @@ def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callabl
         on_picture(len(samples))
     labels = np.asarray([recipe.labels.index(sample.label) for sample in samples], np.int64)
     sets, sources = tuple(s.set for s in samples), tuple(str(s.path) for s in samples)
-    return Pictures(images, labels, sets, sources, np.zeros(len(samples), np.bool_))
+    no = np.zeros(len(samples), np.bool_)
+    return Pictures(images, labels, sets, sources, no, no)
 
 
 def join(a: Pictures, b: Pictures) -> Pictures:
     """Return the pictures of both, those of ``a`` first."""
     images = np.concatenate([a.images, b.images])
     labels = np.concatenate([a.labels, b.labels])
-    turned = np.concatenate([a.turned, b.turned])
-    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources, turned)
+    turned, doubtful = np.concatenate([a.turned, b.turned]), np.concatenate([a.doubtful, b.doubtful])
+    return Pictures(images, labels, a.sets + b.sets, a.sources + b.sources, turned, doubtful)
 
 
 def split(
@@ -124,10 +138,15 @@ def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
     sampling = recipe.sampling
     weights = np.array([sampling.set_weights.get(name, 1.0) for name in pictures.sets], np.float64)
     weights[pictures.turned] *= sampling.turned_weight
+    weights[pictures.doubtful] *= sampling.doubtful_weight
     for i, label in enumerate(recipe.labels):
         if label in sampling.class_shares:
             members = pictures.labels == i
             weights[members] *= sampling.class_shares[label] / weights[members].sum()
+    no_face = pictures.labels == NO_FACE
+    if no_face.any():
+        others, share = weights[~no_face].sum(), sampling.no_face_share
+        weights[no_face] = others * share / (1 - share) / no_face.sum()
     return weights
 
 
@@ -144,20 +163,23 @@ def training_batches(
         # A generator for each draw: a picture looks the same however the draws before it went.
         rngs = [np.random.default_rng((recipe.seed, n)) for n in numbers]
         images = [
-            augmented(pictures.images[order[n]], recipe.labels[pictures.labels[order[n]]], recipe, rng)
+            augmented(pictures.images[order[n]], _label(recipe, pictures.labels[order[n]]), recipe, rng)
             for n, rng in zip(numbers, rngs, strict=True)
         ]
         yield np.stack(images), pictures.labels[order[start : numbers.stop]]
 
 
-def augmented(image: BGRFrame, label: str, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
-    """Return a picture with this label as one training step sees it."""
+def _label(recipe: Recipe, index: int) -> str | None:
+    return None if index == NO_FACE else recipe.labels[index]
+
+
+def augmented(image: BGRFrame, label: str | None, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
+    """Return a picture with this label, None for what is no face, as one training step sees it."""
     if recipe.augmentation.kind == "camera":
         place = augment.Place(1.0, WHOLE_FACE_SHARE)
         if recipe.pictures == "faces":
-            place = augment.Place(window_share(recipe.crop), FACE_SHARE)
-        mouth = label != INCORRECT_MASK
-        return augment.camera(image, rng, recipe.size_px, place, recipe.augmentation, mouth=mouth)
+            place = augment.Place(window_share(recipe.crop), HEAD_SHARE)
+        return augment.camera(image, rng, recipe.size_px, place, recipe.augmentation, label)
     plain = as_deployed(image, recipe)
     return augment.lecture(plain, rng) if recipe.augmentation.kind == "lecture" else plain
 

@@ -19,6 +19,7 @@ from maskinfer.engine.errors import ModelError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed, training_batches
+from maskinfer.training.classifier.loss import accuracy_of, loss_of
 from maskinfer.training.classifier.network import to_network_input, train_mode
 from maskinfer.training.classifier.recipe import Recipe, Schedule
 from maskinfer.training.optim import bfloat16_pays, parameter_groups
@@ -123,7 +124,7 @@ def fit(
     train_mode(progress.model, recipe.network)
     with prefetch(training_batches(pictures, order, recipe, progress.step), QUEUE_BATCHES) as batches:
         for images, labels in batches:
-            figures.append(_step(progress, images, labels, schedule, steps))
+            figures.append(_step(progress, images, labels, recipe, steps))
             on_step(steps)
             if progress.step in ends:
                 _end_epoch(progress, pictures, test, recipe, figures, time.perf_counter() - started)
@@ -202,9 +203,10 @@ def _precision() -> AbstractContextManager[None]:
 
 
 def _step(
-    progress: Progress, images: NDArray[np.uint8], labels: NDArray[np.int64], schedule: Schedule, steps: int
+    progress: Progress, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
 ) -> tuple[float, float]:
     """Take one step; return its loss and accuracy."""
+    schedule = recipe.schedule
     progress.step += 1
     inputs = to_network_input(torch.from_numpy(images))
     if schedule.initial_size_px and progress.step <= schedule.initial_share * steps:
@@ -213,22 +215,20 @@ def _step(
     targets = torch.from_numpy(labels)
     with _precision():
         logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
-    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
-    if progress.teachers:
-        taught = nn.functional.cross_entropy(logits, _taught(progress.teachers, inputs))
-        loss = schedule.teacher_share * taught + (1 - schedule.teacher_share) * loss
+    taught = _taught(progress.teachers, inputs, len(recipe.labels)) if progress.teachers else None
+    loss = loss_of(logits, targets, taught, recipe)
     progress.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     progress.optimizer.step()
     progress.scheduler.step()
     _update_average(progress.average, progress.model, schedule.average_decay, progress.step)
-    return float(loss.detach()), float((logits.argmax(1) == targets).float().mean())
+    return float(loss.detach()), accuracy_of(logits, targets, recipe)
 
 
-def _taught(teachers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
+def _taught(teachers: Sequence[nn.Module], inputs: Tensor, labels: int) -> Tensor:
     """Return the teachers' mean probabilities: Hinton et al., "Distilling the Knowledge in a Neural Network"."""
     with torch.no_grad(), _precision():
-        return torch.stack([torch.softmax(teacher(inputs).float(), 1) for teacher in teachers]).mean(0)
+        return torch.stack([torch.softmax(teacher(inputs)[:, :labels].float(), 1) for teacher in teachers]).mean(0)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
@@ -256,13 +256,13 @@ def _update_average(average: Weights, model: nn.Module, decay: float, step: int)
 
 
 def predict(model: nn.Module, pictures: Pictures, indices: Indices, recipe: Recipe, batch: int = 64) -> Tensor:
-    """Return the logits, float32 (N, labels), of pictures as the deployed network sees them."""
+    """Return the labels' logits, float32 (N, labels), of pictures as the deployed network sees them."""
     model.eval()
     outputs = []
     with torch.inference_mode():
         for start in range(0, len(indices), batch):
             chosen = [as_deployed(pictures.images[i], recipe) for i in indices[start : start + batch]]
-            outputs.append(model(to_network_input(torch.from_numpy(np.stack(chosen)))))
+            outputs.append(model(to_network_input(torch.from_numpy(np.stack(chosen))))[:, : len(recipe.labels)])
     return torch.cat(outputs)
 
 

@@ -85,6 +85,7 @@ class Augmentation:
         blur: share that is blurred, by motion or out of focus.
         cutout: share that a plain block or ellipse covers in part.
         occluders: share with a hand, cup, microphone, scarf, visor or glasses before the face.
+        hidden_mouths: share of the other faces without a mask whose mouth a hand, cup, book or scarf hides.
         jpeg: share that is compressed.
     """
 
@@ -95,11 +96,12 @@ class Augmentation:
     blur: float = 0.25
     cutout: float = 0.18
     occluders: float = 0.2
+    hidden_mouths: float = 0.0
     jpeg: float = 0.4
 
     def __post_init__(self) -> None:
         """Check what would only fail in the training."""
-        for name in ("low_resolution", "blur", "cutout", "occluders", "jpeg"):
+        for name in ("low_resolution", "blur", "cutout", "occluders", "hidden_mouths", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
 
@@ -112,11 +114,21 @@ class Sampling:
         class_shares: of each label among the draws; empty leaves the data's own.
         set_weights: of each data set within a class; 1 for those not named.
         turned_weight: of faces turned aside, up or down or tilted within a class; the others have 1.
+        doubtful_weight: of faces within a class that the detector is in doubt about; the others have 1.
+        no_face_share: of the draws that are what the detector takes for faces in annotated scenes and is none. The
+            network then has a further output, the probability of a face; 0 for none.
     """
 
     class_shares: Mapping[str, float] = field(default_factory=dict)
     set_weights: Mapping[str, float] = field(default_factory=dict)
     turned_weight: float = 1.0
+    doubtful_weight: float = 1.0
+    no_face_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what would only fail after the reading."""
+        if not 0 <= self.no_face_share < 1:
+            raise ValueError(f"no_face_share is {self.no_face_share}, expected a share from 0 to under 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,16 @@ class Recipe:
             raise ValueError(f"labels are {list(self.labels)}, expected at least two different names")
         if not isinstance(self.size_px, int) or self.size_px < 32:
             raise ValueError(f"size_px is {self.size_px}, expected a whole number from 32")
+
+    @property
+    def tells_faces(self) -> bool:
+        """Whether the network says too if what it sees is a face."""
+        return self.sampling.no_face_share > 0
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives: one a label, and one for a face."""
+        return len(self.labels) + self.tells_faces
 
 
 _T = TypeVar("_T")

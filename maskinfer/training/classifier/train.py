@@ -15,13 +15,26 @@ from torch import nn
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore, save_checkpoint
-from maskinfer.training.classifier.dataset import Indices, Pictures, draw_order, join, load_pictures, split
+from maskinfer.training.classifier.dataset import (
+    Indices,
+    Pictures,
+    as_deployed,
+    draw_order,
+    join,
+    load_pictures,
+    split,
+)
+from maskinfer.training.classifier.faces import NO_FACE
+from maskinfer.training.classifier.from_onnx import begin_from
 from maskinfer.training.classifier.loop import Epoch, Progress, begin, fit, load_progress, predict, save_progress
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.classifier.report import write_curves, write_report
 from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
+
+# By whose faces' statistics an exported network gets its batch norms back.
+_START_FACES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ def train(
     *,
     dev: Sequence[Path] = (),
     teachers: Sequence[Path] = (),
+    start: Path | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     split_by: Literal["group", "random"] | None = None,
@@ -78,6 +92,7 @@ def train(
         dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
         teachers: checkpoints of networks with the same labels; the mean of their probabilities is learnt along with
             the labels. The network begins with the channels of the first, which has to be wide enough.
+        start: an exported classifier to begin from, instead of the recipe's weights.
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         split_by: instead of the recipe's.
@@ -98,13 +113,15 @@ def train(
     enter_folder(out, resume=resume)
     on_stage("reading")
     pictures, train_indices, test_indices = _load(recipe, data, dev, on_step)
+    if not (pictures.labels == NO_FACE).any():  # no annotated scenes: nothing to learn it from
+        recipe = replace(recipe, sampling=replace(recipe.sampling, no_face_share=0.0))
     sides = {
         side: sorted({pictures.sources[i] for i in indices})
         for side, indices in (("train", train_indices), ("test", test_indices))
     }
     origin = {
         "recipe": to_dict(recipe),
-        "inputs": inputs(data, dev, teachers),
+        "inputs": inputs(data, dev, [*teachers, *([] if start is None else [start])]),
         "split": sides,
         "environment": environment(),
     }
@@ -112,8 +129,11 @@ def train(
     on_stage("training")
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
-    model = build(recipe.network, len(recipe.labels))
+    model = build(recipe.network, recipe.outputs)
     taught_by = _begin_as(model, recipe, teachers) if teachers else []
+    if start is not None:
+        crops = [as_deployed(pictures.images[i], recipe) for i in order[:_START_FACES]]
+        begin_from(model, start, recipe, np.stack(crops))
     progress = begin(model, len(order), recipe.schedule, taught_by)
     if (out / PROGRESS).is_file():
         load_progress(progress, out / PROGRESS)
@@ -144,9 +164,10 @@ def _load(
     recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], on_step: Callable[[int], None]
 ) -> tuple[Pictures, Indices, Indices]:
     """Return all pictures, and the indices to train and to test on."""
-    pictures = load_pictures(recipe, data, on_step)
+    pictures = load_pictures(recipe, data, on_step, no_faces=recipe.tells_faces)
     if not dev:
-        return pictures, *split(pictures, recipe, data, on_step)
+        train, test = split(pictures, recipe, data, on_step)
+        return pictures, train, test[pictures.labels[test] != NO_FACE]
     both = join(pictures, load_pictures(recipe, dev, on_step))
     everything = np.arange(len(both.labels))
     return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]

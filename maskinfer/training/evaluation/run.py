@@ -163,7 +163,7 @@ def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_bo
         _name(detector) if detector else type(engine.detector).__name__,
         _name(classifier),
         classifier.labels,
-        detector.det_threshold if detector else None,
+        engine.face_check.threshold if engine.face_check else detector.det_threshold if detector else None,
         classifier.uncertain_below,
         iou,
         min_side_px,

@@ -5,9 +5,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK, BGRFrame
 from maskinfer.training.classifier.augment import Place, camera
 from maskinfer.training.classifier.recipe import Augmentation
+from maskinfer.training.data.masks.hidden_mouth import hide_mouth
 from maskinfer.training.data.masks.occluders import occlude
 
 SIDE, FACE_SHARE = 224, 1 / 1.9
@@ -31,7 +32,7 @@ def through(occluded: BGRFrame, y: float) -> float:
 
 
 def seen(augmented: Augmentation, picture: BGRFrame, seed: int = 0) -> BGRFrame:
-    return camera(picture, np.random.default_rng(seed), 96, PLACE, augmented, mouth=True)
+    return camera(picture, np.random.default_rng(seed), 96, PLACE, augmented, WITHOUT_MASK)
 
 
 def test_nothing_hides_what_an_incorrectly_worn_mask_leaves_bare() -> None:
@@ -45,6 +46,21 @@ def test_otherwise_mouths_are_hidden_often_but_faces_never_wholly() -> None:
     shares = [np.mean(view == chequered()) for view in views]
     assert min(shares) > 0.4
     assert max(shares) < 1
+
+
+def test_mouths_that_are_to_be_hidden_mostly_are_and_eyes_are_not() -> None:
+    views = [hide_mouth(chequered(), np.random.default_rng(seed), FACE_SHARE) for seed in SEEDS]
+    assert np.mean([through(view, MOUTH) < 0.5 for view in views]) > 0.4
+    assert np.mean([through(view, 0.36) > 0.8 for view in views]) > 0.9
+
+
+@pytest.mark.parametrize("label", [None, INCORRECT_MASK])
+def test_only_a_bare_mouth_is_hidden(label: str | None) -> None:
+    hidden = replace(NOTHING, hidden_mouths=1.0)
+    bare = camera(chequered(), np.random.default_rng(0), 96, PLACE, hidden, WITHOUT_MASK)
+    other = camera(chequered(), np.random.default_rng(0), 96, PLACE, hidden, label)
+    plain = camera(chequered(), np.random.default_rng(0), 96, PLACE, NOTHING, label)
+    assert len(np.unique(other)) <= len(np.unique(plain)) < len(np.unique(bare))
 
 
 def test_a_thing_follows_from_the_seed_and_leaves_its_window_alone() -> None:

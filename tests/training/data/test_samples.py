@@ -10,12 +10,12 @@ import pytest
 
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.faces.boxes import grown, iou_matrix
+from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.results import LABELS, BGRFrame
-from maskinfer.training.classifier.dataset import draw_order, load_pictures
-from maskinfer.training.classifier.faces import WINDOW_PX, collect_faces, window_share
+from maskinfer.training.classifier.dataset import Pictures, draw_order, load_pictures
+from maskinfer.training.classifier.faces import NO_FACE, WINDOW_MARGIN, WINDOW_PX, collect_faces, window_share
 from maskinfer.training.classifier.recipe import load_recipe
 from maskinfer.training.data.audit.related import related_groups
 from maskinfer.training.data.main_face import find_main_face
@@ -66,12 +66,51 @@ def test_faces_are_cut_by_the_detectors_box(tmp_path: Path, portrait: BGRFrame) 
     assert faces.labels.tolist() == [0, 1, 1, 1]
     assert faces.turned.tolist() == [False] * 4
     assert faces.windows.shape == (4, WINDOW_PX, WINDOW_PX, 3)
-    reported = grown(np.array([box], np.float32), load_detector().contract.box_margin)
-    by_hand = cut_crops(portrait, reported, CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
+    by_hand = cut_crops(portrait, np.array([box], np.float32), CropRule(margin=WINDOW_MARGIN), (WINDOW_PX, WINDOW_PX))[
+        0
+    ]
     assert np.array_equal(faces.windows[3], by_hand)
     # The other windows show the same face in nearly the same place.
     for window in faces.windows[:3]:
         assert np.corrcoef(window.ravel(), by_hand.ravel())[0, 1] > 0.8
+
+
+def test_what_the_detector_takes_for_a_face_and_is_none(tmp_path: Path, portrait: BGRFrame) -> None:
+    """A face without a box stands for what is none; while it is small, it is rather one that was left out."""
+    elsewhere = {"bbox": [0, 0, 60, 60], "label": "without_mask"}
+    _lines(tmp_path / "scenes.jsonl", {"image": "scene.png", "set": "s", "faces": [elsewhere]})
+    cv2.imwrite(str(tmp_path / "scene.png"), portrait)
+    assert collect_faces([tmp_path], LABELS, no_faces=True).labels.tolist() == [1]
+    cv2.imwrite(str(tmp_path / "scene.png"), cv2.resize(portrait, None, fx=2, fy=2))
+    assert collect_faces([tmp_path], LABELS).labels.tolist() == [1]
+    faces = collect_faces([tmp_path], LABELS, no_faces=True)
+    assert faces.labels.tolist() == [1, NO_FACE]
+    assert faces.scores[1] > 0.3
+
+
+def test_what_is_no_face_has_its_share_of_the_draws() -> None:
+    recipe = load_recipe("standard")
+    labels, no = np.array([0, 1, 2, *[NO_FACE] * 7]), np.zeros(10, np.bool_)
+    pictures = Pictures(np.zeros((10, 2, 2, 3), np.uint8), labels, ("a",) * 10, ("b",) * 10, no, no)
+    recipe = replace(recipe, sampling=replace(recipe.sampling, no_face_share=0.25))
+    drawn = pictures.labels[draw_order(pictures, np.arange(10), recipe)]
+    assert np.mean(drawn == NO_FACE) == pytest.approx(0.25, abs=0.01)
+    assert np.mean(drawn[drawn >= 0] == 1) == pytest.approx(0.44, abs=0.01)
+
+
+def test_faces_are_cut_once(tmp_path: Path, portrait: BGRFrame) -> None:
+    cv2.imwrite(str(tmp_path / "crop.png"), portrait)
+    _lines(tmp_path / "crops.jsonl", {"image": "crop.png", "set": "crops", "label": "with_mask"})
+    cut: list[int] = []
+    first = collect_faces([tmp_path], LABELS, cut.append)
+    again = collect_faces([tmp_path], LABELS, cut.append)
+    assert cut == [1]
+    assert np.array_equal(first.windows, again.windows)
+    assert isinstance(again.windows, np.memmap)
+    cv2.imwrite(str(tmp_path / "crop.png"), portrait[:, ::-1])
+    changed = collect_faces([tmp_path], LABELS, cut.append)
+    assert cut == [1, 1]
+    assert not np.array_equal(first.windows, changed.windows)
 
 
 def test_turned_heads_are_told_and_drawn_more_often(tmp_path: Path, portrait: BGRFrame) -> None:
@@ -112,7 +151,7 @@ def test_the_largest_of_several_faces_is_the_one_that_is_meant(portrait: BGRFram
 def test_the_middle_of_a_window_is_the_engines_crop(portrait: BGRFrame) -> None:
     box = np.array([[175.0, 60.0, 275.0, 200.0]], np.float32)
     rule = CropRule(margin=0.15)
-    window = cut_crops(portrait, box, CropRule(margin=0.45), (WINDOW_PX, WINDOW_PX))[0]
+    window = cut_crops(portrait, box, CropRule(margin=WINDOW_MARGIN), (WINDOW_PX, WINDOW_PX))[0]
     cut = round(WINDOW_PX * (1 - window_share(rule)) / 2)
     middle = cv2.resize(window[cut:-cut, cut:-cut], (64, 64), interpolation=cv2.INTER_AREA).astype(int)
     crop = cut_crops(portrait, box, rule, (64, 64))[0].astype(int)

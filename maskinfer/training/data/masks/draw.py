@@ -1,4 +1,4 @@
-"""Draws a mask onto a bare face: training data of faces that wear one well, badly, or not at all.
+"""Draws a mask onto a bare face: training data of faces that wear one well or badly.
 
 A mask is a surface in the space of an average head, seen through the camera that takes the head's five landmarks
 to those in the picture. The unit of head space is the distance from the eyes to the mouth; x points to the
@@ -7,38 +7,41 @@ image's right, y down the face, z out of it; the eyes' middle is the origin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, BGRFrame
+from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, BGRFrame
 from maskinfer.training.data.masks.fabric import make_fabric
-from maskinfer.training.data.masks.head import LIPS, NOSE, bend, fit_camera, fitted_shape, straps_of
+from maskinfer.training.data.masks.head import LIPS, NOSE, Ball, bend, fit_camera, fitted_shape, straps_of
 from maskinfer.training.data.masks.render import canvas_for, composite, render_balls, render_mesh, render_straps
 
 STYLES = ("surgical", "n95", "cloth", "patterned", "dark")
-WEARS = ("correct", "below_nose", "below_mouth", "chin")
-_LABELS = {
-    "correct": WITH_MASK,
-    "below_nose": INCORRECT_MASK,
-    "below_mouth": WITHOUT_MASK,
-    "chin": WITHOUT_MASK,
+WEARS = ("correct", "below_nose", "below_mouth", "chin", "forehead", "eyes")
+
+_IN_FRONT: Mapping[str, tuple[Ball, ...]] = {
+    "correct": (),
+    "below_nose": NOSE,
+    "below_mouth": LIPS,
+    "chin": LIPS,
+    "forehead": (),
+    "eyes": NOSE,
 }
-_IN_FRONT = {"correct": (), "below_nose": NOSE, "below_mouth": LIPS, "chin": LIPS}
 
 
 def label_of_wear(wear: str) -> str:
     """Return the label of a face that wears a mask so.
 
-    "correct" is with_mask; "below_nose" is incorrect_mask; "below_mouth" and "chin" cover neither nose nor mouth and
-    are without_mask.
+    "correct" is with_mask; all others leave the nose, or nose and mouth, bare and are incorrect_mask.
 
     Raises:
         RequestError: the wear is none of ``WEARS``.
     """
-    if wear not in _LABELS:
+    if wear not in WEARS:
         raise RequestError(f"unknown wear {wear!r}: choose one of {', '.join(WEARS)}")
-    return _LABELS[wear]
+    return WITH_MASK if wear == "correct" else INCORRECT_MASK
 
 
 def draw_mask(

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from maskinfer.engine.errors import RequestError
 
 Floats = NDArray[np.float64]
+Ball = tuple[float, float, float, float]
+
 _HEAD_LANDMARKS = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.62, 0.42], [-0.4, 1, 0], [0.4, 1, 0]])
 _CHIN_Y = 1.72
 _COLUMNS, _ROWS = 33, 21
@@ -45,6 +47,8 @@ _SHAPES = {
     "below_nose": MaskShape(0.83, 1.86, 0.74, 1.26, peak=0.9),
     "below_mouth": MaskShape(1.24, 1.92, 1.00, 1.38, 0.92, peak=0.9),
     "chin": MaskShape(1.64, 2.04, 1.22, 1.50, 0.90, peak=0.95),
+    "forehead": MaskShape(-1.05, -0.22, -0.80, -0.30, 0.92, peak=0.9),
+    "eyes": MaskShape(-0.36, 0.34, -0.25, 0.30, 0.95, peak=0.9),
 }
 # How much nearer the edges of a style come to each other at the sides.
 _NARROWER = {"n95": 0.17, "cloth": 0.04, "patterned": 0.04, "dark": 0.06}

@@ -1,4 +1,4 @@
-"""Pictures of drawn masks: bare faces of training folders, each wearing a mask well, badly, or on the chin."""
+"""Pictures of drawn masks: bare faces of training folders, each wearing a mask well or badly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ from maskinfer.training.data.masks.synth_sheet import write_sheet
 from maskinfer.training.data.samples import CROPS_FILE, LabelledImage, read_samples
 
 SET = "synth"
-DEFAULT_SHARES: Mapping[str, float] = {"correct": 0.25, "below_nose": 0.40, "below_mouth": 0.15, "chin": 0.20}
+DEFAULT_SHARES: Mapping[str, float] = {
+    "correct": 0.30,
+    "below_nose": 0.30,
+    "below_mouth": 0.11,
+    "chin": 0.17,
+    "forehead": 0.06,
+    "eyes": 0.06,
+}
 DEFAULT_VISORS = 0.08
 _PICTURES = "pictures"
 

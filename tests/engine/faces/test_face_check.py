@@ -1,0 +1,101 @@
+"""The classifier has a say in what is a face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import maskinfer
+from maskinfer.engine.contract import ClassifierContract, FaceCheck
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.face_check import face_scores, logits
+from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
+from tests.helpers.graphs import save_checking_classifier
+
+CHECK = FaceCheck(("retinaface-mask",), 0.3, 0.6, weight=1.0, detector_weight=0.5, bias=0.0)
+CONTRACT = ClassifierContract("checking", "1", "MIT", LABELS, (16, 16), face_check=CHECK)
+GREEN, GREY, RED = (20, 250, 20), (125, 125, 125), (20, 20, 250)
+
+
+@pytest.fixture(scope="module")
+def checking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checking_classifier(tmp_path_factory.mktemp("models") / "checking.onnx", CONTRACT)
+
+
+def _engine(classifier: Path, scores: Sequence[float]) -> Engine:
+    """Return an engine whose detector proposes 40 px boxes in a row, whatever it sees."""
+    boxes = np.array([[50 * i, 0, 50 * i + 40, 40] for i in range(len(scores))], np.float32)
+
+    def detector(frames: Sequence[Frame]) -> list[Detections]:
+        return [Detections(boxes, np.asarray(scores, np.float32), None)] * len(frames)
+
+    return Engine(detector, load_classifier(str(classifier)), face_check=CHECK)
+
+
+def _frame(*colours: tuple[int, int, int]) -> BGRFrame:
+    frame = np.zeros((40, 50 * len(colours), 3), np.uint8)
+    for i, colour in enumerate(colours):
+        frame[:, 50 * i : 50 * i + 45] = colour
+    return frame
+
+
+def test_both_logits_are_weighed() -> None:
+    scores = face_scores(CHECK, np.float32([2, 0, -2]), np.float32([0.5, 0.9, 0.9]))
+    expected = 1 / (1 + np.exp(-np.array([2, 0.5 * np.log(9), -2 + 0.5 * np.log(9)])))
+    assert scores == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(logits(np.float32([0, 1]))).all()
+
+
+def test_what_the_classifier_does_not_take_for_a_face_is_none(checking: Path) -> None:
+    engine = _engine(checking, [0.9, 0.9, 0.35])
+    result = engine(_frame(RED, GREEN, GREEN))
+    assert [face.xyxy[0] for face in result.faces] == [50, 100]
+    first, second = (face.det_score for face in result.faces)
+    assert 0.6 <= second < first
+
+
+def test_the_best_score_comes_first_whatever_the_detector_said(checking: Path) -> None:
+    result = _engine(checking, [0.9, 0.5])(_frame(GREY, GREEN))
+    assert [face.xyxy[0] for face in result.faces] == [50, 0]
+    assert result.faces[0].det_score > result.faces[1].det_score
+
+
+def test_tracks_count_faces_only(checking: Path) -> None:
+    engine = _engine(checking, [0.9, 0.35])
+    tracker = engine.tracker(TrackOptions(detect_every=2, classify_every=3, certain_after=2))
+    results: list[FrameResult] = []
+    for i in range(8):
+        frame = SourceFrame("clip", i, i / 25, Picture(_frame(RED, GREEN)))
+        results += engine.infer([frame], [tracker])
+    assert [[face.track_id for face in result.faces] for result in results] == [[1]] * 8
+    assert {face.xyxy[0] for result in results for face in result.faces} == {50}
+
+
+def test_what_turns_out_to_be_a_face_begins_to_count_then(checking: Path) -> None:
+    engine = _engine(checking, [0.9])
+    tracker = engine.tracker(TrackOptions())
+    colours = [RED, RED, *[GREEN] * 6]
+    numbers = []
+    for i, colour in enumerate(colours):
+        (result,) = engine.infer([SourceFrame("clip", i, i / 25, Picture(_frame(colour)))], [tracker])
+        numbers.append([face.track_id for face in result.faces])
+    assert numbers[0] == []
+    assert numbers[-1] == [1]
+
+
+def test_it_is_used_behind_the_detectors_it_was_measured_with(checking: Path, tmp_path: Path) -> None:
+    engine = maskinfer.load("retinaface-mask", str(checking))
+    assert engine.face_check == CHECK
+    assert maskinfer.load("retinaface", str(checking)).face_check is None
+    strict = maskinfer.load("retinaface-mask", str(checking), det_threshold=0.8).face_check
+    assert strict == replace(CHECK, threshold=0.8)
+    lax = maskinfer.load("retinaface-mask", str(checking), det_threshold=0.1).face_check
+    assert lax == replace(CHECK, threshold=0.1, proposals_from=0.1)
