@@ -87,8 +87,8 @@ def _with_check(
     check = classifier.contract.face_check
     if check is None or not isinstance(detector, OnnxDetector) or detector.contract.name not in check.detectors:
         return detector, None
-    threshold = check.threshold if least is None else least
-    check = replace(check, threshold=threshold, proposals_from=min(check.proposals_from, threshold))
+    # The detector's scores and those of faces are on scales of their own: what is proposed stays as it was measured.
+    check = check if least is None else replace(check, threshold=least)
     return replace(detector, contract=replace(detector.contract, det_threshold=check.proposals_from)), check
 
 

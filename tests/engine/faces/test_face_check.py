@@ -98,4 +98,4 @@ def test_it_is_used_behind_the_detectors_it_was_measured_with(checking: Path, tm
     strict = maskinfer.load("retinaface-mask", str(checking), det_threshold=0.8).face_check
     assert strict == replace(CHECK, threshold=0.8)
     lax = maskinfer.load("retinaface-mask", str(checking), det_threshold=0.1).face_check
-    assert lax == replace(CHECK, threshold=0.1, proposals_from=0.1)
+    assert lax == replace(CHECK, threshold=0.1)
