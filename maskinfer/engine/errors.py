@@ -24,6 +24,8 @@ wrong and nothing was begun, 1 when a job failed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = [
     "ContractError",
     "DisplayError",
@@ -40,6 +42,10 @@ __all__ = [
     "SourceNotFoundError",
     "TruncatedSourceError",
 ]
+
+
+OnError = Callable[[str], None]
+"""Called with one line for each fault that ends nothing: the job goes on, and the line is kept and shown."""
 
 
 class MaskinferError(Exception):

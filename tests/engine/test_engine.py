@@ -17,8 +17,8 @@ from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.frames.annotate import annotate
-from maskinfer.engine.frames.frame import SourceFrame
-from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import BGRFrame, Detections, FrameResult
 from tests.helpers.clips import write_clip
 
@@ -156,7 +156,7 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     corners = np.stack(np.meshgrid(np.arange(100) * 6, np.arange(100) * 6), -1).reshape(-1, 2)
     xyxy = np.concatenate([corners, corners + 6], axis=1).astype(np.float32)
 
-    def crowd(frames: Sequence[Frame]) -> list[Detections]:
+    def crowd(frames: Sequence[AnyPicture]) -> list[Detections]:
         return [Detections(xyxy, np.linspace(1, 0.5, count, dtype=np.float32), None)] * len(frames)
 
     frame = np.full((600, 600, 3), 80, np.uint8)
@@ -164,7 +164,7 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     engine = Engine(crowd, load_classifier(str(colour_classifier)))
     tracker = Tracker()
     for i in range(3):
-        (result,) = engine.infer([SourceFrame("crowd", i, i / 25, Picture(frame))], [tracker])
+        (result,) = engine.infer([Frame("crowd", i, i / 25, Picture(frame))], [tracker])
         assert len(result.faces) == count
         annotate(frame.copy(), result)
     red = {face.label for face in result.faces if face.xyxy[0] > 320}

@@ -72,6 +72,7 @@ class Track:
         seen: frames in which it was found.
         classified: frames in which it was classified.
         sharpness: as it was classified last (``quality.sharpness``); None when that was not measured.
+        skipped: frames since it was classified last.
     """
 
     id: int
@@ -123,6 +124,10 @@ class Track:
         if self.label < 0 or self.scores[best] >= self.scores[self.label] + options.margin:
             self.label = best
 
+    def note(self, *, will_classify: bool) -> None:
+        """Note whether it is classified in this frame."""
+        self.skipped = 0 if will_classify else self.skipped + 1
+
     def is_certain(self, options: TrackOptions) -> bool:
         """Tell whether it need not be classified in every frame."""
         return self.classified >= options.certain_after and float(self.scores[self.label]) >= options.certain_from
@@ -142,10 +147,14 @@ class Tracker:
         self._frames = 0
         self._detected_s = 0.0
 
+    @property
     def wants_detection(self) -> bool:
-        """Tell whether the detector should run on the next frame; ask once for each."""
+        """Whether the detector should run on the next frame."""
+        return self._frames % self.options.detect_every == 0
+
+    def count_frame(self) -> None:
+        """Go on to the next frame."""
         self._frames += 1
-        return (self._frames - 1) % self.options.detect_every == 0
 
     def follow(self, found: Detections, time_s: float) -> list[Track | None]:
         """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
@@ -186,11 +195,7 @@ class Tracker:
 
     def wants(self, track: Track) -> bool:
         """Tell whether the track should be classified in this frame; one that is certain is now and then."""
-        if not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every:
-            track.skipped = 0
-            return True
-        track.skipped += 1
-        return False
+        return not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every
 
     def _begin(self, box: NDArray[np.float32], time_s: float) -> Track:
         track = Track(self._next_id, box, np.zeros(4, np.float32), time_s, time_s)

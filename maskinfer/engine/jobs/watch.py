@@ -23,7 +23,7 @@ from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.window import Window, open_window
 from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions, open_feeds
-from maskinfer.engine.sources.open import from_video, holds_images
+from maskinfer.engine.sources.pictures import holds_images
 
 _AGES_KEPT = 100_000
 
@@ -136,7 +136,7 @@ def run_watch(
             stopped = stack.enter_context(stop_on_signal())
         began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
         opened = open_outputs(
-            sinks.outputs, summary.problems, classifier=engine.classifier, follow=True, crop_prefix=began
+            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
         )
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, tell))
@@ -150,8 +150,7 @@ def run_watch(
             feed: _open_source_state(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)
         }
         for batch in feeds.batches(stopped):
-            frames = [from_video(fed.info.source, fed.frame) for fed in batch]
-            results = engine.infer(frames, [desks[fed.feed].tracker for fed in batch])
+            results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)

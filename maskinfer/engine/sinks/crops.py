@@ -10,7 +10,7 @@ import numpy as np
 
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.images import write_image
-from maskinfer.engine.frames.picture import Frame, Picture, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Face, FrameResult
 
 # Of the box's sides, around it: people know faces by more than the detector's box.
@@ -45,7 +45,7 @@ class CropFiles:
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
-    def add(self, frame: Frame, result: FrameResult) -> None:
+    def add(self, frame: AnyPicture, result: FrameResult) -> None:
         """Write the crops of a frame that are wanted and better than those before.
 
         Args:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maskinfer.engine.files.jsonl import STDOUT, open_lines
-from maskinfer.engine.frames.picture import Frame
+from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
 
-AddFrame = Callable[[Frame, FrameResult], None]
+AddFrame = Callable[[AnyPicture, FrameResult], None]
 COLUMNS = (
     "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
 )  # fmt: skip
@@ -26,7 +26,7 @@ def open_csv(target: str, *, follow: bool) -> Iterator[AddFrame]:
         if not has_header:
             write(_row(COLUMNS))
 
-        def add(_: Frame, result: FrameResult) -> None:
+        def add(_: AnyPicture, result: FrameResult) -> None:
             for face in result.faces:
                 write(_row(_cells(result, face)))
 

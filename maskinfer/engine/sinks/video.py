@@ -18,7 +18,7 @@ from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
-from maskinfer.engine.frames.picture import Frame, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.sinks.audio import open_sound
 from maskinfer.engine.sources.video import STDIN
 
@@ -55,7 +55,7 @@ class VideoWriter:
             self._sound = sound
             self._next_sound = next(sound, None)
 
-    def write(self, picture: Frame, pts: int, time_base: Fraction, duration: int | None = None) -> None:
+    def write(self, picture: AnyPicture, pts: int, time_base: Fraction, duration: int | None = None) -> None:
         """Encode one frame.
 
         Args:

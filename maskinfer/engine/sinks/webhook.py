@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from maskinfer.engine.errors import RequestError
+from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.files.urls import public_name
 
 MAX_WAITING = 10_000
@@ -147,8 +147,8 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def open_webhook(url: str, problems: list[str], *, linger_s: float = 5.0) -> Iterator[Webhook]:
-    """Post to a receiver until the block ends; what is lost is told to ``problems``.
+def open_webhook(url: str, on_error: OnError, *, linger_s: float = 5.0) -> Iterator[Webhook]:
+    """Post to a receiver until the block ends; ``on_error`` is called with a line for what is lost.
 
     Raises:
         RequestError: the address is neither http nor https.
@@ -160,4 +160,5 @@ def open_webhook(url: str, problems: list[str], *, linger_s: float = 5.0) -> Ite
         linger_s = 0.0
         raise
     finally:
-        problems += webhook.close(linger_s)
+        for line in webhook.close(linger_s):
+            on_error(line)

@@ -13,10 +13,10 @@ from typing import Literal
 
 from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.files.urls import public_name
-from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.camera import TIME_BASE, Live, is_live, open_live
-from maskinfer.engine.sources.open import holds_images, timed_images
+from maskinfer.engine.sources.pictures import holds_images, timed_images
 from maskinfer.engine.sources.video import open_video
 
 Policy = Literal["auto", "latest", "all"]
@@ -54,7 +54,7 @@ class FeedFrame:
     """
 
     feed: Feed
-    frame: VideoFrame
+    frame: Frame
     info: VideoInfo
     arrived_s: float
 
@@ -155,7 +155,7 @@ class Feed:
         try:
             if holds_images(self._source):
                 broken: list[str] = []
-                for frame, info in timed_images(self._source, broken):
+                for frame, info in timed_images(self._source, broken.append):
                     if not self._offer(reader, frame, info):
                         break
                 self.problem = f"{len(broken)} images cannot be read, the first: {broken[0]}" if broken else ""
@@ -178,10 +178,10 @@ class Feed:
         now_s = time.monotonic()
         self._started_s = now_s if self._started_s is None else self._started_s
         self._pts = max(self._pts + 1, round((now_s - self._started_s) / TIME_BASE))
-        frame = VideoFrame(self._count, float(self._pts * TIME_BASE), self._pts, TIME_BASE, None, picture)
+        frame = Frame(live.name, self._count, float(self._pts * TIME_BASE), picture, self._pts, TIME_BASE)
         return self._offer(reader, frame, live.info(picture))
 
-    def _offer(self, reader: int, frame: VideoFrame, info: VideoInfo) -> bool:
+    def _offer(self, reader: int, frame: Frame, info: VideoInfo) -> bool:
         if self._lost:
             self._lost = False
             self.returns += 1
@@ -218,8 +218,11 @@ class Feeds:
     feeds: tuple[Feed, ...]
     news: threading.Condition
 
-    def batches(self, stopped: Callable[[], int]) -> Iterator[list[FeedFrame]]:
+    def batches(self, stopped: Callable[[], int] = lambda: 0) -> Iterator[list[FeedFrame]]:
         """Yield lists of at most one frame of each source, as soon as there is one, until all are over.
+
+        Args:
+            stopped: asked between batches; a signal's number ends them, 0 does not.
 
         Raises:
             SourceError: not one of them opened when it was tried first.

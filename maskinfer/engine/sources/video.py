@@ -19,7 +19,7 @@ from av.stream import Disposition
 from maskinfer.engine.errors import SourceError, SourceNotFoundError, TruncatedSourceError
 from maskinfer.engine.files.urls import is_url, public_name
 from maskinfer.engine.frames.colour import Colour, display_matrix, is_transposed, matrix_of, picture_maker
-from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.sources.packets import Health, declared_end, decoded, is_cut
 from maskinfer.engine.sources.timestamps import mender, step_of
 
@@ -29,7 +29,7 @@ _SECOND_US = 1_000_000
 
 
 class VideoReader:
-    """An open video: iterate over it once to get its ``VideoFrame`` in order of presentation.
+    """An open video: iterate over it once to get its ``Frame`` in order of presentation.
 
     Attributes:
         info: what is known before reading.
@@ -39,12 +39,12 @@ class VideoReader:
         SourceError: it could not be read on.
     """
 
-    def __init__(self, info: VideoInfo, frames: Iterator[VideoFrame], health: Health) -> None:
+    def __init__(self, info: VideoInfo, frames: Iterator[Frame], health: Health) -> None:
         self.info = info
         self._frames = frames
         self._health = health
 
-    def __iter__(self) -> Iterator[VideoFrame]:
+    def __iter__(self) -> Iterator[Frame]:
         return self._frames
 
     @property
@@ -162,14 +162,14 @@ def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | No
     return container.duration / _SECOND_US if container.duration else None
 
 
-def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[VideoFrame, None, None]:
+def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[Frame, None, None]:
     info, health = video.info, video.health
     to_picture = picture_maker()
     start: int | None = None
     for index, (picture, pts, duration) in enumerate(_timed(video, pictures)):
         start = pts if start is None else start
         time_s = float((pts - start) * info.time_base)
-        yield VideoFrame(index, time_s, pts, info.time_base, duration, to_picture(picture))
+        yield Frame(info.source, index, time_s, to_picture(picture), pts, info.time_base, duration)
     if _is_cut(video):
         frames = f"{health.frames} of {info.frame_count}" if info.frame_count else str(health.frames)
         reason = health.error or "the file was cut off or its end is damaged"

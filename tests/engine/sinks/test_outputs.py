@@ -35,7 +35,7 @@ def result(*faces: Face, frame: int = 0, source: str = "films/a, b.mp4") -> Fram
 
 def test_a_table_has_a_row_a_face(tmp_path: Path) -> None:
     file = tmp_path / "faces.csv"
-    with open_outputs(Outputs(csv=str(file)), []) as add:
+    with open_outputs(Outputs(csv=str(file)), pytest.fail) as add:
         add(FRAME, result(face("with_mask"), face("uncertain", track=None)))
         add(FRAME, result(frame=1))
         add(FRAME, result(face("without_mask"), frame=2))
@@ -53,7 +53,7 @@ def test_a_table_has_a_row_a_face(tmp_path: Path) -> None:
 def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"))
     for frame in range(2):
-        with open_outputs(outputs, [], follow=True) as add:
+        with open_outputs(outputs, pytest.fail, follow=True) as add:
             add(FRAME, result(face("with_mask"), frame=frame))
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["source", '"films/a', '"films/a']
@@ -62,7 +62,7 @@ def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
 
 def test_crops_are_the_best_of_each_person_and_label(tmp_path: Path) -> None:
     folder = tmp_path / "crops"
-    with open_outputs(Outputs(crops=folder), []) as add:
+    with open_outputs(Outputs(crops=folder), pytest.fail) as add:
         for frame, (label, side) in enumerate([("with_mask", 20), ("with_mask", 40), ("with_mask", 30), ("other", 20)]):
             add(FRAME, result(face(label, side), frame=frame))
         add(FRAME, result(face("with_mask", track=None), frame=7, source="rtsp://me:***@cam/1"))
@@ -77,14 +77,14 @@ def test_crops_are_the_best_of_each_person_and_label(tmp_path: Path) -> None:
 def test_crops_of_one_label_at_the_edge_and_outside(tmp_path: Path) -> None:
     outside = Face((-90, -90, -50, -50), 0.9, None, "with_mask", 0.9, {"with_mask": 0.9}, None)
     edge = Face((100, 80, 140, 120), 0.9, None, "with_mask", 0.9, {"with_mask": 0.9}, None)
-    with open_outputs(Outputs(crops=tmp_path, crop_labels=("with_mask",)), []) as add:
+    with open_outputs(Outputs(crops=tmp_path, crop_labels=("with_mask",)), pytest.fail) as add:
         add(FRAME, result(outside, edge, face("without_mask")))
     assert [cv2.imread(str(path)).shape[:2] for path in tmp_path.iterdir()] == [(32, 32)]
 
 
 def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
     outputs = Outputs(events=EventTargets(str(tmp_path / "e.jsonl")), crops=tmp_path, crop_labels=("with_mask",))
-    with open_outputs(outputs, [], follow=True, crop_prefix="now-") as add:
+    with open_outputs(outputs, pytest.fail, follow=True, crop_prefix="now-") as add:
         for frame in range(30):
             add(FRAME, result(face("with_mask"), frame=frame))
     records = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
@@ -101,10 +101,10 @@ def test_two_outputs_into_one(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="name another"):
         Outputs("-", "-").check()
     same = Outputs(str(tmp_path / "a"), None, EventTargets(str(tmp_path / "b" / ".." / "a")))
-    with pytest.raises(RequestError, match="name another"), open_outputs(same, []):
+    with pytest.raises(RequestError, match="name another"), open_outputs(same, pytest.fail):
         pass
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError), open_outputs(Outputs(crops=tmp_path / "file" / "x"), []):
+    with pytest.raises(OutputError), open_outputs(Outputs(crops=tmp_path / "file" / "x"), pytest.fail):
         pass
 
 
@@ -127,7 +127,7 @@ def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
     )
     frame, events = np.full((1000, 1900, 3), 90, np.uint8), tmp_path / "events.jsonl"
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"), EventTargets(str(events)))
-    with open_outputs(outputs, []) as add:
+    with open_outputs(outputs, pytest.fail) as add:
         for index in range(0, 20, 10):
             add(frame, FrameResult("a", index, index / 25, (1900, 1000), many))
     results = (tmp_path / "a.jsonl").read_text().splitlines()

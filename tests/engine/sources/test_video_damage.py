@@ -9,13 +9,13 @@ import av
 import pytest
 
 from maskinfer.engine.errors import SourceError, TruncatedSourceError
-from maskinfer.engine.frames.frame import VideoFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.sources.video import open_video
 from tests.helpers.clips import IN_FRONT, cut, number_of, numbers_read, write_clip
 
 
-def read_until_error(path: Path) -> tuple[list[VideoFrame], TruncatedSourceError]:
-    frames: list[VideoFrame] = []
+def read_until_error(path: Path) -> tuple[list[Frame], TruncatedSourceError]:
+    frames: list[Frame] = []
     with pytest.raises(TruncatedSourceError) as caught, open_video(path) as video:
         frames.extend(video)
     return frames, caught.value
