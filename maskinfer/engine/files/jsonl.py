@@ -14,14 +14,14 @@ from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.results import FrameResult
 
 
-def read_results(file: Path) -> Iterator[FrameResult]:
+def read_results(file: str | Path) -> Iterator[FrameResult]:
     """Yield the results that a JSON Lines file holds, in their order.
 
     Raises:
         SourceNotFoundError: there is no such file. SourceError: a line is no result; the message says which.
     """
     try:
-        with file.open(encoding="utf-8") as lines:
+        with Path(file).open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     yield FrameResult.from_dict(json.loads(line))
