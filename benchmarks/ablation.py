@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,6 @@ from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.recipe import Recipe, from_dict, load_recipe, to_dict
 from maskinfer.training.data.scenes import read_scenes
 from maskinfer.training.evaluation.intervals import share
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 VARIANTS = Path(__file__).with_suffix(".toml")
 MIN_IOU = 0.4

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -134,7 +134,7 @@ def run_watch(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
-        began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
+        began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-"
         opened = open_outputs(
             sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.jsonl import open_lines
@@ -66,7 +66,7 @@ def open_events(
             for event in events:
                 record = event.to_dict()
                 if follow:
-                    record["at"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+                    record["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
                 if crop_of is not None:
                     record["crop"] = crop_of(event.source, event.track_id, event.label)
                 for one in sends:

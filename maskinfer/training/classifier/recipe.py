@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,10 +11,6 @@ from typing import Any, Literal, TypeVar, cast
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.errors import RequestError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 RECIPES_DIR = Path(__file__).resolve().parent.parent / "recipes"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,10 +11,6 @@ from typing import Any
 from maskinfer.engine.errors import RequestError
 from maskinfer.training.classifier.recipe import RECIPES_DIR
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 TASK = "detector"
 KINDS = ("scenes", "bare", "drawn", "crops")
 """Of training pictures; see ``DetectorRecipe.shares``."""

@@ -7,7 +7,7 @@ data is from, and what people found out; the last from a TOML file of notes.
 from __future__ import annotations
 
 import json
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,10 +21,6 @@ from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.results import LABELS
 from maskinfer.engine.runtime.session import create_session
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 _THRESHOLDS = (0.4, 0.5, 0.6)
 RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; whether you may use the
 weights for your purpose is for you to check."""
