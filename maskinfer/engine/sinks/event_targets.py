@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.jsonl import open_lines
+from maskinfer.engine.records import EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
 from maskinfer.engine.sinks.webhook import open_webhook
@@ -55,7 +56,7 @@ def open_events(
         return
     logs: dict[str, EventLog] = {}
     with ExitStack() as stack:
-        sends: list[Callable[[dict[str, object]], None]] = []
+        sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
             write = stack.enter_context(open_lines(targets.file, follow=follow))
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from maskinfer.engine.catalog.find import find_model, task_of
 from maskinfer.engine.catalog.registry import REGISTRY_VARIABLE, registered
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.catalog.store import entries, pull
-from maskinfer.engine.contract import ClassifierContract, CropRule, DetectorContract, InputSpec, to_json
+from maskinfer.engine.contract import to_json
 from maskinfer.engine.errors import DownloadError, ModelError, ModelNotFoundError, OutputError, RequestError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.files.cache import cache_folder
@@ -202,9 +203,9 @@ def test_a_pack_is_not_fetched_by_running_it(tmp_path: Path, monkeypatch: pytest
     ("text", "message"),
     [
         ("{", "is no registry of models"),
-        ('{"others": {}}', "no 'models'"),
-        ('{"models": {"a": {"task": "x"}}}', "is no registry of models"),
-        ('{"models": {"a": {"task": "classifier", "surprise": 1}}}', "a has an unknown key 'surprise'"),
+        ('{"others": {}}', "unknown field 'others': it may have models"),
+        ('{"models": {"a": {"task": "x"}}}', "models.a.task is 'x', expected one of"),
+        ('{"models": {"a": {"task": "classifier", "surprise": 1}}}', "unknown field 'surprise' in models.a"),
     ],
 )
 def test_a_broken_registry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
@@ -214,10 +215,21 @@ def test_a_broken_registry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         registered()
 
 
-@pytest.mark.parametrize(("key", "value"), [("file", "../a.onnx"), ("sha256", "abc"), ("task", "tracker")])
-def test_values_of_a_registry_are_checked(registry: dict[str, Any], tmp_path: Path, key: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("file", "../a.onnx"),
+        ("file", ".."),
+        ("file", "a\0"),
+        ("sha256", "abc"),
+        ("task", "tracker"),
+        ("about", "\x1b[2J"),
+        ("urls", []),
+    ],
+)
+def test_values_of_a_registry_are_checked(registry: dict[str, Any], tmp_path: Path, key: str, value: object) -> None:
     (tmp_path / "models.json").write_text(json.dumps({"models": {"colour": {**registry, key: value}}}))
-    with pytest.raises(RequestError, match=f"colour has {key} '{value}', expected"):
+    with pytest.raises(RequestError, match=f"models.colour.{key} is {re.escape(repr(value))}, expected"):
         registered()
 
 
@@ -279,14 +291,9 @@ def test_shipped_contracts_fit_the_schema(name: str) -> None:
     jsonschema.validate(json.loads(metadata[METADATA_KEY]), schema("contract"))
 
 
-def test_the_contracts_schema_knows_every_field_and_no_other() -> None:
+def test_the_contracts_schema_takes_contracts_alone() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    parts = schema("contract")["$defs"]
     jsonschema.Draft202012Validator.check_schema(schema("contract"))
-    kinds = {"classifier": ClassifierContract, "detector": DetectorContract, "input": InputSpec, "crop": CropRule}
-    for part, kind in kinds.items():
-        extra = {"contract_version", "task"} if part in ("classifier", "detector") else set()
-        assert set(parts[part]["properties"]) == {f.name for f in fields(kind)} | extra
     jsonschema.validate(json.loads(to_json(CONTRACT)), schema("contract"))
     broken = {**json.loads(to_json(CONTRACT)), "labels": ["a"]}
     with pytest.raises(jsonschema.ValidationError):
