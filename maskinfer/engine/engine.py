@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +26,7 @@ from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
 
-# Frames that share a run of the models when those of a source are pending at one run after the other. In lanes each
+# Frames that share a run of the models when those of a source are looked at one run after the other. In lanes each
 # frame has runs of its own: on one thread of a CPU one frame takes 4.8 ms, each of a batch of 4 takes 5.7.
 _BATCH_FRAMES = 4
 _READ_AHEAD_FRAMES = 4
@@ -35,6 +35,22 @@ _CROPS_AT_ONCE = 8 * MAX_BATCH
 # Probabilities, float32 (labels,), and the sharpness.
 _Prediction = tuple[FloatArray, float]
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsInLanes:
+    """The same models once more, for recordings: each lane's runs take one share of the threads.
+
+    Attributes:
+        detector, classifier: those that they are the same as.
+        lanes: frames that are looked at at the same time.
+        open: opens them, once.
+    """
+
+    detector: PictureDetector
+    classifier: ContractClassifier
+    lanes: int
+    open: Callable[[], tuple[PictureDetector, ContractClassifier]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,8 @@ class Engine:
         classifier: labels them.
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
-        lanes: frames of a video that are pending at at the same time, each with runs of its own.
+        lanes: frames of a video that are looked at at the same time, each with runs of its own.
+        for_recordings: models that ``follow`` opens and takes instead; None for those above.
     """
 
     detector: PictureDetector
@@ -56,6 +73,7 @@ class Engine:
     gate: Gate = field(default_factory=Gate)
     threads: int = 1
     lanes: int = 1
+    for_recordings: ModelsInLanes | None = field(default=None, repr=False)
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -99,6 +117,12 @@ class Engine:
             frames: in their order; when that raises, the results of what came before are given first.
             track: how to follow faces from frame to frame; None for faces on their own.
         """
+        other = self.for_recordings
+        if other is not None and (other.detector, other.classifier) == (self.detector, self.classifier):
+            detector, classifier = other.open()
+            same = replace(self, detector=detector, classifier=classifier, lanes=other.lanes, for_recordings=None)
+            yield from same.follow(frames, track)
+            return
         tracker = None if track is None else Tracker(track)
 
         def detect(batch: tuple[list[Frame], list[Picture | None]]) -> tuple[list[Frame], list[Detections | None]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from maskinfer.engine.engine import Engine
+from maskinfer.engine.engine import Engine, ModelsInLanes
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, OnnxClassifier, load_classifier, threshold_for
 from maskinfer.engine.faces.detector import DEFAULT_DETECTOR, OnnxDetector, load_detector
@@ -29,7 +30,7 @@ def load(
     *,
     provider: str = AUTO,
     threads: int | None = None,
-    lanes: int | None = 1,
+    lanes: int | None = None,
     detector_kind: str | None = None,
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
@@ -47,8 +48,9 @@ def load(
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error. An
             object of your own runs where it runs.
         threads: of the CPU; None for all that this process may use.
-        lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
-            frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
+        lanes: frames of a video that are looked at at the same time, each by its share of the threads. One gives each
+            frame soonest, as many as threads give most frames a second on a CPU. None is one lane for images and live
+            sources, and for recordings, whose models are opened with the first of them, what gives most frames.
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
         det_threshold: least score of a face, 0 to 1; None for the detector's own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
@@ -66,21 +68,29 @@ def load(
         RequestError: an option is out of its range, or an object is neither a detector nor a classifier.
     """
     budget = available_threads() if threads is None else threads
-    if lanes is None:
-        lanes = budget if runs_on_cpu(provider) else 1
-    if budget < 1 or not 1 <= lanes <= budget:
+    of_images = 1 if lanes is None else lanes
+    if budget < 1 or not 1 <= of_images <= budget:
         raise RequestError(
-            f"threads is {budget} and lanes is {lanes}, expected 1 or more threads, and no more lanes than threads"
+            f"threads is {budget} and lanes is {of_images}, expected 1 or more threads, and no more lanes than threads"
         )
-    machine = {"provider": provider, "threads": budget // lanes}
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
-    return Engine(
-        _detector(detector, options, machine),
-        _classifier(classifier, uncertain_below, max_error, machine),
-        gate or Gate(),
-        budget,
-        lanes,
-    )
+
+    def models(lanes: int) -> tuple[PictureDetector, ContractClassifier]:
+        machine = {"provider": provider, "threads": budget // lanes}
+        return _detector(detector, options, machine), _classifier(classifier, uncertain_below, max_error, machine)
+
+    own_models = models(of_images)
+    engine = Engine(*own_models, gate or Gate(), budget, of_images)
+    if lanes is None and budget > 1 and runs_on_cpu(provider):
+        return replace(engine, for_recordings=ModelsInLanes(*own_models, budget, cache(lambda: models(budget))))
+    return engine
+
+
+def most_lanes(provider: str = AUTO, threads: int | None = None) -> int:
+    """Return how many lanes give a recording most frames a second: on a CPU as many as threads, elsewhere one."""
+    if not runs_on_cpu(provider):
+        return 1
+    return available_threads() if threads is None else threads
 
 
 def _detector(detector: str | Path | Detector, options: dict[str, Any], machine: dict[str, Any]) -> PictureDetector:

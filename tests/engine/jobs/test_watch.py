@@ -161,15 +161,14 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
 
 def test_a_machine_that_is_too_slow_gets_the_newest_frames(live: LiveServer) -> None:
     with open_feeds([live.url]) as feeds:
-        ages: list[float] = []
         numbers: list[int] = []
         for batch in feeds.batches(lambda: len(numbers) >= 12):
             time.sleep(0.15)  # four frames pass meanwhile
-            ages.append(time.monotonic() - batch[0].arrived_s)
             numbers.append(number_of(batch[0].frame.bgr))
         assert feeds.feeds[0].dropped > 12
     assert numbers == sorted(set(numbers))
-    assert max(ages) < 0.4
+    # What waits is one frame, the newest: more than one passed for each that was taken.
+    assert numbers[-1] - numbers[0] > len(numbers)
 
 
 def test_all_frames_of_a_live_source_where_that_is_asked_for(live: LiveServer) -> None:
