@@ -10,11 +10,17 @@ from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import EventRecord, FrameRecord
 from maskinfer.engine.schema import json_schema
+from maskinfer.training.classifier.recipe import Recipe
+from maskinfer.training.detector.recipe import TASK, DetectorRecipe
+from maskinfer.training.evaluation.card import Notes
 
 FOLDER = Path(__file__).resolve().parent.parent / "maskinfer" / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ADDRESS = "https://github.com/maskinfer/maskinfer/schemas"
 _KINDS: dict[str, tuple[str, type]] = {
+    "card_notes": ("maskinfer notes of a model card", Notes),
+    "classifier_recipe": ("maskinfer recipe of a classifier", Recipe),
+    "detector_recipe": ("maskinfer recipe of a detector", DetectorRecipe),
     "event": ("maskinfer event", EventRecord),
     "frame_result": ("maskinfer frame result", FrameRecord),
     "registry": ("maskinfer registry of models", Registry),
@@ -24,6 +30,8 @@ _KINDS: dict[str, tuple[str, type]] = {
 def schemas() -> dict[str, str]:
     """Return the text of each schema by its file's name."""
     found = {name: _titled(name, title, json_schema(kind)) for name, (title, kind) in _KINDS.items()}
+    detector = _with_constants(json_schema(DetectorRecipe), DetectorRecipe.__name__, task=TASK)
+    found["detector_recipe"] = _titled("detector_recipe", _KINDS["detector_recipe"][0], detector)
     found["contract"] = _contract()
     texts = {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in found.items()}
     return {f"{name}.schema.json": text for name, text in sorted(texts.items())}

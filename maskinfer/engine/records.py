@@ -10,9 +10,8 @@ from typing import Annotated, Literal, TypedDict
 
 from msgspec import Meta
 
-from maskinfer.engine.schema import Count, NotNegative, Share
+from maskinfer.engine.schema import Count, Index, NotNegative, Share
 
-Index = Annotated[int, Meta(ge=0)]
 EventKind = Literal["appeared", "settled", "changed", "left"]
 Box = Annotated[list[float], Meta(min_length=4, max_length=4)]
 Point = Annotated[list[float], Meta(min_length=2, max_length=2)]

@@ -25,6 +25,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+Index = Annotated[int, Meta(ge=0)]
 Pixels = Annotated[int, Meta(ge=1, le=16384)]
 """A side of a model's input."""
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$", title="64 hexadecimal digits in lower case")]
@@ -92,6 +93,20 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the plain data of a TOML text.
+
+    Raises:
+        ValueError: it is none, or nested too deeply.
+    """
+    import tomllib  # here, since the engine reads none and the command line is to start at once
+
+    try:
+        return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -238,15 +253,21 @@ def _expected(node: dict[str, Any], types: dict[str, Any]) -> str:
     return _TYPES[node["type"]] + _amount(node)
 
 
+_BOUNDS = {
+    "exclusiveMinimum": "over {:g}",
+    "minimum": "of {:g} or more",
+    "minItems": "of {} or more",
+    "exclusiveMaximum": "under {:g}",
+    "maximum": "up to {:g}",
+    "multipleOf": "divisible by {}",
+}
+
+
 def _amount(node: dict[str, Any]) -> str:
     """Return how much a schema asks for: of a number its range, of a list its length."""
-    over, under = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
-    if over is not None:
-        return f" over {over:g}" + ("" if under is None else f" and under {under:g}")
-    link = "of" if node["type"] == "array" else "from"
-    least, most = node.get("minimum", node.get("minItems")), node.get("maximum", node.get("maxItems"))
-    if least is None:
-        return ""
-    if most is None:
-        return f" of {least} or more"
-    return f" of {least}" if least == most else f" {link} {least} to {most}"
+    for least, most, link in (("minimum", "maximum", "from"), ("minItems", "maxItems", "of")):
+        if least in node and most in node:
+            equal = node[least] == node[most]
+            return f" of {node[least]}" if equal else f" {link} {node[least]} to {node[most]}"
+    bounds = [text.format(node[name]) for name, text in _BOUNDS.items() if name in node]
+    return f" {' and '.join(bounds)}" if bounds else ""

@@ -7,9 +7,8 @@ data is from, and what people found out; the last from a TOML file of notes.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,26 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.results import LABELS
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.schema import from_plain, parse_toml
 
 _THRESHOLDS = (0.4, 0.5, 0.6)
 RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; whether you may use the
 weights for your purpose is for you to check."""
 USE = """To count, to remind, to measure. Not to identify anyone, and not as the sole ground for a sanction. It has not
 been measured by age, skin colour, or kind of head cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """What is known of a data set.
+
+    Attributes:
+        count: how much of it.
+        source: where it is from, and its licence.
+    """
+
+    count: str = ""
+    source: str = "source and licence not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class Notes:
     measured: str = ""
     wrong: str = ""
     tried: str = ""
-    data: Mapping[str, Mapping[str, str]] | None = None
+    data: Mapping[str, DataNote] = field(default_factory=dict)
 
 
 def read_notes(file: Path) -> Notes:
@@ -58,12 +71,9 @@ def read_notes(file: Path) -> Notes:
         RequestError: it is not there, not TOML, or holds what is not known.
     """
     try:
-        said: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        unknown = sorted(set(said) - {f.name for f in fields(Notes)})
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}")
-        data = said.pop("data", None)
-        return Notes(**{key: str(value).strip() for key, value in said.items()}, data=data)
+        said = parse_toml(file.read_text(encoding="utf-8"))
+        texts = {key: value.strip() if isinstance(value, str) else value for key, value in said.items()}
+        return from_plain(texts, Notes)
     except (OSError, ValueError) as error:
         raise RequestError(f"{file} holds no notes for a card: {error}") from error
 
@@ -89,7 +99,7 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
         ("", said.about),
         ("Contract", _contract(file, contract)),
         ("Made by", said.made_by),
-        ("Data, and whose it is", _data(contract, said.data or {})),
+        ("Data, and whose it is", _data(contract, said.data)),
         ("Figures", "\n\n".join(filter(None, [said.measured_on, _figures(contract, figures), said.measured]))),
         ("What it gets wrong", said.wrong),
         ("What was tried", said.tried),
@@ -148,14 +158,14 @@ def _error_thresholds(contract: ClassifierContract) -> str:
     return "; ".join(f"{error:g}: labels from {threshold:.3f}" for error, threshold in contract.error_thresholds)
 
 
-def _data(contract: Contract, known: Mapping[str, Mapping[str, str]]) -> str:
+def _data(contract: Contract, known: Mapping[str, DataNote]) -> str:
     names = [*contract.training_data, *(name for name in known if name not in contract.training_data)]
     if not names:
         return ""
     lines = ["| set | how much | source, licence |", "|---|---|---|"]
     for name in names:
-        said = known.get(name, {})
-        lines.append(f"| `{name}` | {said.get('count', '')} | {said.get('source', 'source and licence not stated')} |")
+        said = known.get(name, DataNote())
+        lines.append(f"| `{name}` | {said.count} | {said.source} |")
     return "\n".join([*lines, "", RIGHTS])
 
 

@@ -76,7 +76,9 @@ def test_figures_of_another_model_are_refused(colour_classifier: Path, tmp_path:
         make_card(str(colour_classifier), tmp_path / "x.json")
 
 
-@pytest.mark.parametrize("text", ["about = ", "colour = 'red'"])
+@pytest.mark.parametrize(
+    "text", ["about = ", "colour = 'red'", "about = 3", "data.mine.sources = 'a'", "data.mine = 3"]
+)
 def test_notes_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "notes.toml").write_text(text)
     with pytest.raises(RequestError, match="holds no notes for a card") as caught:
