@@ -10,6 +10,7 @@ from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import EventRecord, FrameRecord
 from maskinfer.engine.schema import json_schema
+from maskinfer.export.adopt.model_description import ModelDescription
 from maskinfer.training.classifier.recipe import Recipe
 from maskinfer.training.detector.recipe import TASK, DetectorRecipe
 from maskinfer.training.evaluation.card import Notes
@@ -23,6 +24,7 @@ _KINDS: dict[str, tuple[str, type]] = {
     "detector_recipe": ("maskinfer recipe of a detector", DetectorRecipe),
     "event": ("maskinfer event", EventRecord),
     "frame_result": ("maskinfer frame result", FrameRecord),
+    "model_description": ("maskinfer description of a foreign model", ModelDescription),
     "registry": ("maskinfer registry of models", Registry),
 }
 

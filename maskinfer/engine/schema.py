@@ -245,7 +245,8 @@ def _expected(node: dict[str, Any], types: dict[str, Any]) -> str:
     """Return what a schema asks for, in words."""
     node = _resolve(node, types)
     if "anyOf" in node:
-        return " or ".join(dict.fromkeys(_expected(option, types) for option in node["anyOf"]))
+        options = [option for option in node["anyOf"] if option.get("type") != "null"]
+        return " or ".join(_expected(option, types) for option in options)
     if "enum" in node:
         return f"one of {', '.join(map(str, node['enum']))}"
     if "pattern" in node:

@@ -71,7 +71,7 @@ def test_a_missing_contract_says_how_to_add_one() -> None:
         ({"uncertain_below": float("nan")}, "uncertain_below is nan, expected a number from 0 to 1"),
         ({"temperature": 0}, "temperature is 0, expected a number over 0"),
         ({"temperature": float("inf")}, "temperature is inf, expected a number over 0"),
-        ({"parity": -1}, "parity is -1, expected a number of 0 or more or null"),
+        ({"parity": -1}, "parity is -1, expected a number of 0 or more"),
         ({"source_sha256": "ff"}, "source_sha256 is 'ff', expected 64 hexadecimal digits in lower case, or nothing"),
         (
             {"error_thresholds": [[0.1, 0.5], [1, 0.5]]},

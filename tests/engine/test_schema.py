@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class Whole:
     [
         ([], "it is [], expected names and values"),
         ({"parts": {"a": {}, "b": {"side": 0}}}, "parts.b.side is 0, expected a whole number of 1 or more"),
-        ({"parts": {"a": {"other": "c"}}}, "parts.a.other is 'c', expected one of a, b or null"),
+        ({"parts": {"a": {"other": "c"}}}, "parts.a.other is 'c', expected one of a, b"),
         ({"parts": {"a": 1, "b": {"side": 0}}}, "parts.a is 1, expected names and values"),
         ({"parts": {"a.b": {"sides": 1}}}, "unknown field 'sides' in parts.a.b, did you mean 'side'?"),
         ({"parts": {1: {}}}, "the names in parts are not all text"),
@@ -119,6 +120,8 @@ def test_the_committed_schemas_are_the_generated_ones() -> None:
     from tools.schemas import schemas
 
     folder = ROOT / "maskinfer" / "schemas"
-    assert schemas() == {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}, (
+    generated = schemas()
+    gc.collect()  # where a type that msgspec cannot hold crashes
+    assert generated == {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}, (
         "run  python -m tools.schemas"
     )
