@@ -237,8 +237,13 @@ def _with_only(data: Any, path: _Path, name: str) -> Any:
 
 def _name(path: _Path) -> str:
     """Return a path as a reader writes it: ``input.std[1]``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".") or "it"
+    return "".join(map(_step, path)).removeprefix(".") or "it"
+
+
+def _step(key: str | int) -> str:
+    # A name in a file may be as long as the file, and hold what a terminal obeys.
+    harmless = isinstance(key, str) and re.fullmatch(r"[\w .-]{1,80}", key)
+    return f".{key}" if harmless else f"[{_SHORT.repr(key)}]"
 
 
 def _expected(node: dict[str, Any], types: dict[str, Any]) -> str:

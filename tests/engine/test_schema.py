@@ -50,6 +50,8 @@ class Whole:
         ({"parts": {"a": {"other": "c"}}}, "parts.a.other is 'c', expected one of a, b"),
         ({"parts": {"a": 1, "b": {"side": 0}}}, "parts.a is 1, expected names and values"),
         ({"parts": {"a.b": {"sides": 1}}}, "unknown field 'sides' in parts.a.b, did you mean 'side'?"),
+        ({"parts": {"\x1b[2J": 1}}, "parts['\\x1b[2J'] is 1, expected names and values"),
+        ({"parts": {"x" * 10**6: {"sides": 1}}}, "unknown field 'sides' in parts['xxx"),
         ({"parts": {1: {}}}, "the names in parts are not all text"),
         ({"parts": {"a": {}, "b": {}, "c": {}}}, "more than two parts"),
         ({"both": [1]}, "both is [1], expected a number or a list of 2 to 3"),
