@@ -87,6 +87,8 @@ def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnByte
         return f"{error.code} {error.reason}"
     except urllib.error.URLError as error:
         return str(error.reason)
+    except (http.client.InvalidURL, ValueError):  # whose texts show the URL
+        return "this address is not well formed"
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         return str(error) or type(error).__name__
     return None if total in (None, done) else f"it ended after {done} of {total} bytes"

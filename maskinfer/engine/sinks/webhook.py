@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from maskinfer.engine.errors import OnError, RequestError
-from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.files.urls import public_host
 from maskinfer.engine.records import EventRecord
 
 MAX_WAITING = 10_000
@@ -40,7 +40,7 @@ class Webhook:
     """
 
     def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._name, self._timeout_s = public_name(url), timeout_s
+        self._name, self._timeout_s = public_host(url), timeout_s
         self._url, self._headers = _address(url)
         self._waiting: deque[EventRecord] = deque()
         self._news = threading.Condition()
@@ -140,7 +140,7 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
     except ValueError:
         is_address = False
     if not is_address or not url.isascii() or any(c <= " " for c in url):
-        raise RequestError(f"{public_name(url)} is no address to post to: expected http or https, quoted where needed")
+        raise RequestError(f"{public_host(url)} is no address to post to: expected http or https, quoted where needed")
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from maskinfer.engine.errors import RequestError, SourceError
-from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.files.urls import public_name, public_names
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.camera import TIME_BASE, Live, is_live, open_live
@@ -70,8 +70,11 @@ class Feed:
         first_problem: why it did not open when it was tried first; empty if it did, or was not tried yet.
     """
 
-    def __init__(self, source: str, options: FeedOptions, news: threading.Condition, tell: Callable[[str], None]):
-        self.name = public_name(source)
+    def __init__(
+        self, source: str, name: str, options: FeedOptions, news: threading.Condition, tell: Callable[[str], None]
+    ):
+        self.name = name
+        self._is_renamed = name != public_name(source)
         self.dropped = self.returns = 0
         self.problem = self.first_problem = ""
         self._source, self._options, self._news, self._tell = source, options, news, tell
@@ -186,6 +189,8 @@ class Feed:
             self._lost = False
             self.returns += 1
             self._tell(f"{self.name} is back")
+        if self._is_renamed:
+            frame, info = replace(frame, source=self.name), replace(info, source=self.name)
         with self._news:
             while self._waiting.maxlen is None and len(self._waiting) >= _QUEUE_FRAMES and not self._ended:
                 self._news.wait(_POLL_S)
@@ -259,7 +264,11 @@ def open_feeds(
     if not sources or len(set(sources)) < len(sources):
         raise RequestError("expected at least one source, and none of them twice")
     news = threading.Condition()
-    feeds = tuple(Feed(source, options or FeedOptions(), news, tell) for source in sources)
+    # Results of two sources that differ in what is not shown, such as ?channel=1, are not to be taken for one's.
+    feeds = tuple(
+        Feed(source, name, options or FeedOptions(), news, tell)
+        for source, name in zip(sources, public_names(sources), strict=True)
+    )
     threads = [feed.start() for feed in feeds]
     try:
         yield Feeds(feeds, news)

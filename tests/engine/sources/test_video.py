@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.sources.timestamps import mender
 from maskinfer.engine.sources.video import open_video
 from tests.helpers.clips import number_of, numbered_frame, numbers_read, solid_yuv, turn_mp4, write_clip
@@ -226,23 +225,9 @@ def test_a_name_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert numbers_read(Path("take:2.mp4")) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("rtsp://guard:hunter2@10.0.0.7:554/ch1", "rtsp://guard:***@10.0.0.7:554/ch1"),
-        ("rtsp://guard:hun/t@er2@10.0.0.7/ch1", "rtsp://guard:***@10.0.0.7/ch1"),
-        ("http://10.0.0.7:8080/view@2?user=a&pwd=hunter2", "http://10.0.0.7:8080/view@2?user=a&pwd=***"),
-        ("rtsp://10.0.0.7/ch1", "rtsp://10.0.0.7/ch1"),
-        ("a:b@c.mp4", "a:b@c.mp4"),
-    ],
-)
-def test_passwords_are_not_shown(url: str, shown: str) -> None:
-    assert public_name(url) == shown
-
-
 def test_a_password_is_in_no_message() -> None:
     with (
-        pytest.raises(SourceError, match=r"guard:\*\*\*@127") as caught,
+        pytest.raises(SourceError, match=r"http://127\.0\.0\.1:9/a") as caught,
         open_video("http://guard:hunter2@127.0.0.1:9/a"),
     ):
         pass
