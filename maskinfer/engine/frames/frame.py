@@ -53,6 +53,7 @@ class VideoInfo:
         pixel_aspect: width of a pixel over its height, upright.
         clock_start_s: where the source's clock starts, when that is far from 0 (transport streams begin
             anywhere); a copy of the video may start at 0 instead.
+        sound_tracks: how many there are beside the pictures.
     """
 
     source: str
@@ -64,3 +65,4 @@ class VideoInfo:
     colour: Colour = SDR_VIDEO
     pixel_aspect: Fraction = Fraction(1)
     clock_start_s: Fraction = Fraction(0)
+    sound_tracks: int = 0

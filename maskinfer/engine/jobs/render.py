@@ -112,4 +112,5 @@ def run_render(
             if stopped():
                 break
         summary.signal = stopped()
+    summary.problems += writer.problems
     return summary

@@ -92,4 +92,5 @@ def run_video(
                 raise
             summary.problems.append(str(error))
         summary.signal = stopped()
+    summary.problems += [] if writer is None else writer.problems
     return summary

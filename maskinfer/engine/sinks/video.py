@@ -19,10 +19,9 @@ from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
-from maskinfer.engine.sinks.audio import open_sound
+from maskinfer.engine.sinks.audio import FORMATS, open_sound
 from maskinfer.engine.sources.video import STDIN
 
-FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _LIMITED_RANGE = 1
 _MIN_FILM_SCALE = 1000
 _PIECE_US = 1_000_000
@@ -33,6 +32,7 @@ class VideoWriter:
 
     Attributes:
         is_broken: a frame could not be written; nothing must be any more.
+        problems: a line for each thing that was lost although all frames were written, which is sound.
     """
 
     def __init__(self, path: Path, container: OutputContainer, stream: av.VideoStream, info: VideoInfo) -> None:
@@ -47,7 +47,9 @@ class VideoWriter:
         self._durations: dict[int, int] = {}
         self._sound: Iterator[av.Packet[Any]] = iter(())
         self._next_sound: av.Packet[Any] | None = None
+        self._sound_ends_early = False
         self.is_broken = False
+        self.problems: list[str] = []
 
     def add_sound(self, sound: Iterator[av.Packet[Any]]) -> None:
         """Take the packets to mux between the video's; their tracks are in the container already."""
@@ -106,7 +108,12 @@ class VideoWriter:
         while (packet := self._next_sound) is not None:
             if until_s is not None and packet.dts is not None and packet.dts * packet.time_base > until_s:
                 return
-            self._container.mux(packet)
+            try:
+                self._container.mux(packet)
+            except (av.error.InvalidDataError, av.error.ArgumentError):  # the container takes it for no sound
+                if not self._sound_ends_early:
+                    self._sound_ends_early = True
+                    self.problems.append(f"{self._path}: some of the sound is lost: the container does not take it")
             self._next_sound = next(self._sound, None)
 
 
@@ -156,10 +163,11 @@ def open_writer(
             # distances of frames in the order of decoding.
             stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
         writer = VideoWriter(path, container, stream, info)
-        # What is live, or comes through a pipe, cannot be read twice.
-        if audio_from is not None and str(audio_from) != STDIN and info.duration_s is not None:
-            sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s)
+        if audio_from is not None and _can_be_read_twice(str(audio_from), info):
+            sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s, writer.problems.append)
             writer.add_sound(stack.enter_context(sound))
+        elif audio_from is not None and info.sound_tracks:
+            writer.problems.append(f"{info.source}: its sound is lost: what comes through a pipe cannot be read twice")
         try:
             yield writer
             writer.finish()
@@ -187,6 +195,11 @@ def _refuse_input(path: Path, *sources: str | Path | None) -> None:
             continue
         if path.samefile(source):
             raise RequestError(f"{path} is the source itself and would be overwritten: name another output")
+
+
+def _can_be_read_twice(source: str, info: VideoInfo) -> bool:
+    # Not what is live, nor a pipe, which would be waited at for ever.
+    return info.duration_s is not None if is_url(source) else source != STDIN and Path(source).is_file()
 
 
 def _is_saved(part: Path, writer: VideoWriter, container: OutputContainer, file: BinaryIO | None) -> bool:
