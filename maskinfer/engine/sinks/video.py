@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -22,6 +23,7 @@ from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.sinks.audio import FORMATS, open_sound
 from maskinfer.engine.sources.video import STDIN
 
+_log = logging.getLogger(__name__)
 _LIMITED_RANGE = 1
 _MIN_FILM_SCALE = 1000
 _PIECE_US = 1_000_000
@@ -167,7 +169,7 @@ def open_writer(
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s, writer.problems.append)
             writer.add_sound(stack.enter_context(sound))
         elif audio_from is not None and info.sound_tracks:
-            writer.problems.append(f"{info.source}: its sound is lost: what comes through a pipe cannot be read twice")
+            _log.warning("%s: its sound is left out, because a live source or a pipe cannot be read twice", info.source)
         try:
             yield writer
             writer.finish()

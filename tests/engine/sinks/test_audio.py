@@ -119,12 +119,12 @@ def test_sound_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert "gone.mkv: its sound is lost" in writer.problems[0]
 
 
-def test_the_sound_of_a_pipe_is_told_to_be_lost(tmp_path: Path) -> None:
+def test_the_sound_of_a_pipe_is_told_to_be_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write_clip(tmp_path / "a.mkv", 10, sound=["aac"])
     with open_video(source) as video, open_writer(tmp_path / "out.mp4", video.info, audio_from="-") as writer:
         for frame in video:
             writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
-    assert writer.problems == [f"{source}: its sound is lost: what comes through a pipe cannot be read twice"]
+    assert f"{source}: its sound is left out" in caplog.text
 
 
 def test_a_track_without_a_packet_loses_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.frames.colour import SDR_VIDEO
 from maskinfer.engine.sources.timestamps import mender
 from maskinfer.engine.sources.video import open_video
