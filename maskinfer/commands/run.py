@@ -26,6 +26,7 @@ from maskinfer.commands.options import (
     show_written,
     track_options,
 )
+from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import public_name
 
 
@@ -59,9 +60,8 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
     def on_result(result: FrameResult) -> None:
         bar.advance()
         if not is_silent:
-            click.echo(
-                f"{result.source}: " + (", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces")
-            )
+            counts = ", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces"
+            click.echo(printable(f"{result.source}: {counts}"))
 
     with progress_bar("images", "images") as bar:
         summary = run_images(
@@ -116,7 +116,7 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     engine, outputs = open_job(options, lanes=None)
     shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
-        with progress_bar(Path(public_name(sources[0])).name, "frames") as bar:
+        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as bar:
             summary = run_video(engine, sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared)
     else:
         with progress_bar("videos", "videos") as bar:
@@ -154,7 +154,7 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.render import run_render
 
-    with progress_bar(Path(public_name(source)).name, "frames") as bar:
+    with progress_bar(printable(Path(public_name(source)).name), "frames") as bar:
         summary = run_render(
             source,
             results,
@@ -222,10 +222,10 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
             style=Style(blur_faces=options["blur_faces"]),
             sinks=sinks,
             on_result=bar.advance,
-            tell=lambda line: click.echo(line, err=True),
+            tell=lambda line: click.echo(printable(line), err=True),
         )
     for report in reports:
-        click.echo(report, err=True)
+        click.echo(printable(str(report)), err=True)
     show_summary(summary, "frames", {"recorded": sinks.record, **show_written(options)})
     exit_with(summary)
 

@@ -48,6 +48,17 @@ OnError = Callable[[str], None]
 """Called with one line for each fault that ends nothing: the job goes on, and the line is kept and shown."""
 
 
+def printable(text: str) -> str:
+    r"""Return a text as a terminal may be given it: what would command the terminal is escaped.
+
+    Names of files and sources are other people's data.
+
+    >>> printable("a\x1b[2J.mp4")
+    'a\\x1b[2J.mp4'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
+
+
 class MaskinferError(Exception):
     """Base of every error that maskinfer raises on purpose."""
 
@@ -55,7 +66,7 @@ class MaskinferError(Exception):
 
     def __str__(self) -> str:
         """Return the message on one line, also for kinds like OSError that would decorate it."""
-        return " ".join(str(self.args[0]).split()) if self.args else self.__class__.__name__
+        return printable(" ".join(str(self.args[0]).split())) if self.args else self.__class__.__name__
 
 
 class RequestError(MaskinferError, ValueError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maskinfer.engine.errors import printable
 from maskinfer.engine.files.jsonl import STDOUT, open_lines
 from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
@@ -45,5 +46,16 @@ def _cells(result: FrameResult, face: Face) -> tuple[object, ...]:
 
 def _row(cells: tuple[object, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
+    csv.writer(text, lineterminator="").writerow(_harmless(cell) for cell in cells)
     return text.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    """Return a text as one that no spreadsheet takes for a formula, and no terminal for a command.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and text != STDOUT else text

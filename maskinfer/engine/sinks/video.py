@@ -155,7 +155,7 @@ def open_writer(
         raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
     _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
-    with atomic_write(path) as part, ExitStack() as stack:
+    with atomic_write(path, shows_people=True) as part, ExitStack() as stack:
         # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
         file = _open_file(part, path) if keep else None
         container = _open_container(file or str(part), path, info.time_base, keep)

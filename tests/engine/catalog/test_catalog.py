@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,7 @@ from maskinfer.engine.catalog.store import entries, pull
 from maskinfer.engine.contract import to_json
 from maskinfer.engine.errors import DownloadError, ModelError, ModelNotFoundError, OutputError, RequestError
 from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.files import download
 from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.download import fetch
 from tests.conftest import CONTRACT, ROOT
@@ -41,6 +43,7 @@ class Server:
     files: dict[str, bytes]
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     cut_after: int | None = None
+    length: str | None = None
     ranges: bool = True
 
 
@@ -59,9 +62,11 @@ def server() -> Iterator[Server]:
                 self.send_error(416)
                 return
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+            if state.length != "unsaid":
+                self.send_header("Content-Length", state.length or str(len(content) - start))
             self.end_headers()
-            self.wfile.write(content[start : None if state.cut_after is None else start + state.cut_after])
+            with suppress(OSError):  # who asked has enough
+                self.wfile.write(content[start : None if state.cut_after is None else start + state.cut_after])
 
         def log_message(self, *arguments: Any) -> None: ...
 
@@ -105,6 +110,29 @@ def test_the_next_mirror_goes_on(server: Server, tmp_path: Path) -> None:
 def test_other_bytes_are_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
     server.files["/a.onnx"] = CONTENT[::-1]
     with pytest.raises(DownloadError, match="SHA-256"):
+        fetch([server.address + "/a.onnx"], tmp_path / "a.onnx", SHA256)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        ("abc", "a Content-Length of 'abc', expected a number"),
+        ("-5", "a Content-Length of '-5', expected a number"),
+        (str(1 << 40), "1,099,511,627,776 bytes, expected at most 2,147,483,648"),
+    ],
+)
+def test_a_length_that_cannot_be_is_told(server: Server, tmp_path: Path, length: str, said: str) -> None:
+    server.length = length
+    with pytest.raises(DownloadError, match=said):
+        fetch([server.address + "/a.onnx"], tmp_path / "a.onnx", SHA256)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_does_not_end_is_cut(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    server.length = "unsaid"
+    with pytest.raises(DownloadError, match="it gives more than 100,000 bytes"):
         fetch([server.address + "/a.onnx"], tmp_path / "a.onnx", SHA256)
     assert list(tmp_path.iterdir()) == []
 
@@ -169,6 +197,8 @@ def test_a_registered_model_is_fetched_and_used_by_its_name(registry: dict[str, 
     code, output = run("models", "verify")
     assert code == 1
     assert "WRONG    colour" in output
+    with pytest.raises(ModelError, match=r"is not the file that colour names \(SHA-256\)"):
+        load_classifier("colour")
     with pytest.raises(ModelError, match="remove it and pull it again"):
         pull("colour")
 

@@ -50,6 +50,16 @@ def test_a_table_has_a_row_a_face(tmp_path: Path) -> None:
     assert rows[2]["time_s"] == "0.08"
 
 
+def test_no_cell_is_a_formula_or_commands_a_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "faces.csv"
+    names = ("=HYPERLINK(1)", "+1", "-1", "@x", "a\x1b[2J\nb", "-")
+    with open_outputs(Outputs(csv=str(file)), pytest.fail) as add:
+        for name in names:
+            add(FRAME, result(face("with_mask"), source=name))
+    sources = [row["source"] for row in csv.DictReader(io.StringIO(file.read_text()))]
+    assert sources == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", r"a\x1b[2J\nb", "-"]
+
+
 def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"))
     for frame in range(2):
@@ -65,13 +75,14 @@ def test_crops_are_the_best_of_each_person_and_label(tmp_path: Path) -> None:
     with open_outputs(Outputs(crops=folder), pytest.fail) as add:
         for frame, (label, side) in enumerate([("with_mask", 20), ("with_mask", 40), ("with_mask", 30), ("other", 20)]):
             add(FRAME, result(face(label, side), frame=frame))
-        add(FRAME, result(face("with_mask", track=None), frame=7, source="rtsp://me:***@cam/1"))
+        add(FRAME, result(face("../../with_mask", track=None), frame=7, source="rtsp://cam/../1"))
     sizes = {path.name: cv2.imread(str(path)).shape[:2] for path in folder.iterdir()}
     assert sizes == {
         "films_a_b.mp4-1-with_mask.jpg": (64, 64),
         "films_a_b.mp4-1-other.jpg": (32, 32),
-        "rtsp_me_cam_1-000007-0-with_mask.jpg": (32, 32),
+        "rtsp_cam_.._1-000007-0-with_mask.jpg": (32, 32),
     }
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 def test_crops_of_one_label_at_the_edge_and_outside(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def write_report(evaluation: Evaluation, file: Path) -> None:
         OutputError: the file cannot be written.
     """
     text = report_html(evaluation)
-    with atomic_write(file) as partial:
+    with atomic_write(file, shows_people=True) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
