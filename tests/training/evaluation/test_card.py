@@ -50,7 +50,7 @@ def test_shipped_cards_are_those_of_the_shipped_files(model: str, figures: str |
 def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_path: Path) -> None:
     bare = make_card(str(colour_classifier))
     assert "## Use" in bare
-    assert "Not to identify anyone" in bare
+    assert "must not be used to identify anyone" in bare
     assert "`with_mask`, `without_mask`, `incorrect_mask`" in bare
     assert "## Figures" not in bare
     assert "## Data" not in bare
