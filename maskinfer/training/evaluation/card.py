@@ -22,10 +22,10 @@ from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.schema import from_plain, parse_toml
 
 _THRESHOLDS = (0.4, 0.5, 0.6)
-RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; check whether you may use the
-weights for your purpose."""
-USE = """The model is made to count, to remind and to measure. It must not be used to identify anyone, nor as the only ground
-for a sanction. It has not been measured by age, skin colour, or kind of head cover."""
+RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; check whether you may use
+the weights for your purpose."""
+USE = """The model is made to count, to remind and to measure. It must not be used to identify anyone, nor as the only
+ground for a sanction. It has not been measured by age, skin colour, or kind of head cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _contract(file: Path, contract: Contract) -> str:
         ("input", _input(contract)),
         *(_classifier_rows(contract) if isinstance(contract, ClassifierContract) else _detector_rows(contract)),
         ("measured", ", ".join(f"{name} {value:g}" for name, value in contract.metrics.items())),
-        ("largest difference from the model it was made from", "" if contract.parity is None else f"{contract.parity:.1e}"),
+        ("largest difference from its origin", "" if contract.parity is None else f"{contract.parity:.1e}"),
         ("weights it was made from", contract.source_sha256 and f"SHA-256 `{contract.source_sha256}`"),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows if value]
@@ -230,7 +230,8 @@ def _label_table(figures: Mapping[str, Any]) -> str:
 def _size_table(sizes: Mapping[str, Any]) -> str:
     present = [label for label in LABELS if any(label in size["classes"] for size in sizes.values())]
     lines = [
-        f"Share of the found faces that are labelled right, by the shorter side of the face:\n\n| | {' | '.join(present)} |",
+        "Share of the found faces that are labelled right, by the shorter side of the face:\n",
+        f"| | {' | '.join(present)} |",
         "|---|" + "---|" * len(present),
     ]
     for name, size in sizes.items():
