@@ -53,14 +53,14 @@ def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_
     assert "must not be used to identify anyone" in bare
     assert "`with_mask`, `without_mask`, `incorrect_mask`" in bare
     assert "## Figures" not in bare
-    assert "## Data" not in bare
+    assert "## Training data" not in bare
     (tmp_path / "notes.toml").write_text(NOTES)
     card = make_card(
         str(colour_classifier), figures_of(tmp_path / "f.json", "colour (version 1)"), tmp_path / "notes.toml"
     )
     assert "Tells *masks*." in card
     assert "| `mine` | 12 crops | my camera, CC0 |" in card
-    assert "whether you may use the\nweights" in card
+    assert "whether you may use\nthe weights" in card
     assert re.search(r"\| with_mask \| 1,468 \| 0\.9\d\d \(0\.9\d\d-0\.9\d\d\) \|", card)
     assert "| 16-24 px |" in card
     threshold = json.loads((DOCS / "mobilenetv2-128.json").read_text())["all"]["confidence"]["threshold"]
