@@ -7,6 +7,7 @@
     ├── MissingExtraError           (ImportError)        an optional dependency is not installed
     ├── SourceError                 (OSError)            an image, video or camera cannot be read
     │   ├── SourceNotFoundError     (FileNotFoundError)
+    │   ├── SourceDeniedError       (PermissionError)    a camera refuses the name or the password
     │   └── TruncatedSourceError    (EOFError)           ended early; what came before was delivered
     ├── OutputError                 (OSError)            a result cannot be written
     ├── DisplayError                (RuntimeError)       no window can be opened
@@ -38,6 +39,7 @@ __all__ = [
     "ParityError",
     "ProviderError",
     "RequestError",
+    "SourceDeniedError",
     "SourceError",
     "SourceNotFoundError",
     "TruncatedSourceError",
@@ -93,6 +95,10 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
     """There is no such source."""
 
     exit_code = 2
+
+
+class SourceDeniedError(SourceError, PermissionError):
+    """A camera or a server refuses the user name or the password."""
 
 
 class TruncatedSourceError(SourceError, EOFError):

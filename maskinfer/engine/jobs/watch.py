@@ -22,7 +22,8 @@ from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.window import Window, open_window
-from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions, open_feeds
+from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.pictures import holds_images
 
 _AGES_KEPT = 100_000
@@ -149,7 +150,7 @@ def run_watch(
         desks = {
             feed: _open_source_state(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)
         }
-        for batch in feeds.batches(stopped):
+        for batch in feeds.batches(stopped, insist=True):
             results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
                 add(fed.frame.picture, result)

@@ -18,6 +18,8 @@ from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.video import VideoReader, open_video
 
 TIME_BASE = Fraction(1, 90_000)
+# OpenCV takes indices as C ints, and those from 100 on for other drivers.
+_LAST_CAMERA = 99
 # A recording may end so much before its declared end: with the last frame, or with its sound.
 _END_S = 2.0
 
@@ -84,6 +86,8 @@ def _to_its_end(video: VideoReader) -> Iterator[Picture]:
 
 @contextmanager
 def _device(index: int) -> Iterator[Live]:
+    if index > _LAST_CAMERA:
+        raise SourceError(f"no camera at index {index}: indices go up to {_LAST_CAMERA}")
     with _quiet_opencv():
         capture = cv2.VideoCapture(index)
     try:

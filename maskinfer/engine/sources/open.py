@@ -9,7 +9,8 @@ from pathlib import Path
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.sources.camera import is_live
-from maskinfer.engine.sources.live import FeedOptions, Feeds, open_feeds
+from maskinfer.engine.sources.feeds import Feeds, open_feeds
+from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.pictures import holds_images, read_images
 from maskinfer.engine.sources.video import open_video
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
@@ -29,11 +28,14 @@ from maskinfer.engine.frames.colour import (
 )
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.hdr import is_hdr
+from maskinfer.engine.sources.causes import stream_error
 from maskinfer.engine.sources.packets import Health, declared_end, decoded, is_cut
 from maskinfer.engine.sources.timestamps import clock_of, mender, rate_of, step_of
 
 _log = logging.getLogger(__name__)
 STDIN = "-"
+# Many a camera's metadata are in the encoding of its country.
+_METADATA_ERRORS = "replace"
 _SECOND_US = 1_000_000
 _JUMPS_TOLD = 5
 
@@ -109,13 +111,11 @@ class _Video:
 
 @contextmanager
 def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
-    # Many a camera's metadata are in the encoding of its country.
-    options: dict[str, Any] = {"metadata_errors": "replace"}
     if is_url(source):
-        options["timeout"] = (timeout_s, timeout_s)
-        if source.startswith("rtsp"):
-            options["options"] = {"rtsp_transport": "tcp"}
-    elif source == STDIN:
+        with _open_url(source, name, timeout_s) as container:
+            yield container
+        return
+    if source == STDIN:
         source = "pipe:0"
     elif not Path(source).exists():
         raise SourceNotFoundError(f"there is no file {name}")
@@ -123,12 +123,28 @@ def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContai
         # An absolute path is never taken for a protocol, as "take:2.mp4" would be.
         source = str(Path(source).absolute())
     try:
-        container = av.open(source, **options)
-    except av.error.FFmpegError as error:  # not chained: its text has the URL's password
-        hint = "check the address" if is_url(source) else "check that it is complete and a video"
-        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from None
+        container = av.open(source, metadata_errors=_METADATA_ERRORS)
+    except av.error.FFmpegError as error:
+        hint = "check that it is complete and a video"
+        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from error
     with container:
         yield container
+
+
+def _open_url(url: str, name: str, timeout_s: float) -> InputContainer:
+    """Open a URL; RTSP over TCP, which loses no packets, or over UDP where the camera speaks nothing else."""
+    transports: list[dict[str, str]] = [{}]
+    if url.lower().startswith("rtsp"):
+        transports = [{"rtsp_transport": "tcp"}, {"rtsp_transport": "udp"}]
+    problem: SourceError | None = None
+    for options in transports:
+        try:
+            return av.open(url, options=options, metadata_errors=_METADATA_ERRORS, timeout=(timeout_s, timeout_s))
+        except av.error.FFmpegError as error:  # not chained: its text has the URL's password
+            problem = problem or stream_error(error, url, name, timeout_s)
+            if isinstance(error, (av.error.ConnectionRefusedError, av.error.HTTPUnauthorizedError)):
+                break
+    raise problem or SourceError(f"{name} cannot be opened")
 
 
 def _video_stream(container: InputContainer, name: str) -> av.VideoStream:

@@ -149,3 +149,58 @@ def test_an_address_that_does_not_answer() -> None:
 
 def _threads() -> int:
     return sum(thread.name.startswith("feed ") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("index", ["99999999999", "100"])
+def test_an_index_that_no_camera_can_have(index: str) -> None:
+    with (
+        pytest.raises(SourceError, match=f"no camera at index {index}: indices go up to 99"),
+        open_source(index) as source,
+    ):
+        next(source)
+
+
+class _Answers(_Quiet):
+    def do_GET(self) -> None:
+        self.send_response(int(self.path[1:4]))
+        self.end_headers()
+        self.wfile.write(b"this is no video " * 100)
+
+
+@contextmanager
+def answering() -> Iterator[str]:
+    """Serve the status that the path names, with a text; gives the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://guard:hunter2@127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("401", "refuses the user name or the password"),
+        ("403", "refuses the user name or the password"),
+        ("404", "has nothing at this path"),
+        ("200", "is not a video that can be read"),
+    ],
+)
+def test_the_cause_is_said_in_words(path: str, words: str) -> None:
+    with (
+        answering() as url,
+        pytest.raises(SourceError, match=words) as caught,
+        open_source(f"{url}/{path}.mjpg") as source,
+    ):
+        next(source)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens() -> None:
+    for url, words in (
+        ("rtsp://camera.invalid/ch1", "the name camera.invalid is not known"),
+        ("rtsp://127.0.0.1:9/ch1", "nothing listens at 127.0.0.1:9"),
+    ):
+        with pytest.raises(SourceError, match=words), open_source(url) as source:
+            next(source)

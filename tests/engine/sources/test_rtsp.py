@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from maskinfer.engine.files.urls import public_name
-from maskinfer.engine.sources.live import FeedOptions, open_feeds
+from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import facts, number_of, write_clip
 
 SERVER = Path(__file__).resolve().parents[2] / "helpers" / "rtsp_server.py"
