@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs lint clean
+.PHONY: demo test check docs constraints lint clean
 
 demo: $(VENV)/.cpu
 	$(BIN)/maskinfer video samples/demo.mp4 -o demo-annotated.mp4
@@ -19,6 +19,12 @@ check: $(VENV)/.check lint
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
+
+# The versions that continuous integration installs, from what `make test` installed here.
+constraints: $(VENV)/.test
+	head -n 2 constraints.txt > constraints.new
+	$(BIN)/pip freeze --exclude-editable >> constraints.new
+	mv constraints.new constraints.txt
 
 lint:
 	$(BIN)/ruff check .
@@ -45,4 +51,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/pip
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist site demo-annotated.mp4
+	rm -rf $(VENV) .venv-check build dist site demo-annotated.mp4

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,6 @@ from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.recipe import Recipe, from_dict, load_recipe, to_dict
 from maskinfer.training.data.scenes import read_scenes
 from maskinfer.training.evaluation.intervals import share
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 VARIANTS = Path(__file__).with_suffix(".toml")
 MIN_IOU = 0.4
@@ -85,7 +81,8 @@ def load_all(recipe: Recipe, data: Sequence[Path], dev: Path) -> tuple[Pictures,
     found = list(dev_faces(dev, recipe.labels))
     windows, labels = np.concatenate([w for w, _ in found]), np.concatenate([names for _, names in found])
     empty = ("",) * len(labels)
-    return join(pictures, Pictures(windows, labels, empty, empty, np.zeros(len(labels), np.bool_))), len(labels)
+    no = np.zeros(len(labels), np.bool_)
+    return join(pictures, Pictures(windows, labels, empty, empty, no, no)), len(labels)
 
 
 def dev_faces(dev: Path, labels: Sequence[str]) -> Iterator[tuple[Any, Any]]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ParityError,
         ProviderError,
         RequestError,
+        SourceDeniedError,
         SourceError,
         SourceNotFoundError,
         TruncatedSourceError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.files.jsonl import read_results
     from maskinfer.engine.frames.annotate import Style, annotate
+    from maskinfer.engine.frames.frame import Frame
     from maskinfer.engine.frames.picture import Picture
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.jobs.summary import JobSummary
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import Event, EventOptions, find_events
     from maskinfer.engine.sinks.outputs import Outputs, Sink
+    from maskinfer.engine.sources.live import FeedOptions
     from maskinfer.engine.sources.open import open_source
 
 __version__ = "0.1.0"
@@ -69,6 +72,8 @@ __all__ = [
     "EventOptions",
     "EventTargets",
     "Face",
+    "FeedOptions",
+    "Frame",
     "FrameResult",
     "Gate",
     "JobSummary",
@@ -83,6 +88,7 @@ __all__ = [
     "ProviderError",
     "RequestError",
     "Sink",
+    "SourceDeniedError",
     "SourceError",
     "SourceNotFoundError",
     "Style",
@@ -112,7 +118,7 @@ _MODULES = {
     "engine.errors": (
         *("ContractError", "DisplayError", "DownloadError", "MaskinferError", "MissingExtraError", "ModelError"),
         *("ModelNotFoundError", "OutputError", "ParityError", "ProviderError", "RequestError", "SourceError"),
-        *("SourceNotFoundError", "TruncatedSourceError"),
+        *("SourceDeniedError", "SourceNotFoundError", "TruncatedSourceError"),
     ),
     "engine.faces.check": ("check_classifier", "check_detector"),
     "engine.faces.protocols": ("Classifier", "Detector"),
@@ -120,6 +126,7 @@ _MODULES = {
     "engine.faces.tracker": ("TrackOptions",),
     "engine.files.jsonl": ("read_results",),
     "engine.frames.annotate": ("Style", "annotate"),
+    "engine.frames.frame": ("Frame",),
     "engine.frames.picture": ("Picture",),
     "engine.jobs.images": ("run_images",),
     "engine.jobs.summary": ("JobSummary",),
@@ -129,6 +136,7 @@ _MODULES = {
     "engine.sinks.event_targets": ("EventTargets",),
     "engine.sinks.events": ("Event", "EventOptions", "find_events"),
     "engine.sinks.outputs": ("Outputs", "Sink"),
+    "engine.sources.live": ("FeedOptions",),
     "engine.sources.open": ("open_source",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+import maskinfer
+from maskinfer.cli import main
 from tests.conftest import ROOT
 
 pytest.importorskip("mkdocs", reason="needs the [docs] extra")
@@ -26,16 +31,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_command_is_in_the_reference(site: Path) -> None:
-    from maskinfer.cli import main
+def leaves(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for command in group.commands.values():
+        full_name = f"{name} {command.name}"
+        if isinstance(command, click.Group):
+            yield from leaves(command, full_name)
+        else:
+            yield full_name, command
 
-    page = (site / "reference/commands/index.html").read_text(encoding="utf-8")
-    assert [name for name in main.commands if f"maskinfer {name}" not in page] == []
+
+def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
+    page = html.unescape((site / "reference/commands/index.html").read_text("utf-8"))
+    sections = dict(re.findall(r"<h[2-4] id=[^>]*>(maskinfer [a-z -]+)(.*?)(?=<h[2-4] |$)", page, flags=re.S))
+    for name, command in leaves(main, "maskinfer"):
+        options = [item for item in command.params if isinstance(item, click.Option)]
+        assert [option for item in options for option in item.opts if option not in sections[name]] == [], name
+        assert f"{name} " in sections[name], "the usage"
+        assert "Sentinel" not in sections[name], "Click's own marker of no default"
 
 
 def test_every_public_name_is_in_the_api_reference(site: Path) -> None:
-    import maskinfer
-
     page = (site / "reference/api/index.html").read_text(encoding="utf-8")
     names = [name for name in maskinfer.__all__ if not name.startswith("_")]
     assert [name for name in names if f'id="maskinfer.{name}"' not in page] == []

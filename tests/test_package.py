@@ -16,7 +16,7 @@ from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.checks import sha256_of
 from tests.conftest import ROOT
 
-HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "av", "sklearn", "matplotlib")
+HEAVY = ("jinja2", "torch", "onnx", "onnxruntime", "cv2", "av", "sklearn", "matplotlib")
 
 
 def run_python(code: str) -> str:
@@ -81,7 +81,10 @@ def test_the_wheel_holds_models_schema_and_types(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"maskinfer/models/{model.file}" for model in SHIPPED.values()}
     wanted |= {f"maskinfer/models/{model.card}" for model in SHIPPED.values()}
-    wanted |= {f"maskinfer/schemas/{name}.schema.json" for name in ("frame_result", "event", "contract", "registry")}
+    wanted |= {str(file.relative_to(ROOT)) for file in (ROOT / "maskinfer/schemas").iterdir()}
+    report = ROOT / "maskinfer/training/evaluation/report/templates"
+    wanted |= {str(file.relative_to(ROOT)) for file in report.iterdir()}
+    assert len(list(report.iterdir())) > 3
     assert wanted | {"maskinfer/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
     assert wheel.stat().st_size < 20e6

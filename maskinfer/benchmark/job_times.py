@@ -15,7 +15,6 @@ from maskinfer.engine.flow.stages import record_stages
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.runtime.cpu import available_threads
-from maskinfer.engine.sources.open import from_video
 from maskinfer.engine.sources.video import open_video
 
 MODEL_STAGES = ("detect", "classify")
@@ -113,8 +112,7 @@ def time_job(engine: Engine, clip: str, on_result: Callable[[FrameResult], None]
 def _models_alone(engine: Engine, clip: str) -> float:
     """Return the frames a second that the sessions would do if nothing else had to be done."""
     with open_video(clip) as video:
-        source = video.info.source
-        frames = [from_video(source, frame) for frame in islice(video, _FRAMES_ALONE)]
+        frames = list(islice(video, _FRAMES_ALONE))
     for _ in engine.follow(frames[: 2 * engine.lanes]):  # warm
         pass
     with record_stages() as times:

@@ -47,13 +47,13 @@ def _frames(size_wh: tuple[int, int], count: int, faces: int) -> Iterator[BGRFra
     rows = max(1, ceil(faces / columns))
     cell_w, cell_h = size_wh[0] / columns, size_wh[1] / rows
     for t in range(count):
-        bgr = room.copy()
+        bgr = np.array(room, np.uint8)
         for i in range(faces):
             patch = patches[i % len(patches)]
             x = (i % columns + 0.5 + _SWAY * sin(2 * np.pi * (t / count + i / faces))) * cell_w - patch.shape[1] / 2
             y = (i // columns + 0.5) * cell_h - patch.shape[0] / 2
             _paste(bgr, patch, round(x), round(y))
-        yield np.asarray(bgr, np.uint8)
+        yield bgr
 
 
 def _patches(side: int) -> list[BGRFrame]:

@@ -235,7 +235,7 @@ def _engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
     from maskinfer.engine.catalog.find import task_of
     from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER
     from maskinfer.engine.faces.detector import DEFAULT_DETECTOR
-    from maskinfer.engine.load import load
+    from maskinfer.engine.load import load, most_lanes
 
     named: dict[str, str] = {}  # by task
     for model in options["models"]:
@@ -246,6 +246,7 @@ def _engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
             raise click.UsageError(f"a job runs with one --{what.removesuffix('s') if what == 'providers' else what}")
     provider, threads = (*options["providers"], "auto")[0], (*options["threads"], None)[0]
     detector, classifier = named.get("detector", DEFAULT_DETECTOR), named.get("classifier", DEFAULT_CLASSIFIER)
+    lanes = most_lanes(provider, threads) if lanes is None else lanes
     return load(detector, classifier, provider=provider, threads=threads, lanes=lanes)
 
 

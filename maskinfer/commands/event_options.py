@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from maskinfer.commands.addresses import read_secret_address
+
 if TYPE_CHECKING:
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import EventOptions
@@ -15,7 +17,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _EVENT_OPTIONS = (
     click.option("--events", metavar="FILE|-",
                  help="Write a JSON object for each person and change: appeared, settled, changed, left."),
-    click.option("--webhook", metavar="URL", help="Post each event there, again until it is taken."),
+    click.option("--webhook", metavar="URL|env:NAME|@FILE", callback=read_secret_address,
+                 help="Post each event there, again until it is taken. env:NAME and @FILE name an environment variable "
+                      "and a file that hold the URL, which then is not in the list of processes."),
 )  # fmt: skip
 _EVENT_RULES = (
     click.option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",

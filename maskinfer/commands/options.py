@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
-_TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "tomli", "yaml"}
+_TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "yaml"}
 
 
 def read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -161,14 +161,14 @@ BLUR_OPTION = click.option(
 def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
     """Open the engine that the options of ``engine_options`` ask for; ``lanes`` as for ``engine.load``."""
     from maskinfer.engine.faces.quality import Gate
-    from maskinfer.engine.load import load
+    from maskinfer.engine.load import load, most_lanes
 
     return load(
         options["detector"],
         options["classifier"],
         provider=options["provider"],
         threads=options["threads"],
-        lanes=lanes,
+        lanes=most_lanes(options["provider"], options["threads"]) if lanes is None else lanes,
         detector_kind=options["detector_kind"],
         det_threshold=options["det_threshold"],
         det_size_wh=options["det_size"],

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from maskinfer.commands.addresses import read_secret_addresses
 from maskinfer.commands.event_options import event_options, event_rules, read_event_rules
 from maskinfer.commands.options import (
     BLUR_OPTION,
@@ -25,6 +26,8 @@ from maskinfer.commands.options import (
     show_written,
     track_options,
 )
+from maskinfer.engine.errors import printable
+from maskinfer.engine.files.urls import public_name
 
 
 @click.command(short_help="Label the faces of images.")
@@ -57,9 +60,8 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
     def on_result(result: FrameResult) -> None:
         bar.advance()
         if not is_silent:
-            click.echo(
-                f"{result.source}: " + (", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces")
-            )
+            counts = ", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces"
+            click.echo(printable(f"{result.source}: {counts}"))
 
     with progress_bar("images", "images") as bar:
         summary = run_images(
@@ -114,7 +116,7 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     engine, outputs = open_job(options, lanes=None)
     shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
-        with progress_bar(Path(sources[0]).name, "frames") as bar:
+        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as bar:
             summary = run_video(engine, sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared)
     else:
         with progress_bar("videos", "videos") as bar:
@@ -152,7 +154,7 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.render import run_render
 
-    with progress_bar(Path(source).name, "frames") as bar:
+    with progress_bar(printable(Path(public_name(source)).name), "frames") as bar:
         summary = run_render(
             source,
             results,
@@ -169,8 +171,10 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
 
 @click.command(short_help="Watch cameras, URLs or files.")
 @click.option(
-    "--source", "sources", required=True, multiple=True, metavar="INDEX|FILE|URL|FOLDER|-",
-    help="Camera's index, video file, URL, folder of images, or - for a video on standard input; may be repeated.",
+    "--source", "sources", required=True, multiple=True, callback=read_secret_addresses,
+    metavar="INDEX|FILE|URL|FOLDER|-|env:NAME|@FILE",
+    help="Camera's index, video file, URL, folder of images, or - for a video on standard input; may be repeated. "
+         "env:NAME and @FILE name an environment variable and a file that hold a URL with a password.",
 )  # fmt: skip
 @click.option("--show/--no-show", default=True, show_default=True, help="In windows; q closes them.")
 @click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv; of several sources NAME-1, NAME-2 ...")
@@ -196,6 +200,7 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
     \b
     Examples:
       maskinfer stream --source 0
+      CAMERA=rtsp://guard:... maskinfer stream --source env:CAMERA --no-show
       maskinfer stream --source rtsp://camera.local/door --no-show --events door.jsonl --webhook http://desk.local/masks
       maskinfer stream --source rtsp://a/1 --source rtsp://b/1 --no-show --record watch.mp4 --segment 10m
     """
@@ -217,10 +222,10 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
             style=Style(blur_faces=options["blur_faces"]),
             sinks=sinks,
             on_result=bar.advance,
-            tell=lambda line: click.echo(line, err=True),
+            tell=lambda line: click.echo(printable(line), err=True),
         )
     for report in reports:
-        click.echo(report, err=True)
+        click.echo(printable(str(report)), err=True)
     show_summary(summary, "frames", {"recorded": sinks.record, **show_written(options)})
     exit_with(summary)
 

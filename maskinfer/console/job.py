@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.console.evaluation import in_order
 from maskinfer.console.progress import STDERR
+from maskinfer.engine.errors import printable
 
 
 def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:
@@ -20,6 +21,6 @@ def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) 
         STDERR.print(f"{summary.skipped} were done before", markup=False)
     for what, path in written.items():
         if path not in (None, "-"):
-            STDERR.print(f"{what}: {path}", markup=False)
+            STDERR.print(printable(f"{what}: {path}"), markup=False)
     for problem in summary.problems:
-        STDERR.print(f"Error: {problem}", markup=False)
+        STDERR.print(printable(f"Error: {problem}"), markup=False)

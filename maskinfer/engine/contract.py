@@ -7,18 +7,30 @@ refused; a detector without one is taken only when the user names its kind.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from maskinfer.engine.errors import ContractError
+from maskinfer.engine.schema import Count, Line, NotNegative, Pixels, Positive, Share, from_plain, parse_json
 
 METADATA_KEY = "maskinfer.contract"
 CONTRACT_VERSION = 1
 DetectorKind = Literal["retinaface", "scrfd"]
 DETECTOR_KINDS: tuple[DetectorKind, ...] = ("retinaface", "scrfd")
+# A label is shown on terminals and in pages, and is part of files' names.
+Label = Annotated[
+    str,
+    Meta(pattern=r"^(?=.*\w)[\w .-]{1,64}(?!\n)$", title="1 to 64 letters, digits, spaces and any of _ - ."),
+]
+ErrorRate = Annotated[float, Meta(gt=0, lt=1)]
+_Sha256OrEmpty = Annotated[
+    str, Meta(pattern=r"^([0-9a-f]{64})?(?!\n)$", title="64 hexadecimal digits in lower case, or nothing")
+]
+_Size = tuple[Pixels, Pixels]
+_MOST_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class InputSpec:
     dtype: Literal["uint8", "float32"] = "uint8"
     colour_order: Literal["BGR", "RGB"] = "BGR"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class CropRule:
     """
 
     square: bool = True
-    margin: float = 0.15
+    margin: NotNegative = 0.15
     border: Literal["replicate", "black"] = "replicate"
 
 
@@ -70,9 +82,9 @@ class FaceCheck:
         threshold: least score of a face.
     """
 
-    detectors: tuple[str, ...]
-    proposals_from: float
-    threshold: float
+    detectors: tuple[Line, ...]
+    proposals_from: Share
+    threshold: Share
     weight: float
     detector_weight: float
     bias: float
@@ -83,8 +95,12 @@ class ClassifierContract:
     """What a mask classifier says of itself.
 
     Attributes:
+        name, version: of the model.
+        licence: of the weights.
         labels: one for each column of the output, in its order.
         size_wh: width and height of a crop in pixels.
+        input: what the graph takes.
+        crop: how a face is cut from its frame.
         output: ``probabilities`` (rows sum to 1) or ``logits`` (the engine applies softmax).
         uncertain_below: a face whose best probability lies under this gets the label ``uncertain``; 0 is off.
         error_thresholds: pairs of a share of wrong labels and the least probability from which on a label is wrong at
@@ -100,22 +116,22 @@ class ClassifierContract:
         metrics: figures measured on held-out data, for the reader.
     """
 
-    name: str
-    version: str
-    licence: str
-    labels: tuple[str, ...]
-    size_wh: tuple[int, int]
+    name: Line
+    version: Line
+    licence: Line
+    labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
+    size_wh: _Size
     input: InputSpec = field(default_factory=InputSpec)
     crop: CropRule = field(default_factory=CropRule)
     output: Literal["probabilities", "logits"] = "probabilities"
-    uncertain_below: float = 0.0
-    error_thresholds: tuple[tuple[float, float], ...] = ()
-    temperature: float = 1.0
-    priors: Mapping[str, float] = field(default_factory=dict)
+    uncertain_below: Share = 0.0
+    error_thresholds: tuple[tuple[ErrorRate, Share], ...] = ()
+    temperature: Positive = 1.0
+    priors: Mapping[str, Positive] = field(default_factory=dict)
     face_check: FaceCheck | None = None
-    training_data: tuple[str, ...] = ()
-    parity: float | None = None
-    source_sha256: str = ""
+    training_data: tuple[Line, ...] = ()
+    parity: NotNegative | None = None
+    source_sha256: _Sha256OrEmpty = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -124,43 +140,50 @@ class DetectorContract:
     """What a face detector says of itself.
 
     Attributes:
+        name, version: of the model.
+        licence: of the weights.
         kind: how its outputs are decoded.
         size_wh: frames are scaled to fit into this, keeping their aspect.
         fixed_size: the graph takes this size only; otherwise any multiple of ``size_divisor``.
         batch: the graph takes several frames of one size in a run.
+        size_divisor: both sides of the input are multiples of it, in pixels.
+        input: what the graph takes.
         strides: of the feature maps, in the order of the outputs.
         anchors: side lengths of the square anchors of one cell in pixels, for each stride (RetinaFace).
         anchors_per_cell: predictions of one cell (SCRFD).
         variances: of centre and size in the box encoding (RetinaFace).
-        landmarks: five points are predicted.
+        landmarks: five points are predicted: the eyes, the nose tip, the corners of the mouth.
         det_threshold: least score of a face.
         nms_threshold: of two boxes whose IoU is over this, the one with the lower score is dropped.
         box_margin: boxes are reported larger by this share of their sides, on each side. Detectors learn WIDER FACE's
             boxes, which are tight; others draw the whole head, larger by twice this.
         parity: largest difference of any output from the source model, over the larger of 1 and its value, as
             measured when the file was made; None if not measured.
+        training_data: names of the data sets, for the reader.
+        source_sha256: checksum of the weights that the graph was made of; empty if unknown.
+        metrics: figures measured on held-out data, for the reader.
     """
 
-    name: str
-    version: str
-    licence: str
+    name: Line
+    version: Line
+    licence: Line
     kind: DetectorKind
-    size_wh: tuple[int, int] = (640, 640)
+    size_wh: _Size = (640, 640)
     fixed_size: bool = False
     batch: bool = True
-    size_divisor: int = 32
+    size_divisor: Count = 32
     input: InputSpec = field(default_factory=InputSpec)
-    strides: tuple[int, ...] = (8, 16, 32)
-    anchors: tuple[tuple[float, ...], ...] = ()
-    anchors_per_cell: int = 2
-    variances: tuple[float, float] = (0.1, 0.2)
+    strides: Annotated[tuple[Count, ...], Meta(min_length=1)] = (8, 16, 32)
+    anchors: tuple[Annotated[tuple[Positive, ...], Meta(min_length=1)], ...] = ()
+    anchors_per_cell: Count = 2
+    variances: tuple[Positive, Positive] = (0.1, 0.2)
     landmarks: bool = True
-    det_threshold: float = 0.5
-    nms_threshold: float = 0.4
-    box_margin: float = 0.0
-    training_data: tuple[str, ...] = ()
-    parity: float | None = None
-    source_sha256: str = ""
+    det_threshold: Share = 0.5
+    nms_threshold: Share = 0.4
+    box_margin: NotNegative = 0.0
+    training_data: tuple[Line, ...] = ()
+    parity: NotNegative | None = None
+    source_sha256: _Sha256OrEmpty = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -169,16 +192,6 @@ _TASKS: dict[str, type[ClassifierContract] | type[DetectorContract]] = {
     "classifier": ClassifierContract,
     "detector": DetectorContract,
 }
-# Least and largest of the numbers in a field, where not any will do.
-_LITTLE = 1e-9
-_RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("uncertain_below", "det_threshold", "nms_threshold", "proposals_from", "threshold"), (0, 1)),
-    **dict.fromkeys(("margin", "box_margin", "parity"), (0, math.inf)),
-    **dict.fromkeys(("size_wh", "size_divisor", "strides", "anchors_per_cell"), (1, math.inf)),
-    **dict.fromkeys(("std", "temperature", "anchors", "variances", "priors"), (_LITTLE, math.inf)),
-}
-_NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-_T = TypeVar("_T")
 
 
 def to_json(contract: Contract) -> str:
@@ -199,84 +212,32 @@ def from_metadata(metadata: Mapping[str, str], file: str) -> Contract:
             "`maskinfer export` from a maskinfer checkpoint, or maskinfer.export.metadata.write_contract"
         )
     try:
-        data = json.loads(metadata[METADATA_KEY])
-        return _contract(data)
+        return _contract(metadata[METADATA_KEY])
     except ValueError as error:
         raise ContractError(f"the contract in {file} cannot be used: {error}") from error
 
 
-def _contract(data: Any) -> Contract:
+def _contract(text: str) -> Contract:
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"it has {len(text):,} characters, expected at most {_MOST_CHARACTERS:,}")
+    data = parse_json(text)
     if not isinstance(data, dict):
         raise ValueError("expected an object with names and values")
     version = data.pop("contract_version", None)
     if version != CONTRACT_VERSION:
-        raise ValueError(f"it has version {version!r}, this maskinfer reads version {CONTRACT_VERSION}")
+        raise ValueError(f"it has version {version!r:.80}, this maskinfer reads version {CONTRACT_VERSION}")
     task = data.pop("task", None)
     if task not in tuple(_TASKS):
-        raise ValueError(f"task is {task!r}, expected one of {', '.join(_TASKS)}")
-    contract = _build(_TASKS[task], data, task)
+        raise ValueError(f"task is {task!r:.80}, expected one of {', '.join(_TASKS)}")
+    contract = from_plain(data, _TASKS[task])
     _check(contract)
     return contract
 
 
-def _build(cls: type[_T], data: Any, name: str) -> _T:
-    if not isinstance(data, dict):
-        raise ValueError(f"{name} is {data!r}, expected an object with names and values")
-    declared = get_type_hints(cls)
-    unknown = sorted(set(data) - set(declared))
-    if unknown:
-        raise ValueError(f"unknown field {unknown[0]!r}")
-    needed = [f.name for f in fields(cast(Any, cls)) if f.default is MISSING and f.default_factory is MISSING]
-    missing = [field for field in needed if field not in data]
-    if missing:
-        raise ValueError(f"it does not say {missing[0]!r}")
-    return cls(**{key: _fit(key, value, declared[key]) for key, value in data.items()})
-
-
-def _fit(key: str, value: Any, wanted: Any) -> Any:
-    """Return a value of JSON as what its field is declared to be."""
-    if is_dataclass(wanted):
-        return _build(cast(type, wanted), value, key)
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if origin is Literal:
-        if value not in inner:
-            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(inner)}")
-        return value
-    if origin in (Union, UnionType):
-        return None if value is None else _fit(key, value, inner[0])
-    if origin is tuple:
-        several = inner[-1] is Ellipsis
-        if not isinstance(value, list) or not (several or len(value) == len(inner)):
-            raise ValueError(f"{key} is {value!r}, expected a list{'' if several else f' of {len(inner)}'}")
-        kinds = inner[:1] * len(value) if several else inner
-        return tuple(_fit(key, part, kind) for part, kind in zip(value, kinds, strict=True))
-    if origin is Mapping:
-        if not isinstance(value, dict):
-            raise ValueError(f"{key} is {value!r}, expected an object with names and values")
-        return {name: _fit(f"{key}.{name}", part, inner[1]) for name, part in value.items()}
-    return _one(key, value, wanted)
-
-
-def _one(key: str, value: Any, wanted: Any) -> Any:
-    kinds = (int, float) if wanted is float else wanted
-    if not isinstance(value, kinds) or isinstance(value, bool) != (wanted is bool):
-        raise ValueError(f"{key} is {value!r}, expected {_NAMES[wanted]}")
-    least, most = _RANGES.get(key.partition(".")[0], (-math.inf, math.inf))
-    if wanted in (int, float) and not least <= value <= most:
-        said = "over 0" if least == _LITTLE else f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
-        raise ValueError(f"{key} is {value!r}, expected {said}")
-    return value
-
-
 def _check(contract: Contract) -> None:
+    """Refuse what no single field shows."""
     if isinstance(contract, ClassifierContract):
-        if len(set(contract.labels)) != len(contract.labels) or len(contract.labels) < 2:
+        if len(set(contract.labels)) != len(contract.labels):
             raise ValueError(f"labels are {list(contract.labels)}, expected at least two different ones")
-        if not all(len(pair) == 2 and 0 < pair[0] < 1 and 0 <= pair[1] <= 1 for pair in contract.error_thresholds):
-            raise ValueError("error_thresholds has to hold pairs of an error rate and a probability")
-    elif contract.box_margin < 0:
-        raise ValueError(f"box_margin is {contract.box_margin}, expected a share from 0")
-    elif not contract.strides:
-        raise ValueError("strides are [], expected at least one")
     elif contract.kind == "retinaface" and len(contract.anchors) != len(contract.strides):
         raise ValueError(f"{len(contract.anchors)} rows of anchors for {len(contract.strides)} strides")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,20 +19,39 @@ from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, f
 from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector
 from maskinfer.engine.faces.quality import Gate, sharpness
 from maskinfer.engine.faces.tracker import Track, Tracker, TrackOptions
-from maskinfer.engine.flow.overlap import batched, in_lanes
+from maskinfer.engine.flow.overlap import batched, in_lanes, prefetch
 from maskinfer.engine.flow.stages import stage
-from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import Detections, FrameResult
+from maskinfer.engine.sources.camera import is_live
+from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
 
-# Frames that share a run of the models when those of a source are pending at one run after the other. In lanes each
+# Frames that share a run of the models when those of a source are looked at one run after the other. In lanes each
 # frame has runs of its own: on one thread of a CPU one frame takes 4.8 ms, each of a batch of 4 takes 5.7.
 _BATCH_FRAMES = 4
+_READ_AHEAD_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
 _NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsInLanes:
+    """The same models once more, for recordings: each lane's runs take one share of the threads.
+
+    Attributes:
+        detector, classifier: those that they are the same as.
+        lanes: frames that are looked at at the same time.
+        open: opens them, once.
+    """
+
+    detector: PictureDetector
+    classifier: ContractClassifier
+    lanes: int
+    open: Callable[[], tuple[PictureDetector, ContractClassifier]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +65,9 @@ class Engine:
         classifier: labels them.
         gate: which faces get a label.
         threads: of the CPU that a job with this engine may keep busy.
-        lanes: frames of a video that are pending at at the same time, each with runs of its own.
+        lanes: frames of a video that are looked at at the same time, each with runs of its own.
         face_check: how the classifier has a say in what is a face; None where the detector alone decides.
+        for_recordings: models that ``follow`` opens and takes instead; None for those above.
     """
 
     detector: PictureDetector
@@ -57,6 +76,7 @@ class Engine:
     threads: int = 1
     lanes: int = 1
     face_check: FaceCheck | None = None
+    for_recordings: ModelsInLanes | None = field(default=None, repr=False)
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -81,9 +101,7 @@ class Engine:
             return self.infer([_still(image, i) for i, image in enumerate(images)])
         return self.infer([_still(images, 0)])[0]
 
-    def infer(
-        self, frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None] | None = None
-    ) -> list[FrameResult]:
+    def infer(self, frames: Sequence[Frame], trackers: Sequence[Tracker | None] | None = None) -> list[FrameResult]:
         """Return a result for each frame; the faces of all frames share the classifier's runs.
 
         Args:
@@ -93,24 +111,31 @@ class Engine:
         trackers = trackers or [None] * len(frames)
         return self._label(frames, trackers, self._find(_frames_to_detect(frames, trackers)))
 
-    def follow(self, frames: Iterable[SourceFrame], track: TrackOptions | None = None) -> Iterator[list[FrameResult]]:
-        """Yield the results of one source's frames, a few at a time, in order; the detector runs ahead in its lanes.
+    def follow(
+        self, frames: Iterable[Frame], track: TrackOptions | None = None
+    ) -> Iterator[list[tuple[Frame, FrameResult]]]:
+        """Yield one source's frames with their results, a few at a time, in order; the detector runs ahead.
 
         Args:
             frames: in their order; when that raises, the results of what came before are given first.
             track: how to follow faces from frame to frame; None for faces on their own.
         """
+        other = self.for_recordings
+        if other is not None and (other.detector, other.classifier) == (self.detector, self.classifier):
+            detector, classifier = other.open()
+            same = replace(self, detector=detector, classifier=classifier, lanes=other.lanes, for_recordings=None)
+            yield from same.follow(frames, track)
+            return
         tracker = None if track is None else self.tracker(track)
-        pending: deque[list[SourceFrame]] = deque()
 
-        def to_detect() -> Iterator[list[Picture | None]]:
-            for batch in batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1):
-                pending.append(batch)
-                yield _frames_to_detect(batch, [tracker] * len(batch))
+        def detect(batch: tuple[list[Frame], list[Picture | None]]) -> tuple[list[Frame], list[Detections | None]]:
+            return batch[0], self._find(batch[1])
 
-        for found in in_lanes(self._find, to_detect(), self.lanes):
-            batch = pending.popleft()
-            yield self._label(batch, [tracker] * len(batch), found)
+        batches = batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1)
+        to_detect = ((batch, _frames_to_detect(batch, [tracker] * len(batch))) for batch in batches)
+        for batch, found in in_lanes(detect, to_detect, self.lanes):
+            results = self._label(batch, [tracker] * len(batch), found)
+            yield list(zip(batch, results, strict=True))
 
     def tracker(self, options: TrackOptions) -> Tracker:
         """Return what follows the faces of one source."""
@@ -122,7 +147,7 @@ class Engine:
         return [None if picture is None else next(found) for picture in to_detect]
 
     def _label(
-        self, frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None], found: Sequence[Detections | None]
+        self, frames: Sequence[Frame], trackers: Sequence[Tracker | None], found: Sequence[Detections | None]
     ) -> list[FrameResult]:
         with stage("track"):
             seen = [self._select_faces(*one) for one in zip(frames, found, trackers, strict=True)]
@@ -131,25 +156,42 @@ class Engine:
             rules = Rules(self.classifier, self.gate, self.face_check)
             return [frame_result(state, predictions[k], rules) for k, state in enumerate(seen)]
 
-    def iterate(self, source: str | Path, *, track: TrackOptions | None = None) -> Iterator[FrameResult]:
+    def iterate(
+        self, source: str | Path, *, track: TrackOptions | None = None, reading: FeedOptions | None = None
+    ) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
+
+        A recording is read ahead in a thread, and its frames are looked at in the engine's lanes, as by the command
+        ``video``. Of a live source the newest frame is looked at, and it is tried again when it is lost, as by
+        ``stream``.
 
         Args:
             source: what to read.
             track: how to follow faces from frame to frame; None for faces on their own.
+            reading: how a live source is read.
 
         Raises:
             SourceError: the source cannot be read, or not to its end (after the results of what came before).
         """
-        with open_source(source) as frames:
-            for results in self.follow(frames, track):
-                yield from results
+        # The models take most of the time of all stages, so the decoder gets half of the threads.
+        with open_source(source, reading=reading, threads=max(1, self.threads // 2)) as frames:
+            if is_live(str(source)):
+                tracker = None if track is None else self.tracker(track)
+                for frame in frames:
+                    yield from self.infer([frame], [tracker])
+                return
+            with prefetch(frames, _READ_AHEAD_FRAMES, "reader") as ahead:
+                for batch in self.follow(ahead, track):
+                    yield from (result for _, result in batch)
 
-    def _select_faces(self, frame: SourceFrame, found: Detections | None, tracker: Tracker | None) -> FrameState:
+    def _select_faces(self, frame: Frame, found: Detections | None, tracker: Tracker | None) -> FrameState:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
         checked = found is None or self.face_check is None
         found, tracks = _tracked(found, frame.time_s, tracker)
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
+        for i, track in enumerate(tracks):
+            if track is not None:
+                track.note(will_classify=i in chosen)
         return FrameState(frame, found, tracks, chosen, tracker, checked)
 
     def _classify(self, seen: Sequence[FrameState]) -> list[dict[int, Prediction]]:
@@ -175,17 +217,19 @@ class Engine:
         return predictions
 
 
-def _still(image: object, index: int) -> SourceFrame:
+def _still(image: object, index: int) -> Frame:
     source, picture = open_still(image)
-    return SourceFrame(source, index, 0.0, picture)
+    return Frame(source, index, 0.0, picture)
 
 
-def _frames_to_detect(frames: Sequence[SourceFrame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
+def _frames_to_detect(frames: Sequence[Frame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
     """Return the picture of each frame that the detector is to run on; None for the others."""
-    return [
-        frame.picture if tracker is None or tracker.wants_detection() else None
-        for frame, tracker in zip(frames, trackers, strict=True)
-    ]
+    pictures: list[Picture | None] = []
+    for frame, tracker in zip(frames, trackers, strict=True):
+        pictures.append(frame.picture if tracker is None or tracker.wants_detection else None)
+        if tracker is not None:
+            tracker.count_frame()
+    return pictures
 
 
 def _tracked(found: Detections | None, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:

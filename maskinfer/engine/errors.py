@@ -7,6 +7,7 @@
     ├── MissingExtraError           (ImportError)        an optional dependency is not installed
     ├── SourceError                 (OSError)            an image, video or camera cannot be read
     │   ├── SourceNotFoundError     (FileNotFoundError)
+    │   ├── SourceDeniedError       (PermissionError)    a camera refuses the name or the password
     │   └── TruncatedSourceError    (EOFError)           ended early; what came before was delivered
     ├── OutputError                 (OSError)            a result cannot be written
     ├── DisplayError                (RuntimeError)       no window can be opened
@@ -24,6 +25,8 @@ wrong and nothing was begun, 1 when a job failed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = [
     "ContractError",
     "DisplayError",
@@ -36,10 +39,26 @@ __all__ = [
     "ParityError",
     "ProviderError",
     "RequestError",
+    "SourceDeniedError",
     "SourceError",
     "SourceNotFoundError",
     "TruncatedSourceError",
 ]
+
+
+OnError = Callable[[str], None]
+"""Called with one line for each fault that ends nothing: the job goes on, and the line is kept and shown."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text as a terminal may be given it: what would command the terminal is escaped.
+
+    Names of files and sources are other people's data.
+
+    >>> printable("a\x1b[2J.mp4")
+    'a\\x1b[2J.mp4'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
 class MaskinferError(Exception):
@@ -49,7 +68,7 @@ class MaskinferError(Exception):
 
     def __str__(self) -> str:
         """Return the message on one line, also for kinds like OSError that would decorate it."""
-        return " ".join(str(self.args[0]).split()) if self.args else self.__class__.__name__
+        return printable(" ".join(str(self.args[0]).split())) if self.args else self.__class__.__name__
 
 
 class RequestError(MaskinferError, ValueError):
@@ -76,6 +95,10 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
     """There is no such source."""
 
     exit_code = 2
+
+
+class SourceDeniedError(SourceError, PermissionError):
+    """A camera or a server refuses the user name or the password."""
 
 
 class TruncatedSourceError(SourceError, EOFError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from maskinfer.engine.contract import FaceCheck
-from maskinfer.engine.engine import Engine
+from maskinfer.engine.engine import Engine, ModelsInLanes
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER, OnnxClassifier, load_classifier, threshold_for
 from maskinfer.engine.faces.detector import DEFAULT_DETECTOR, OnnxDetector, load_detector
@@ -30,7 +31,7 @@ def load(
     *,
     provider: str = AUTO,
     threads: int | None = None,
-    lanes: int | None = 1,
+    lanes: int | None = None,
     detector_kind: str | None = None,
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
@@ -48,8 +49,9 @@ def load(
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error. An
             object of your own runs where it runs.
         threads: of the CPU; None for all that this process may use.
-        lanes: frames of a video that are pending at at the same time, each by its share of the threads. One gives each
-            frame soonest; None is what gives most frames a second: on a CPU as many as threads, elsewhere one.
+        lanes: frames of a video that are looked at at the same time, each by its share of the threads. One gives each
+            frame soonest, as many as threads give most frames a second on a CPU. None is one lane for images and live
+            sources, and for recordings, whose models are opened with the first of them, what gives most frames.
         detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
         det_threshold: least score of a face, 0 to 1; None for the models' own.
         det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
@@ -67,29 +69,47 @@ def load(
         RequestError: an option is out of its range, or an object is neither a detector nor a classifier.
     """
     budget = available_threads() if threads is None else threads
-    if lanes is None:
-        lanes = budget if runs_on_cpu(provider) else 1
-    if budget < 1 or not 1 <= lanes <= budget:
+    of_images = 1 if lanes is None else lanes
+    if budget < 1 or not 1 <= of_images <= budget:
         raise RequestError(
-            f"threads is {budget} and lanes is {lanes}, expected 1 or more threads, and no more lanes than threads"
+            f"threads is {budget} and lanes is {of_images}, expected 1 or more threads, and no more lanes than threads"
         )
-    machine = {"provider": provider, "threads": budget // lanes}
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
-    labels = _classifier(classifier, uncertain_below, max_error, machine)
-    faces, check = _with_check(_detector(detector, options, machine), labels, det_threshold)
-    return Engine(faces, labels, gate or Gate(), budget, lanes, check)
+
+    def models(lanes: int) -> tuple[PictureDetector, ContractClassifier]:
+        machine = {"provider": provider, "threads": budget // lanes}
+        labels = _classifier(classifier, uncertain_below, max_error, machine)
+        faces = _detector(detector, options, machine)
+        check = _check_of(faces, labels, det_threshold)
+        return faces if check is None else _proposing(faces, check), labels
+
+    own_models = models(of_images)
+    engine = Engine(*own_models, gate or Gate(), budget, of_images, _check_of(*own_models, det_threshold))
+    if lanes is None and budget > 1 and runs_on_cpu(provider):
+        return replace(engine, for_recordings=ModelsInLanes(*own_models, budget, cache(lambda: models(budget))))
+    return engine
 
 
-def _with_check(
-    detector: PictureDetector, classifier: ContractClassifier, least: float | None
-) -> tuple[PictureDetector, FaceCheck | None]:
-    """Return the detector as it proposes faces, and how the classifier checks them, if the two are made for that."""
+def most_lanes(provider: str = AUTO, threads: int | None = None) -> int:
+    """Return how many lanes give a recording most frames a second: on a CPU as many as threads, elsewhere one."""
+    if not runs_on_cpu(provider):
+        return 1
+    return available_threads() if threads is None else threads
+
+
+def _check_of(detector: PictureDetector, classifier: ContractClassifier, least: float | None) -> FaceCheck | None:
+    """Return how the classifier checks what the detector proposes, if the two are made for that."""
     check = classifier.contract.face_check
     if check is None or not isinstance(detector, OnnxDetector) or detector.contract.name not in check.detectors:
-        return detector, None
-    # The detector's scores and those of faces are on scales of their own: what is proposed stays as it was measured.
-    check = check if least is None else replace(check, threshold=least)
-    return replace(detector, contract=replace(detector.contract, det_threshold=check.proposals_from)), check
+        return None
+    return check if least is None else replace(check, threshold=least)
+
+
+def _proposing(detector: PictureDetector, check: FaceCheck) -> PictureDetector:
+    """Return the detector as it proposes faces, whatever the least score of a face: the scores' scales are not one."""
+    if not isinstance(detector, OnnxDetector):
+        return detector
+    return replace(detector, contract=replace(detector.contract, det_threshold=check.proposals_from))
 
 
 def _detector(detector: str | Path | Detector, options: dict[str, Any], machine: dict[str, Any]) -> PictureDetector:

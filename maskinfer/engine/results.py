@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import MissingExtraError, RequestError
+from maskinfer.engine.records import FaceRecord, FrameRecord
+from maskinfer.engine.schema import from_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +121,7 @@ class FrameResult:
             counts[face.label] = counts.get(face.label, 0) + 1
         return counts
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> FrameRecord:
         """Return the record that the JSON Lines output holds (``schemas/frame_result.schema.json``)."""
         return {
             "source": self.source,
@@ -138,16 +140,8 @@ class FrameResult:
             RequestError: the record is not one of those.
         """
         try:
-            return cls(
-                str(record["source"]),
-                int(record["frame"]),
-                float(record["time_s"]),
-                (int(record["width"]), int(record["height"])),
-                tuple(_face(face) for face in record["faces"]),
-            )
-        except KeyError as error:
-            raise RequestError(f"the record is not a frame result: it has no {error}") from error
-        except (TypeError, ValueError, AttributeError) as error:
+            return of_record(from_plain(record, FrameRecord, closed=False))
+        except ValueError as error:
             raise RequestError(f"the record is not a frame result: {error}") from error
 
     def to_pandas(self) -> pd.DataFrame:
@@ -227,32 +221,39 @@ def _optional(package: str) -> Any:
         raise MissingExtraError(package, package) from error
 
 
-def _face(record: Mapping[str, Any]) -> Face:
-    left, top, right, bottom = (float(value) for value in record["bbox"])
+def of_record(record: FrameRecord) -> FrameResult:
+    """Return the result that a record, whose types are right, was made of."""
+    size_wh = (record["width"], record["height"])
+    faces = tuple(_face(face) for face in record["faces"])
+    return FrameResult(record["source"], record["frame"], record["time_s"], size_wh, faces)
+
+
+def _face(record: FaceRecord) -> Face:
+    left, top, right, bottom = record["bbox"]
     points = record["landmarks"]
     return Face(
         (left, top, right, bottom),
-        float(record["det_score"]),
-        None if points is None else tuple((float(x), float(y)) for x, y in points),
-        str(record["label"]),
-        float(record["score"]),
-        {str(label): float(value) for label, value in record["scores"].items()},
+        record["det_score"],
+        None if points is None else tuple((x, y) for x, y in points),
+        record["label"],
+        record["score"],
+        record["scores"],
         record.get("track_id"),
         record.get("sharpness"),
     )
 
 
-def _face_dict(face: Face) -> dict[str, Any]:
-    landmarks = face.landmarks
-    track = {} if face.track_id is None else {"track_id": face.track_id}
-    sharpness = {} if face.sharpness is None else {"sharpness": round(face.sharpness, 2)}
-    return {
+def _face_dict(face: Face) -> FaceRecord:
+    record: FaceRecord = {
         "bbox": [round(v, 2) for v in face.xyxy],
         "det_score": round(face.det_score, 5),
-        "landmarks": None if landmarks is None else [[round(x, 2), round(y, 2)] for x, y in landmarks],
+        "landmarks": None if face.landmarks is None else [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
         "label": face.label,
         "score": round(face.score, 5),
         "scores": {label: round(p, 5) for label, p in face.scores.items()},
-        **track,
-        **sharpness,
     }
+    if face.track_id is not None:
+        record["track_id"] = face.track_id
+    if face.sharpness is not None:
+        record["sharpness"] = round(face.sharpness, 2)
+    return record

@@ -7,14 +7,15 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import torch
-from torch import Tensor, nn
 
 from maskinfer.engine.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 INPUT = "bgr"
 # The newest that onnxruntime 1.20, the oldest supported one, runs in full, is 21; the exporter's graphs need no more.
@@ -36,6 +37,9 @@ def to_graph(
     Raises:
         ModelError: torch cannot export it.
     """
+    # Here, so that what needs only the rest of this file does without torch.
+    import torch
+
     with quiet():
         program = torch.onnx.export(
             module.eval(),

@@ -17,8 +17,9 @@ from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.frames.annotate import annotate
-from maskinfer.engine.frames.frame import SourceFrame
-from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.frames.picture import AnyPicture, Picture
+from maskinfer.engine.load import most_lanes
 from maskinfer.engine.results import BGRFrame, Detections, FrameResult
 from tests.helpers.clips import write_clip
 
@@ -156,7 +157,7 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     corners = np.stack(np.meshgrid(np.arange(100) * 6, np.arange(100) * 6), -1).reshape(-1, 2)
     xyxy = np.concatenate([corners, corners + 6], axis=1).astype(np.float32)
 
-    def crowd(frames: Sequence[Frame]) -> list[Detections]:
+    def crowd(frames: Sequence[AnyPicture]) -> list[Detections]:
         return [Detections(xyxy, np.linspace(1, 0.5, count, dtype=np.float32), None)] * len(frames)
 
     frame = np.full((600, 600, 3), 80, np.uint8)
@@ -164,7 +165,7 @@ def test_ten_thousand_faces_in_a_frame(colour_classifier: Path) -> None:
     engine = Engine(crowd, load_classifier(str(colour_classifier)))
     tracker = Tracker()
     for i in range(3):
-        (result,) = engine.infer([SourceFrame("crowd", i, i / 25, Picture(frame))], [tracker])
+        (result,) = engine.infer([Frame("crowd", i, i / 25, Picture(frame))], [tracker])
         assert len(result.faces) == count
         annotate(frame.copy(), result)
     red = {face.label for face in result.faces if face.xyxy[0] > 320}
@@ -194,7 +195,20 @@ def test_threads_are_shared_among_lanes(colour_classifier: Path) -> None:
 
     assert threads_of(threads=4) == (4, 1, 4)
     assert threads_of(threads=4, lanes=2) == (4, 2, 2)
-    assert threads_of(threads=3, lanes=None) == (3, 3, 1)
+    assert threads_of(threads=3, lanes=most_lanes("cpu", 3)) == (3, 3, 1)
     for wrong in ({"threads": 0}, {"threads": 2, "lanes": 3}, {"threads": 2, "lanes": 0}):
         with pytest.raises(RequestError, match=r"threads is .* lanes is"):
             threads_of(**wrong)
+
+
+def test_a_recording_is_looked_at_in_lanes_with_the_same_results(portrait: BGRFrame, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [portrait] * 9)
+    by_itself, in_one = maskinfer.load(threads=2), maskinfer.load(threads=2, lanes=1)
+    assert by_itself.for_recordings is not None
+    assert in_one.for_recordings is None
+    results = list(by_itself.iterate(clip, track=TrackOptions()))
+    assert [result.frame for result in results] == list(range(9))
+    expected = list(in_one.iterate(clip, track=TrackOptions()))
+    for ours, theirs in zip(results, expected, strict=True):
+        assert ours.xyxy == pytest.approx(theirs.xyxy, abs=0.1)
+        assert list(ours.labels) == list(theirs.labels)

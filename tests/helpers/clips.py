@@ -55,6 +55,10 @@ def write_clip(
     sound: Sequence[str] = (),
     sound_s: float = 0.8,
     sound_start_s: float = 0.0,
+    sound_kind: tuple[int, str] = (RATE_HZ, "stereo"),
+    pixel_aspect: Fraction | None = None,
+    transfer: int = 2,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write a clip and return its path; the suffix names the container.
 
@@ -75,19 +79,27 @@ def write_clip(
         sound: codec of each sound track, a tone.
         sound_s: its length in seconds.
         sound_start_s: where it begins.
+        sound_kind: its samples per second, and its layout.
+        pixel_aspect: width of a pixel over its height.
+        transfer: H.273 code of the transfer characteristic, only tagged.
+        metadata: of the container.
     """
     pictures = [numbered_frame(i) for i in range(frames)] if isinstance(frames, int) else list(frames)
     first = pictures[0]
     width, height = (first.width, first.height) if isinstance(first, av.VideoFrame) else first.shape[1::-1]
     with av.open(str(path), "w", options=container_options or {}) as container:
+        container.metadata.update(metadata or {})
         encoder_options = {"bf": str(b_frames), "b_strategy": "0", "crf": "10"} if codec == "libx264" else {}
         stream = container.add_stream(codec, rate=rate, options=encoder_options | (options or {}))
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.codec_context.time_base = time_base or Fraction(1, rate)
         stream.codec_context.colorspace = matrix
+        stream.codec_context.color_trc = transfer
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if tag_range:
             stream.codec_context.color_range = 2 if full_range else 1
-        tracks = [container.add_stream(name, rate=RATE_HZ) for name in sound]
+        tracks = [container.add_stream(name, rate=sound_kind[0], layout=sound_kind[1]) for name in sound]
         for i, picture in enumerate(pictures):
             frame = picture
             if not isinstance(frame, av.VideoFrame):
@@ -97,7 +109,7 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         for track in tracks:
-            _write_tone(container, track, sound_s, sound_start_s)
+            _write_tone(container, track, sound_s, sound_start_s, sound_kind)
     return path
 
 
@@ -129,21 +141,39 @@ def solid_yuv(
     return frame
 
 
-def _write_tone(container: OutputContainer, track: av.AudioStream, length_s: float, start_s: float) -> None:
-    for frame in _tone(length_s, start_s):
+def _write_tone(
+    container: OutputContainer, track: av.AudioStream, length_s: float, start_s: float, kind: tuple[int, str]
+) -> None:
+    for frame in _tone(length_s, start_s, *kind):
         container.mux(track.encode(frame))
     container.mux(track.encode(None))
 
 
-def _tone(length_s: float, start_s: float) -> Iterator[av.AudioFrame]:
-    times_s = np.arange(int(length_s * RATE_HZ)) / RATE_HZ
+def _tone(length_s: float, start_s: float, rate_hz: int, layout: str) -> Iterator[av.AudioFrame]:
+    times_s = np.arange(int(length_s * rate_hz)) / rate_hz
     wave = (8000 * np.sin(2 * np.pi * 440 * times_s)).astype(np.int16)
+    channels = av.AudioLayout(layout).nb_channels
     for first in range(0, len(wave), 960):
-        part = np.repeat(wave[first : first + 960], 2)[None]
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16", layout="stereo")
-        frame.sample_rate = RATE_HZ
-        frame.pts, frame.time_base = first + round(start_s * RATE_HZ), Fraction(1, RATE_HZ)
+        part = np.repeat(wave[first : first + 960], channels)[None]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16", layout=layout)
+        frame.sample_rate = rate_hz
+        frame.pts, frame.time_base = first + round(start_s * rate_hz), Fraction(1, rate_hz)
         yield frame
+
+
+def join(out: Path, *parts: Path) -> Path:
+    """Put files one behind the other, as bytes, and return the path."""
+    out.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return out
+
+
+def seconds_of_tone(path: Path) -> float:
+    """Return how long the first sound track is heard; a hum or a pause does not count."""
+    with av.open(str(path), metadata_errors="replace") as container:
+        heard = 0.0
+        for frame in container.decode(audio=0):
+            heard += float((np.abs(frame.to_ndarray()).max() > 0) * frame.samples / frame.sample_rate)
+    return heard
 
 
 def turn_mp4(path: Path, matrix: tuple[int, int, int, int]) -> Path:

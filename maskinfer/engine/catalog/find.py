@@ -10,6 +10,8 @@ from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import ModelError, ModelNotFoundError
 from maskinfer.engine.files.cache import cache_folder
+from maskinfer.engine.files.checks import sha256_once
+from maskinfer.engine.files.inside import inside
 from maskinfer.engine.runtime.cpu import has_vnni
 from maskinfer.engine.runtime.providers import runs_on_cpu
 from maskinfer.engine.runtime.session import create_session
@@ -27,14 +29,15 @@ def find_model(name: str, task: str) -> Path:
 
     Raises:
         ModelNotFoundError: there is no such name and no such file, or the model is not on this machine yet.
+        ModelError: the file has other bytes than its name stands for (SHA-256, calculated once in a process).
         RequestError: the user's registry cannot be read.
     """
     shipped = {key: model for key, model in SHIPPED.items() if task in (model.task, ANY_TASK)}
     if name in shipped:
-        return MODELS_DIR / shipped[name].file
+        return _checked(name, MODELS_DIR / shipped[name].file, shipped[name].sha256)
     own = {key: model for key, model in registered().items() if task in (model.task, ANY_TASK)}
     if name in own:
-        return _here(name, cache_folder() / own[name].file)
+        return _checked(name, _here(name, inside(cache_folder(), own[name].file)), own[name].sha256)
     if task in ("detector", ANY_TASK) and name.startswith(INSIGHTFACE_PREFIX):
         return _here(name, insightface_file(name.removeprefix(INSIGHTFACE_PREFIX)))
     path = Path(name)
@@ -62,6 +65,12 @@ def best_precision_name(name: str, provider: str) -> str:
 def _here(name: str, file: Path) -> Path:
     if not file.is_file():
         raise ModelNotFoundError(f"{name} is not on this machine: run maskinfer models pull {name}")
+    return file
+
+
+def _checked(name: str, file: Path, sha256: str) -> Path:
+    if file.is_file() and sha256_once(file) != sha256:
+        raise ModelError(f"{file} is not the file that {name} names (SHA-256): remove it and get it again")
     return file
 
 

@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.schema import Line, Sha256, from_plain, parse_json
 
 REGISTRY_VARIABLE = "MASKINFER_REGISTRY"
-_TASKS = ("classifier", "detector")
-_HEX_DIGITS = 64
+FileName = Annotated[
+    str,
+    Meta(pattern=r"^(?!\.\.?$)[^/\\\x00-\x1f\x7f]{1,200}(?!\n)$", title="a file's name without a folder"),
+]
+Address = Annotated[
+    str, Meta(pattern=r"^https?://[^\s]+(?!\n)$", title="an address that begins with http:// or https://")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +40,27 @@ class RegisteredModel:
         about: one line for the reader.
     """
 
-    task: str
-    file: str
-    sha256: str
-    urls: tuple[str, ...]
-    licence: str
+    task: Literal["classifier", "detector"]
+    file: FileName
+    sha256: Sha256
+    urls: Annotated[tuple[Address, ...], Meta(min_length=1)]
+    licence: Line
     research_only: bool = False
-    about: str = ""
+    about: Line = ""
 
 
-def registered() -> dict[str, RegisteredModel]:
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A JSON file that the environment variable MASKINFER_REGISTRY names: models that can be fetched.
+
+    Attributes:
+        models: by the names that the commands take.
+    """
+
+    models: Mapping[Line, RegisteredModel]
+
+
+def registered() -> Mapping[str, RegisteredModel]:
     """Return the models of the user's registry by name; none when there is no registry.
 
     Raises:
@@ -52,22 +70,6 @@ def registered() -> dict[str, RegisteredModel]:
     if not path:
         return {}
     try:
-        said = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {str(name): _model(str(name), values) for name, values in said["models"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise RequestError(f"{REGISTRY_VARIABLE}={path} is no registry of models: {reason}") from error
-
-
-def _model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
-    unknown = sorted(set(values) - {field.name for field in fields(RegisteredModel)})
-    if unknown:
-        raise ValueError(f"{name} has an unknown key {unknown[0]!r}")
-    model = RegisteredModel(**{**values, "urls": tuple(values["urls"])})
-    if model.task not in _TASKS:
-        raise ValueError(f"{name} has task {model.task!r}, expected one of {', '.join(_TASKS)}")
-    if Path(model.file).name != model.file or not model.file:
-        raise ValueError(f"{name} has file {model.file!r}, expected a name without a folder")
-    if len(model.sha256) != _HEX_DIGITS or set(model.sha256) - set("0123456789abcdef"):
-        raise ValueError(f"{name} has sha256 {model.sha256!r}, expected {_HEX_DIGITS} hexadecimal digits in lower case")
-    return model
+        return from_plain(parse_json(Path(path).read_text(encoding="utf-8")), Registry).models
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{REGISTRY_VARIABLE}={path} is no registry of models: {error}") from error

@@ -18,6 +18,7 @@ from maskinfer.engine.errors import ModelError, ModelNotFoundError, RequestError
 from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.files.download import OnBytes, fetch
+from maskinfer.engine.files.inside import inside
 
 INSIGHTFACE_LICENCE = "insightface's own models are for non-commercial research only"
 
@@ -64,7 +65,7 @@ def entries() -> list[Entry]:
     ]
     own = [
         Entry(
-            name, model.task, "registry", cache_folder() / model.file, model.sha256, model.licence,
+            name, model.task, "registry", inside(cache_folder(), model.file), model.sha256, model.licence,
             model.research_only, model.about,
         )
         for name, model in registered().items()

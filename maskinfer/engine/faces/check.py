@@ -28,7 +28,8 @@ def check_detector(detector: Detector, frames: Sequence[BGRFrame] = ()) -> None:
             are tried besides.
 
     Raises:
-        RequestError: it cannot be called. ModelError: it does something else; the message says what.
+        RequestError: it cannot be called.
+        ModelError: it does something else; the message says what.
     """
     checked = own_detector(detector)
     tried = [*(np.ascontiguousarray(frame) for frame in frames), *_made_frames()]
@@ -54,8 +55,8 @@ def check_classifier(classifier: Classifier) -> None:
     the crops.
 
     Raises:
-        RequestError: it cannot be called, or does not say what it has to. ModelError: it does something else; the
-        message says what.
+        RequestError: it cannot be called, or does not say what it has to.
+        ModelError: it does something else; the message says what.
     """
     checked = own_classifier(classifier)
     width, height = checked.contract.size_wh

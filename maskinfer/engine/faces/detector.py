@@ -19,7 +19,7 @@ from maskinfer.engine.faces.boxes import grown, suppress
 from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_letterbox
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.stages import stage
-from maskinfer.engine.frames.picture import Frame, Picture, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Detections, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session
@@ -45,7 +45,7 @@ class OnnxDetector:
     session: ort.InferenceSession
     contract: DetectorContract
 
-    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+    def __call__(self, frames: Sequence[AnyPicture]) -> list[Detections]:
         """Return the faces of each frame; see ``protocols.PictureDetector``."""
         pictures = [as_picture(frame) for frame in frames]
         plans = [self._plan(picture) for picture in pictures]

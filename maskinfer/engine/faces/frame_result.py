@@ -13,7 +13,7 @@ from maskinfer.engine.faces.face_check import face_scores
 from maskinfer.engine.faces.protocols import ContractClassifier, label_of
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.tracker import Track, Tracker
-from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.results import UNCERTAIN, Detections, Face, FloatArray, FrameResult
 
 
@@ -29,7 +29,7 @@ class FrameState:
         checked: whether all detections are known to be faces.
     """
 
-    frame: SourceFrame
+    frame: Frame
     found: Detections
     tracks: list[Track | None]
     chosen: list[int]

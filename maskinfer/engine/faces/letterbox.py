@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from maskinfer.engine.frames.picture import Frame, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.results import BGRFrame
 
 
@@ -47,7 +47,7 @@ def _ceil_to(value: int, divisor: int) -> int:
     return math.ceil(value / divisor) * divisor
 
 
-def letterbox_batch(frames: Sequence[Frame], plan: Sequence[Letterbox]) -> BGRFrame:
+def letterbox_batch(frames: Sequence[AnyPicture], plan: Sequence[Letterbox]) -> BGRFrame:
     """Lay frames of any sizes into one batch.
 
     Args:

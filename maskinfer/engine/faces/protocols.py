@@ -10,7 +10,7 @@ import numpy as np
 
 from maskinfer.engine.contract import ClassifierContract, CropRule
 from maskinfer.engine.errors import ModelError, RequestError
-from maskinfer.engine.frames.picture import Frame, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.results import UNCERTAIN, BGRFrame, Detections, FloatArray
 
 
@@ -60,7 +60,7 @@ class Classifier(Protocol):
 class PictureDetector(Protocol):
     """A detector that also takes frames as they were decoded, which spares their conversion to BGR."""
 
-    def __call__(self, frames: Sequence[Frame], /) -> list[Detections]:
+    def __call__(self, frames: Sequence[AnyPicture], /) -> list[Detections]:
         """Return the faces of each frame; see ``Detector``."""
         ...
 
@@ -86,7 +86,7 @@ class OwnDetector:
 
     model: Detector
 
-    def __call__(self, frames: Sequence[Frame], /) -> list[Detections]:
+    def __call__(self, frames: Sequence[AnyPicture], /) -> list[Detections]:
         """Return the faces of each frame, the best score first.
 
         Raises:

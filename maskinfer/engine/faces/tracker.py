@@ -76,6 +76,7 @@ class Track:
         face_logit: running mean of what the classifier says of its being a face; None before it was asked.
         asked: frames in which the classifier was asked that.
         is_face: whether it was a face when it was seen last.
+        skipped: frames since it was classified last.
     """
 
     id: int
@@ -136,6 +137,10 @@ class Track:
         self.face_logit = before + _FACE_SHARE * (face_logit - before)
         self.asked += 1
 
+    def note(self, *, will_classify: bool) -> None:
+        """Note whether it is classified in this frame."""
+        self.skipped = 0 if will_classify else self.skipped + 1
+
     def is_certain(self, options: TrackOptions) -> bool:
         """Tell whether it need not be classified in every frame."""
         if not self.is_face:
@@ -159,10 +164,14 @@ class Tracker:
         self._frames = 0
         self._detected_s = 0.0
 
+    @property
     def wants_detection(self) -> bool:
-        """Tell whether the detector should run on the next frame; ask once for each."""
+        """Whether the detector should run on the next frame."""
+        return self._frames % self.options.detect_every == 0
+
+    def count_frame(self) -> None:
+        """Go on to the next frame."""
         self._frames += 1
-        return (self._frames - 1) % self.options.detect_every == 0
 
     def follow(self, found: Detections, time_s: float) -> list[Track | None]:
         """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
@@ -203,11 +212,7 @@ class Tracker:
 
     def wants(self, track: Track) -> bool:
         """Tell whether the track should be classified in this frame; one that is certain is now and then."""
-        if not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every:
-            track.skipped = 0
-            return True
-        track.skipped += 1
-        return False
+        return not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every
 
     def decide(self, track: Track, score: float, is_face: bool) -> None:
         """Say what a track of this frame is: a face with this score, or none."""

@@ -16,12 +16,16 @@ _OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSP
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, shows_people: bool = False) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes ``path`` when the block ends and vanishes when it raises.
 
     The temporary file lies hidden in the folder of ``path`` and its name ends in ``.part``, so a writer that
     goes by the suffix has to be told the format. A link at ``path`` is followed. What is neither a file nor a
     folder, such as ``/dev/stdout`` or a named pipe, cannot be replaced and is given as it is.
+
+    Args:
+        path: of the file.
+        shows_people: nobody but its owner may read it (mode 0600), unless it replaces a file that others may read.
 
     Raises:
         OutputError: the folder does not exist or cannot be written to, ``path`` is a folder, or the disk ran
@@ -31,7 +35,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     if not is_file:
         yield target
         return
-    part = _new_part(path, target)
+    part = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666)
     try:
         yield part
         part.replace(target)
@@ -54,13 +58,16 @@ def check_writable(path: Path) -> None:
     """
     target, is_file = _target(path)
     if is_file:
-        _new_part(path, target).unlink()
+        _new_part(path, target, 0o600).unlink()
 
 
 def _target(path: Path) -> tuple[Path, bool]:
     """Return what a path leads to, and whether that is a file, there or not yet."""
-    target = Path(os.path.realpath(path))
-    mode = _mode(target)
+    try:
+        target = Path(os.path.realpath(path))
+        mode = _mode(target)
+    except ValueError as error:  # a NUL in the name
+        raise OutputError(f"cannot write {path}: {error}; choose another name") from error
     if stat.S_ISDIR(mode):
         raise OutputError(f"cannot write {path}: it is a folder; name a file")
     return target, not mode or stat.S_ISREG(mode)
@@ -69,16 +76,20 @@ def _target(path: Path) -> tuple[Path, bool]:
 def _mode(target: Path) -> int:
     try:
         return target.stat().st_mode
-    except OSError:  # not there, or not to be had: writing will tell
+    except OSError as error:  # not there, or not to be had: writing will tell
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(
+                f"cannot write {target.name[:40]}...: its name is too long; choose a shorter one"
+            ) from error
         return 0
 
 
-def _new_part(path: Path, target: Path) -> Path:
+def _new_part(path: Path, target: Path, mode: int) -> Path:
     if not target.parent.is_dir():
         raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
     part = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.part"
     try:
-        part.touch(exist_ok=False)
+        part.touch(mode, exist_ok=False)
     except OSError as error:
         reason = f"{error.strerror}; choose a folder that can be written to"
         raise OutputError(f"cannot write {path}: {reason}") from error

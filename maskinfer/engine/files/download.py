@@ -13,6 +13,8 @@ from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.files.urls import public_name
 
 _CHUNK_BYTES = 1 << 16
+# Far more than any model of faces has; a server that never ends does not fill the disk.
+MOST_BYTES = 2 << 30
 OnBytes = Callable[[int, int | None], None]
 
 
@@ -25,6 +27,8 @@ def fetch(
     on_bytes: OnBytes = lambda done, total: None,
 ) -> Path:
     """Fetch a file from the first of several addresses that has it.
+
+    At most ``MOST_BYTES`` are taken.
 
     What was fetched before a fault stays beside ``out`` and is gone on with, by the next address or the next call.
 
@@ -77,8 +81,12 @@ def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnByte
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             start = start if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0
-            rest = answer.headers.get("Content-Length")
+            rest = answer.headers.get("Content-Length", "")
+            if rest and not rest.isdecimal():
+                return f"it says a Content-Length of {rest!r:.40}, expected a number"
             total = start + int(rest) if rest else None
+            if (total or 0) > MOST_BYTES:
+                return f"it has {total:,} bytes, expected at most {MOST_BYTES:,}"
             done = _copy(answer, part, start, total, on_bytes)
     except urllib.error.HTTPError as error:
         # All was there already: the checksum decides.
@@ -87,15 +95,20 @@ def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnByte
         return f"{error.code} {error.reason}"
     except urllib.error.URLError as error:
         return str(error.reason)
+    except (http.client.InvalidURL, ValueError):  # whose texts show the URL
+        return "this address is not well formed"
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         return str(error) or type(error).__name__
+    if done > MOST_BYTES:
+        part.unlink()
+        return f"it gives more than {MOST_BYTES:,} bytes"
     return None if total in (None, done) else f"it ended after {done} of {total} bytes"
 
 
 def _copy(answer: http.client.HTTPResponse, part: Path, start: int, total: int | None, on_bytes: OnBytes) -> int:
     done = start
     with part.open("ab" if start else "wb") as file:
-        while chunk := answer.read(_CHUNK_BYTES):
+        while done <= MOST_BYTES and (chunk := answer.read(_CHUNK_BYTES)):
             file.write(chunk)
             done += len(chunk)
             on_bytes(done, total)

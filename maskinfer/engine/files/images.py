@@ -98,7 +98,7 @@ def read_image(path: Path) -> BGRFrame:
 
 
 def write_image(path: Path, bgr: BGRFrame) -> None:
-    """Write a picture in the format of the file's suffix; the file appears when it is whole.
+    """Write a picture in the format of the file's suffix; the file appears when it is whole, for its owner only.
 
     Raises:
         OutputError: it cannot be written there, or there is no such format.
@@ -109,5 +109,5 @@ def write_image(path: Path, bgr: BGRFrame) -> None:
         raise OutputError(f"{path} cannot be written: {error.err}") from error
     if not done:
         raise OutputError(f"{path} cannot be written as {path.suffix}")
-    with atomic_write(path) as partial:
+    with atomic_write(path, shows_people=True) as partial:
         partial.write_bytes(data.tobytes())

@@ -11,20 +11,22 @@ from pathlib import Path
 
 from maskinfer.engine.errors import OutputError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.atomic import atomic_write
-from maskinfer.engine.results import FrameResult
+from maskinfer.engine.records import FrameRecord
+from maskinfer.engine.results import FrameResult, of_record
+from maskinfer.engine.schema import from_json
 
 
-def read_results(file: Path) -> Iterator[FrameResult]:
+def read_results(file: str | Path) -> Iterator[FrameResult]:
     """Yield the results that a JSON Lines file holds, in their order.
 
     Raises:
         SourceNotFoundError: there is no such file. SourceError: a line is no result; the message says which.
     """
     try:
-        with file.open(encoding="utf-8") as lines:
+        with Path(file).open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield FrameResult.from_dict(json.loads(line))
+                    yield of_record(from_json(line, FrameRecord))
                 except ValueError as error:
                     raise SourceError(f"line {number} of {file} is no result of maskinfer: {error}") from error
     except FileNotFoundError as error:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from maskinfer.engine.frames.draw import draw_result
-from maskinfer.engine.frames.picture import Frame, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.results import FrameResult
 
 # Of the box's sides, around it: detectors cut foreheads and chins at times.
@@ -17,7 +17,7 @@ _MARGIN = 0.15
 _TILES = 6
 
 
-def blur_faces(frame: Frame, result: FrameResult) -> None:
+def blur_faces(frame: AnyPicture, result: FrameResult) -> None:
     """Replace every face that was found by a few tiles of its mean colours, in place.
 
     Args:
@@ -61,7 +61,7 @@ class Style:
 PLAIN = Style()
 
 
-def annotate(frame: Frame, result: FrameResult, style: Style = PLAIN) -> None:
+def annotate(frame: AnyPicture, result: FrameResult, style: Style = PLAIN) -> None:
     """Draw a frame's result on it, in place.
 
     Args:

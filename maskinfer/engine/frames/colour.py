@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from maskinfer.engine.frames.hdr import ToneMap, is_hdr, tone_mapper
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.frames.yuv420 import FORMAT, planes_of
 from maskinfer.engine.results import BGRFrame
@@ -60,8 +61,8 @@ def picture_maker() -> ToPicture:
     """Return a function that gives any decoded frame as an upright picture.
 
     Upright 4:2:0 of 8 bits in studio range, which most video is, stays as it is. All else becomes BGR, contiguous and
-    writable: matrix and range are the frame's own, the rotation of its display matrix is applied to the pixels, alpha
-    is left out.
+    writable: matrix and range are the frame's own, high dynamic range is mapped to the standard one, the rotation of
+    its display matrix is applied to the pixels, alpha is left out.
     """
     # One converter per kind of picture: swscale contexts are dear to build, and one that is used for several
     # kinds keeps the colours of the first in PyAV 14.
@@ -69,29 +70,40 @@ def picture_maker() -> ToPicture:
     # A frame whose side data were looked at is freed by the garbage collector only, hundreds of MB later; so they are
     # looked at anew only when the rotation, which PyAV tells without them, is another one.
     matrices: dict[float, DisplayMatrix | None] = {}
+    tone_maps: dict[tuple[int, int], ToneMap] = {}
 
     def make(frame: av.VideoFrame) -> Picture:
         if frame.rotation not in matrices:
             matrices[frame.rotation] = display_matrix(frame)
         matrix = matrix_of(int(frame.colorspace), frame.width, frame.height)
         full = _FULL if is_full_range(frame) else _LIMITED
-        is_even = frame.width % 2 == 0 and frame.height % 2 == 0
-        if frame.format.name == FORMAT and is_even and full == _LIMITED and matrices[frame.rotation] is None:
+        is_plain = frame.format.name == FORMAT and frame.width % 2 == 0 and frame.height % 2 == 0 and full == _LIMITED
+        coding = transfer_of(frame), int(getattr(frame, "color_primaries", UNSPECIFIED))
+        hdr = is_hdr(coding[0])
+        if is_plain and not hdr and matrices[frame.rotation] is None:
             return Picture(planes_of(frame, matrix))
-        key = (frame.format.name, frame.width, frame.height, matrix, full)
+        key = (frame.format.name, frame.width, frame.height, matrix, full, hdr)
         if key not in converters:
             converters[key] = VideoReformatter()
-        bgr_frame = converters[key].reformat(
+        rgb_frame = converters[key].reformat(
             frame,
-            format="bgr24",
+            format="rgb48le" if hdr else "bgr24",
             src_colorspace=_SWS_MATRIX[matrix],
             dst_colorspace=0,
             src_color_range=full,
             dst_color_range=_FULL,
         )
-        return Picture(upright(np.asarray(bgr_frame.to_ndarray(), dtype=np.uint8), matrices[frame.rotation]))
+        if hdr and coding not in tone_maps:
+            tone_maps[coding] = tone_mapper(*coding)
+        bgr = tone_maps[coding](rgb_frame) if hdr else np.asarray(rgb_frame.to_ndarray(), dtype=np.uint8)
+        return Picture(upright(bgr, matrices[frame.rotation]))
 
     return make
+
+
+def transfer_of(frame: av.VideoFrame) -> int:
+    """Return the transfer characteristic of a picture, by its code in ITU-T H.273."""
+    return int(getattr(frame, "color_trc", UNSPECIFIED))
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
@@ -102,11 +114,16 @@ def is_full_range(frame: av.VideoFrame) -> bool:
 
 
 DisplayMatrix = tuple[int, int, int, int]
+# By quarters, anticlockwise.
+_QUARTER_TURNS: tuple[DisplayMatrix | None, ...] = (None, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
 def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
     """Return a, b, c, d of a frame's display matrix: (x, y) is shown at (ax + cy, bx + dy); None for upright ones."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV has no name for some of what there is besides, such as EXIF
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
     if data is None:
         return None
     entries = np.frombuffer(cast(bytes, data), dtype=np.int32)

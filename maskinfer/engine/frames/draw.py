@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.frames.picture import BGR, Frame, Picture, as_picture
+from maskinfer.engine.frames.picture import BGR, AnyPicture, Picture, as_picture
 from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, BGRFrame, Face, FrameResult
 
 # Okabe and Ito's palette, told apart with every kind of colour blindness.
@@ -43,7 +43,7 @@ class _Caption:
     size_wh: tuple[int, int]
 
 
-def draw_result(frame: Frame, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
+def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
     """Draw ``result`` onto ``frame`` in place.
 
     Line width and text size follow from the frame's height; the box and caption of a small face are thinner and

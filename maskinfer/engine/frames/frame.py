@@ -11,24 +11,26 @@ from maskinfer.engine.results import BGRFrame
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFrame:
-    """One frame of a video.
+class Frame:
+    """One frame of a source, on its whole way: read, looked at, drawn on, written.
 
     Attributes:
+        source: as the user named it, without passwords.
         index: in the source, from 0.
-        time_s: presentation time in seconds from the source's first frame.
+        time_s: presentation time in seconds from the source's first frame; 0 for an image.
+        picture: the pixels, upright; the caller's own to draw on.
         pts: presentation time on the source's clock, in ticks of ``time_base``; strictly increasing.
         time_base: seconds per tick.
         duration: until the next frame, in ticks; None when that is not known.
-        picture: the pixels, upright; the caller's own to draw on.
     """
 
+    source: str
     index: int
     time_s: float
-    pts: int
-    time_base: Fraction
-    duration: int | None
     picture: Picture
+    pts: int = 0
+    time_base: Fraction = Fraction(1)
+    duration: int | None = None
 
     @property
     def bgr(self) -> BGRFrame:
@@ -51,6 +53,7 @@ class VideoInfo:
         pixel_aspect: width of a pixel over its height, upright.
         clock_start_s: where the source's clock starts, when that is far from 0 (transport streams begin
             anywhere); a copy of the video may start at 0 instead.
+        sound_tracks: how many there are beside the pictures.
     """
 
     source: str
@@ -62,20 +65,4 @@ class VideoInfo:
     colour: Colour = SDR_VIDEO
     pixel_aspect: Fraction = Fraction(1)
     clock_start_s: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFrame:
-    """A frame and where it came from.
-
-    Attributes:
-        source: as the user named it, without passwords.
-        index: of the frame in its source, from 0.
-        time_s: presentation time in seconds from the source's first frame; 0 for an image.
-        picture: its pixels, upright.
-    """
-
-    source: str
-    index: int
-    time_s: float
-    picture: Picture
+    sound_tracks: int = 0

@@ -93,10 +93,10 @@ class Picture:
         return planes
 
 
-Frame = Picture | BGRFrame
+AnyPicture = Picture | BGRFrame
 
 
-def as_picture(frame: Frame) -> Picture:
+def as_picture(frame: AnyPicture) -> Picture:
     """Return a frame as a picture; the pixels of an array are shared.
 
     Raises:

@@ -22,8 +22,8 @@ from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
+from maskinfer.engine.sinks.audio import FORMATS
 from maskinfer.engine.sinks.outputs import Outputs
-from maskinfer.engine.sinks.video import FORMATS
 from maskinfer.engine.sources.still import VIDEO_SUFFIXES
 
 JOURNAL = ".maskinfer-done.jsonl"

@@ -9,7 +9,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.files.images import SourceFile, list_images, read_image, write_image
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
-from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
 from maskinfer.engine.results import FrameResult
@@ -50,10 +50,10 @@ def run_images(
         _check_outputs(images, Path(out_dir))
     summary = JobSummary()
     on_total(len(images))
-    with open_outputs(outputs, summary.problems, classifier=engine.classifier) as add:
+    with open_outputs(outputs, summary.problems.append, classifier=engine.classifier) as add:
         for image in images:
             try:
-                frame = SourceFrame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
+                frame = Frame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
             except SourceError as error:
                 summary.problems.append(str(error))
                 continue
@@ -78,7 +78,7 @@ def _check_outputs(images: Sequence[SourceFile], out_dir: Path) -> None:
         outputs[target] = image.path
 
 
-def _write_annotated(path: Path, frame: SourceFrame, result: FrameResult, style: Style) -> None:
+def _write_annotated(path: Path, frame: Frame, result: FrameResult, style: Style) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,7 +12,7 @@ from maskinfer.engine.files.jsonl import read_results
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import Style, annotate
-from maskinfer.engine.frames.frame import VideoFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import QUEUE_FRAMES
 from maskinfer.engine.results import FrameResult
@@ -43,7 +43,7 @@ class _Scenes:
         self._removed = 0
         self._gap_pts: int | None = None
 
-    def pts(self, frame: VideoFrame) -> int | None:
+    def pts(self, frame: Frame) -> int | None:
         """Return when a frame is shown, in its ticks; None when it is left out. Predict for each in their order."""
         i = bisect_left(self._times_s, frame.time_s - self._around_s)
         if i == len(self._times_s) or self._times_s[i] > frame.time_s + self._around_s:
@@ -112,4 +112,5 @@ def run_render(
             if stopped():
                 break
         summary.signal = stopped()
+    summary.problems += writer.problems
     return summary

@@ -5,8 +5,7 @@ Many videos are in ``archive``, cameras in ``watch``.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,18 +16,14 @@ from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.flow.stages import stage, staged
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
-from maskinfer.engine.frames.frame import SourceFrame, VideoFrame
 from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
-from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.video import open_writer
-from maskinfer.engine.sources.open import from_video
 from maskinfer.engine.sources.video import open_video
 
 # What waits between two stages: enough to ride out an uneven one; a frame has 3 MB at 1080p.
 QUEUE_FRAMES = 4
 QUEUE_BATCHES = 2
-Labelled = tuple[VideoFrame, FrameResult]
 
 
 def run_video(
@@ -74,12 +69,10 @@ def run_video(
         video = stack.enter_context(open_video(str(source), threads=threads))
         opened = None if out is None else open_writer(Path(out), video.info, audio_from=str(source), threads=threads)
         writer = None if opened is None else stack.enter_context(opened)
-        add = stack.enter_context(open_outputs(outputs, summary.problems, classifier=engine.classifier))
+        add = stack.enter_context(open_outputs(outputs, summary.problems.append, classifier=engine.classifier))
         on_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
-        labelled = stack.enter_context(
-            prefetch(_labelled(engine, frames, video.info.source, track), QUEUE_BATCHES, "engine")
-        )
+        labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
         try:
             for batch in labelled:
                 for frame, result in batch:
@@ -99,18 +92,5 @@ def run_video(
                 raise
             summary.problems.append(str(error))
         summary.signal = stopped()
+    summary.problems += [] if writer is None else writer.problems
     return summary
-
-
-def _labelled(
-    engine: Engine, frames: Iterator[VideoFrame], source: str, track: TrackOptions | None
-) -> Iterator[list[Labelled]]:
-    taken: deque[VideoFrame] = deque()
-
-    def noted() -> Iterator[SourceFrame]:
-        for frame in frames:
-            taken.append(frame)
-            yield from_video(source, frame)
-
-    for results in engine.follow(noted(), track):
-        yield [(taken.popleft(), result) for result in results]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -22,8 +22,9 @@ from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.window import Window, open_window
-from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions, open_feeds
-from maskinfer.engine.sources.open import from_video, holds_images
+from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
+from maskinfer.engine.sources.pictures import holds_images
 
 _AGES_KEPT = 100_000
 
@@ -134,9 +135,9 @@ def run_watch(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
-        began = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-"
+        began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-"
         opened = open_outputs(
-            sinks.outputs, summary.problems, classifier=engine.classifier, follow=True, crop_prefix=began
+            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
         )
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, tell))
@@ -150,9 +151,8 @@ def run_watch(
             feed: _open_source_state(stack, feed, i, len(sources), sinks, engine, track)
             for i, feed in enumerate(feeds.feeds)
         }
-        for batch in feeds.batches(stopped):
-            frames = [from_video(fed.info.source, fed.frame) for fed in batch]
-            results = engine.infer(frames, [desks[fed.feed].tracker for fed in batch])
+        for batch in feeds.batches(stopped, insist=True):
+            results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)

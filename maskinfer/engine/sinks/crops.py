@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import numpy as np
 
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.images import write_image
-from maskinfer.engine.frames.picture import Frame, Picture, as_picture
+from maskinfer.engine.files.inside import inside, slug
+from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Face, FrameResult
 
 # Of the box's sides, around it: people know faces by more than the detector's box.
 _MARGIN = 0.3
 # A picture that is hardly better is not worth another file.
 _BETTER = 1.2
-_SLUG_LENGTH = 80
 # A watch goes on for weeks; who came so many faces ago does not come again under the same id.
 _REMEMBERED = 10_000
 
@@ -45,7 +44,7 @@ class CropFiles:
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
-    def add(self, frame: Frame, result: FrameResult) -> None:
+    def add(self, frame: AnyPicture, result: FrameResult) -> None:
         """Write the crops of a frame that are wanted and better than those before.
 
         Args:
@@ -61,7 +60,7 @@ class CropFiles:
                 continue
             if face.track_id is None:
                 self._write(
-                    picture, face, f"{self._prefix}{slug(result.source)}-{result.frame:06d}-{i}-{face.label}.jpg"
+                    picture, face, f"{self._prefix}{slug(result.source)}-{result.frame:06d}-{i}-{slug(face.label)}.jpg"
                 )
             elif self._is_better(result.source, face):
                 self._write(picture, face, self._name(result.source, face.track_id, face.label))
@@ -69,7 +68,7 @@ class CropFiles:
     def find(self, source: str, track_id: int, label: str) -> str | None:
         """Return the path of the picture of a face that is followed; None when there is none."""
         is_there = (source, track_id, label) in self._best
-        return str(self._folder / self._name(source, track_id, label)) if is_there else None
+        return str(inside(self._folder, self._name(source, track_id, label))) if is_there else None
 
     def _is_better(self, source: str, face: Face) -> bool:
         left, top, right, bottom = face.xyxy
@@ -82,7 +81,7 @@ class CropFiles:
         return True
 
     def _name(self, source: str, track_id: int, label: str) -> str:
-        return f"{self._prefix}{slug(source)}-{track_id}-{label}.jpg"
+        return f"{self._prefix}{slug(source)}-{track_id}-{slug(label)}.jpg"
 
     def _write(self, picture: Picture, face: Face, name: str) -> None:
         left, top, right, bottom = face.xyxy
@@ -95,13 +94,4 @@ class CropFiles:
             )
         )
         if x1 > x0 and y1 > y0:
-            write_image(self._folder / name, picture.cut((x0, y0, x1, y1)))
-
-
-def slug(source: str) -> str:
-    """Return a source's name, without passwords, as a part of a file's name.
-
-    >>> slug("rtsp://guard:***@10.0.0.7/ch1"), slug("films/monday.mp4")
-    ('rtsp_guard_10.0.0.7_ch1', 'films_monday.mp4')
-    """
-    return re.sub(r"[^\w.-]+", "_", source).strip("_.")[-_SLUG_LENGTH:] or "source"
+            write_image(inside(self._folder, name), picture.cut((x0, y0, x1, y1)))

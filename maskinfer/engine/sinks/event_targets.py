@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
+from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.jsonl import open_lines
+from maskinfer.engine.records import EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
 from maskinfer.engine.sinks.webhook import open_webhook
@@ -34,7 +36,7 @@ class EventTargets:
 
 @contextmanager
 def open_events(
-    targets: EventTargets | None, problems: list[str], *, follow: bool = False, crop_of: CropOf | None = None
+    targets: EventTargets | None, on_error: OnError, *, follow: bool = False, crop_of: CropOf | None = None
 ) -> Iterator[AddResult]:
     """Give the function that takes every result of any source; those of a source in their order.
 
@@ -42,7 +44,7 @@ def open_events(
 
     Args:
         targets: None for no events.
-        problems: told of what could not be delivered.
+        on_error: called with a line for what could not be delivered.
         follow: append to the file, and say of each event when it was written, by the clock on the wall.
         crop_of: gives the picture of a source's face under a label, which then is in the records.
 
@@ -54,18 +56,18 @@ def open_events(
         return
     logs: dict[str, EventLog] = {}
     with ExitStack() as stack:
-        sends: list[Callable[[dict[str, object]], None]] = []
+        sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
             write = stack.enter_context(open_lines(targets.file, follow=follow))
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
         if targets.webhook is not None:
-            sends.append(stack.enter_context(open_webhook(targets.webhook, problems)).post)
+            sends.append(stack.enter_context(open_webhook(targets.webhook, on_error)).post)
 
         def send(events: Iterable[Event]) -> None:
             for event in events:
                 record = event.to_dict()
                 if follow:
-                    record["at"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+                    record["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
                 if crop_of is not None:
                     record["crop"] = crop_of(event.source, event.track_id, event.label)
                 for one in sends:

@@ -9,16 +9,15 @@ which settles nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.faces.quality import Gate
+from maskinfer.engine.records import EventKind, EventRecord
 from maskinfer.engine.results import UNCERTAIN, Face, FrameResult
 
-Kind = Literal["appeared", "settled", "changed", "left"]
 # Of 2,115 faces of scenes that no training saw 97.5 % score more, and of these 1.5 % are labelled wrong.
 DEFAULT_MIN_SCORE = 0.8
 # Smaller faces were never measured; more blurred ones are blots.
@@ -88,7 +87,7 @@ class Event:
         xyxy: where, in pixels of the frame.
     """
 
-    kind: Kind
+    kind: EventKind
     source: str
     track_id: int
     frame: int
@@ -99,14 +98,20 @@ class Event:
     dwell_s: float
     xyxy: tuple[float, float, float, float]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> EventRecord:
         """Return the record that the outputs hold (``schemas/event.schema.json``)."""
-        record = asdict(self)
-        record["event"] = record.pop("kind")
-        record["bbox"] = [round(value, 2) for value in record.pop("xyxy")]
-        for name in ("time_s", "score", "dwell_s"):
-            record[name] = round(record[name], 4)
-        return {"event": record.pop("event"), **record}
+        return {
+            "event": self.kind,
+            "source": self.source,
+            "track_id": self.track_id,
+            "frame": self.frame,
+            "time_s": round(self.time_s, 4),
+            "label": self.label,
+            "score": round(self.score, 4),
+            "previous": self.previous,
+            "dwell_s": round(self.dwell_s, 4),
+            "bbox": [round(value, 2) for value in self.xyxy],
+        }
 
 
 def find_events(
@@ -203,7 +208,7 @@ class EventLog:
             if person.appeared:
                 yield self._event("left", track_id, person)
 
-    def _event(self, kind: Kind, track_id: int, person: _Person, previous: str | None = None) -> Event:
+    def _event(self, kind: EventKind, track_id: int, person: _Person, previous: str | None = None) -> Event:
         return Event(
             kind,
             self._source,

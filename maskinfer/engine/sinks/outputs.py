@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from maskinfer.engine.errors import RequestError
+from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
-from maskinfer.engine.frames.picture import Frame, Picture, as_picture
+from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
@@ -69,7 +69,7 @@ class Outputs:
 @contextmanager
 def open_outputs(
     outputs: Outputs | None,
-    problems: list[str],
+    on_error: OnError,
     *,
     classifier: ContractClassifier | None = None,
     follow: bool = False,
@@ -79,7 +79,7 @@ def open_outputs(
 
     Args:
         outputs: None for none.
-        problems: told of what could not be delivered.
+        on_error: called with a line for what could not be delivered.
         classifier: that labels the faces, whose file may say which score is enough for an event.
         follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
             otherwise they appear when they are whole.
@@ -105,11 +105,11 @@ def open_outputs(
             targets = outputs.events
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
-            add_event = stack.enter_context(open_events(targets, problems, follow=follow, crop_of=crop_of))
+            add_event = stack.enter_context(open_events(targets, on_error, follow=follow, crop_of=crop_of))
             adds.append(lambda frame, result: add_event(result))
         adds += [_taker(sink) for sink in outputs.sinks]
 
-        def add(frame: Frame, result: FrameResult) -> None:
+        def add(frame: AnyPicture, result: FrameResult) -> None:
             for one in adds:
                 one(frame, result)
 

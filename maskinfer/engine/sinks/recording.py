@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from maskinfer.engine.errors import OutputError
-from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.sinks.video import VideoWriter, open_writer
 
 
@@ -40,7 +40,7 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._stack.__exit__(kind, error, None)
 
-    def write(self, frame: VideoFrame, info: VideoInfo) -> None:
+    def write(self, frame: Frame, info: VideoInfo) -> None:
         """Encode a frame.
 
         Args:
@@ -91,7 +91,7 @@ class Recorder:
         return path
 
 
-def _starting_at(info: VideoInfo, frame: VideoFrame) -> VideoInfo:
+def _starting_at(info: VideoInfo, frame: Frame) -> VideoInfo:
     """Return what the file has to know: a segment begins at its first frame."""
     start_s = info.clock_start_s if frame.index == 0 else frame.pts * frame.time_base
     return replace(info, size_wh=frame.picture.size_wh, clock_start_s=start_s)

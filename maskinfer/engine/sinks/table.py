@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maskinfer.engine.errors import printable
 from maskinfer.engine.files.jsonl import STDOUT, open_lines
-from maskinfer.engine.frames.picture import Frame
+from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
 
-AddFrame = Callable[[Frame, FrameResult], None]
+AddFrame = Callable[[AnyPicture, FrameResult], None]
 COLUMNS = (
     "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
 )  # fmt: skip
@@ -26,7 +27,7 @@ def open_csv(target: str, *, follow: bool) -> Iterator[AddFrame]:
         if not has_header:
             write(_row(COLUMNS))
 
-        def add(_: Frame, result: FrameResult) -> None:
+        def add(_: AnyPicture, result: FrameResult) -> None:
             for face in result.faces:
                 write(_row(_cells(result, face)))
 
@@ -45,5 +46,16 @@ def _cells(result: FrameResult, face: Face) -> tuple[object, ...]:
 
 def _row(cells: tuple[object, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
+    csv.writer(text, lineterminator="").writerow(_harmless(cell) for cell in cells)
     return text.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    """Return a text as one that no spreadsheet takes for a formula, and no terminal for a command.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and text != STDOUT else text

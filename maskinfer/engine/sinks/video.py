@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -18,11 +19,11 @@ from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
-from maskinfer.engine.frames.picture import Frame, as_picture
-from maskinfer.engine.sinks.audio import open_sound
+from maskinfer.engine.frames.picture import AnyPicture, as_picture
+from maskinfer.engine.sinks.audio import FORMATS, open_sound
 from maskinfer.engine.sources.video import STDIN
 
-FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+_log = logging.getLogger(__name__)
 _LIMITED_RANGE = 1
 _MIN_FILM_SCALE = 1000
 _PIECE_US = 1_000_000
@@ -33,6 +34,7 @@ class VideoWriter:
 
     Attributes:
         is_broken: a frame could not be written; nothing must be any more.
+        problems: a line for each thing that was lost although all frames were written, which is sound.
     """
 
     def __init__(self, path: Path, container: OutputContainer, stream: av.VideoStream, info: VideoInfo) -> None:
@@ -47,7 +49,9 @@ class VideoWriter:
         self._durations: dict[int, int] = {}
         self._sound: Iterator[av.Packet[Any]] = iter(())
         self._next_sound: av.Packet[Any] | None = None
+        self._sound_ends_early = False
         self.is_broken = False
+        self.problems: list[str] = []
 
     def add_sound(self, sound: Iterator[av.Packet[Any]]) -> None:
         """Take the packets to mux between the video's; their tracks are in the container already."""
@@ -55,7 +59,7 @@ class VideoWriter:
             self._sound = sound
             self._next_sound = next(sound, None)
 
-    def write(self, picture: Frame, pts: int, time_base: Fraction, duration: int | None = None) -> None:
+    def write(self, picture: AnyPicture, pts: int, time_base: Fraction, duration: int | None = None) -> None:
         """Encode one frame.
 
         Args:
@@ -106,7 +110,12 @@ class VideoWriter:
         while (packet := self._next_sound) is not None:
             if until_s is not None and packet.dts is not None and packet.dts * packet.time_base > until_s:
                 return
-            self._container.mux(packet)
+            try:
+                self._container.mux(packet)
+            except (av.error.InvalidDataError, av.error.ArgumentError):  # the container takes it for no sound
+                if not self._sound_ends_early:
+                    self._sound_ends_early = True
+                    self.problems.append(f"{self._path}: some of the sound is lost: the container does not take it")
             self._next_sound = next(self._sound, None)
 
 
@@ -146,7 +155,7 @@ def open_writer(
         raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
     _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
-    with atomic_write(path) as part, ExitStack() as stack:
+    with atomic_write(path, shows_people=True) as part, ExitStack() as stack:
         # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
         file = _open_file(part, path) if keep else None
         container = _open_container(file or str(part), path, info.time_base, keep)
@@ -156,10 +165,11 @@ def open_writer(
             # distances of frames in the order of decoding.
             stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
         writer = VideoWriter(path, container, stream, info)
-        # What is live, or comes through a pipe, cannot be read twice.
-        if audio_from is not None and str(audio_from) != STDIN and info.duration_s is not None:
-            sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s)
+        if audio_from is not None and _can_be_read_twice(str(audio_from), info):
+            sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s, writer.problems.append)
             writer.add_sound(stack.enter_context(sound))
+        elif audio_from is not None and info.sound_tracks:
+            _log.warning("%s: its sound is left out, because a live source or a pipe cannot be read twice", info.source)
         try:
             yield writer
             writer.finish()
@@ -187,6 +197,11 @@ def _refuse_input(path: Path, *sources: str | Path | None) -> None:
             continue
         if path.samefile(source):
             raise RequestError(f"{path} is the source itself and would be overwritten: name another output")
+
+
+def _can_be_read_twice(source: str, info: VideoInfo) -> bool:
+    # Not what is live, nor a pipe, which would be waited at for ever.
+    return info.duration_s is not None if is_url(source) else source != STDIN and Path(source).is_file()
 
 
 def _is_saved(part: Path, writer: VideoWriter, container: OutputContainer, file: BinaryIO | None) -> bool:

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from maskinfer.engine.errors import RequestError
-from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.errors import OnError, RequestError
+from maskinfer.engine.files.urls import public_host
+from maskinfer.engine.records import EventRecord
 
 MAX_WAITING = 10_000
 _TIMEOUT_S = 10.0
@@ -39,16 +40,16 @@ class Webhook:
     """
 
     def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._name, self._timeout_s = public_name(url), timeout_s
+        self._name, self._timeout_s = public_host(url), timeout_s
         self._url, self._headers = _address(url)
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[EventRecord] = deque()
         self._news = threading.Condition()
         self._ends_s: float | None = None
         self.delivered = self.refused = self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
         self._thread.start()
 
-    def post(self, record: dict[str, Any]) -> None:
+    def post(self, record: EventRecord) -> None:
         """Hand over a record."""
         with self._news:
             if len(self._waiting) >= MAX_WAITING:
@@ -86,7 +87,7 @@ class Webhook:
                     self._waiting.popleft()
                 self.delivered, self.refused = self.delivered + taken, self.refused + (not taken)
 
-    def _next(self) -> dict[str, Any] | None:
+    def _next(self) -> EventRecord | None:
         with self._news:
             while not self._waiting and self._ends_s is None:
                 self._news.wait(timeout=0.5)
@@ -101,7 +102,7 @@ class Webhook:
             while (left_s := ends_s - time.monotonic()) > 0 and not self._is_over():
                 self._news.wait(timeout=min(left_s, 0.5))
 
-    def _send(self, record: dict[str, Any]) -> bool | None:
+    def _send(self, record: EventRecord) -> bool | None:
         """Return whether the receiver took it, or None when it should be sent again."""
         body = json.dumps(record, ensure_ascii=False).encode()
         request = urllib.request.Request(self._url, body, self._headers)
@@ -139,7 +140,7 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
     except ValueError:
         is_address = False
     if not is_address or not url.isascii() or any(c <= " " for c in url):
-        raise RequestError(f"{public_name(url)} is no address to post to: expected http or https, quoted where needed")
+        raise RequestError(f"{public_host(url)} is no address to post to: expected http or https, quoted where needed")
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
@@ -147,8 +148,8 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def open_webhook(url: str, problems: list[str], *, linger_s: float = 5.0) -> Iterator[Webhook]:
-    """Post to a receiver until the block ends; what is lost is told to ``problems``.
+def open_webhook(url: str, on_error: OnError, *, linger_s: float = 5.0) -> Iterator[Webhook]:
+    """Post to a receiver until the block ends; ``on_error`` is called with a line for what is lost.
 
     Raises:
         RequestError: the address is neither http nor https.
@@ -160,4 +161,5 @@ def open_webhook(url: str, problems: list[str], *, linger_s: float = 5.0) -> Ite
         linger_s = 0.0
         raise
     finally:
-        problems += webhook.close(linger_s)
+        for line in webhook.close(linger_s):
+            on_error(line)

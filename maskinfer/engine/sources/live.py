@@ -1,4 +1,4 @@
-"""Several sources at once, each read by a thread of its own that brings it back when it is lost."""
+"""One source, read by a thread of its own that brings it back when it is lost."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from maskinfer.engine.errors import RequestError, SourceError
+from maskinfer.engine.errors import SourceDeniedError, SourceError
 from maskinfer.engine.files.urls import public_name
-from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.camera import TIME_BASE, Live, is_live, open_live
-from maskinfer.engine.sources.open import holds_images, timed_images
+from maskinfer.engine.sources.pictures import holds_images, timed_images
 from maskinfer.engine.sources.video import open_video
 
 Policy = Literal["auto", "latest", "all"]
 _QUEUE_FRAMES = 4
-_STOP_WAIT_S = 2.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
-_POLL_S = 0.25
+# Cameras lock out who tries a wrong password too often.
+_DENIED_PAUSE_S = 60.0
+POLL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class FeedOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class _Lost:
+    """Why a source gives no more frames, and whether that is a wrong password."""
+
+    reason: str
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FeedFrame:
     """A frame of one of the sources.
 
@@ -54,7 +62,7 @@ class FeedFrame:
     """
 
     feed: Feed
-    frame: VideoFrame
+    frame: Frame
     info: VideoInfo
     arrived_s: float
 
@@ -63,23 +71,30 @@ class Feed:
     """One source.
 
     Attributes:
-        name: without passwords.
+        name: given with it, or the source without passwords.
+        is_live: a camera or a URL, which is tried again when it is lost.
+        is_lost: it gave frames, and gives none now.
         dropped: frames that were replaced by newer ones before they were asked for.
         returns: how often it came back after it was lost.
         problem: why it ended early; empty if it did not.
         first_problem: why it did not open when it was tried first; empty if it did, or was not tried yet.
     """
 
-    def __init__(self, source: str, options: FeedOptions, news: threading.Condition, tell: Callable[[str], None]):
-        self.name = public_name(source)
+    def __init__(
+        self, source: str, name: str, options: FeedOptions, news: threading.Condition, tell: Callable[[str], None]
+    ):
+        self.name = name
+        self._is_renamed = name != public_name(source)
+        self._source = source
         self.dropped = self.returns = 0
         self.problem = self.first_problem = ""
-        self._source, self._options, self._news, self._tell = source, options, news, tell
-        self._is_live = is_live(source)
-        latest = options.policy == "latest" or (options.policy == "auto" and self._is_live)
+        self._options, self._news, self._tell = options, news, tell
+        self.is_live = is_live(self._source)
+        latest = options.policy == "latest" or (options.policy == "auto" and self.is_live)
         self._waiting: deque[FeedFrame] = deque(maxlen=1 if latest else None)
         self._reader = 0
-        self._ended = self._lost = False
+        self._ended = self.is_lost = False
+        self._told = ""  # the reason that was told last
         self._started_s: float | None = None
         self._heard_s = self._alive_s = time.monotonic()
         self._count, self._pts = 0, -1
@@ -112,7 +127,7 @@ class Feed:
 
     def revive(self, now_s: float) -> None:
         """Read again in a new thread if the reader hangs; one that waits to try again does not."""
-        if not self._is_live or self._ended or now_s - self._heard_s <= self._options.stalled_after_s:
+        if not self.is_live or self._ended or now_s - self._heard_s <= self._options.stalled_after_s:
             return
         reason = f"{self.name} has given no frame for {self._options.stalled_after_s:g} s"
         if self._is_given_up(reason):
@@ -124,43 +139,46 @@ class Feed:
     def _read(self, reader: int) -> None:
         pause_s, count = _FIRST_PAUSE_S, self._count
         while not self._is_stopped(reader):
-            reason = self._read_once(reader)
-            if reason is None or self._is_stopped(reader):
+            lost = self._read_once(reader)
+            if lost is None or self._is_stopped(reader):
                 break
             if self._count > count:
                 pause_s, count = _FIRST_PAUSE_S, self._count
             elif not count:
-                self.first_problem = self.first_problem or reason
-            if self._is_given_up(reason):
+                self.first_problem = self.first_problem or lost.reason
+            if self._is_given_up(lost.reason):
                 break
-            self._tell_lost(reason)
-            self._wait(pause_s * random.uniform(0.5, 1.0), reader)
+            self._tell_lost(lost.reason)
+            self._wait((_DENIED_PAUSE_S if lost.denied else pause_s) * random.uniform(0.5, 1.0), reader)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         if reader == self._reader:
             self.stop()
 
     def _is_given_up(self, reason: str) -> bool:
         limit_s = self._options.give_up_after_s
-        is_given_up = not self._is_live or (limit_s is not None and time.monotonic() - self._alive_s >= limit_s)
+        is_given_up = not self.is_live or (limit_s is not None and time.monotonic() - self._alive_s >= limit_s)
         self.problem = reason if is_given_up else ""
         return is_given_up
 
     def _tell_lost(self, reason: str) -> None:
-        if not self._lost:
-            self._lost = True
-            self._tell(f"{self.name} is lost, and is tried again: {reason}")
+        if reason == self._told:
+            return
+        self._told = reason
+        what = "is lost" if self._count else "cannot be opened yet"
+        self._tell(f"{self.name} {what}, and is tried again: {reason}")
+        self.is_lost = self._count > 0
 
-    def _read_once(self, reader: int) -> str | None:
+    def _read_once(self, reader: int) -> _Lost | None:
         """Read until the source ends; return why, or None when that was its end."""
         try:
             if holds_images(self._source):
                 broken: list[str] = []
-                for frame, info in timed_images(self._source, broken):
+                for frame, info in timed_images(self._source, broken.append):
                     if not self._offer(reader, frame, info):
                         break
                 self.problem = f"{len(broken)} images cannot be read, the first: {broken[0]}" if broken else ""
                 return None
-            if not self._is_live:
+            if not self.is_live:
                 with open_video(self._source) as video:
                     for frame in video:
                         if not self._offer(reader, frame, video.info):
@@ -170,25 +188,35 @@ class Feed:
                 for picture in live.frames:
                     if not self._offer_live(reader, live, picture):
                         return None
-                return None if live.has_end else "it gives no more frames"
+                return None if live.has_end else _Lost("it gives no more frames")
+        except SourceDeniedError as error:
+            return _Lost(str(error), denied=True)
         except SourceError as error:
-            return str(error)
+            return _Lost(str(error))
+        except Exception as error:  # whatever a driver or a decoder raises ends this source, not the others
+            return _Lost(f"{self.name} cannot be read: {' '.join(f'{type(error).__name__}: {error}'.split())}")
 
     def _offer_live(self, reader: int, live: Live, picture: Picture) -> bool:
         now_s = time.monotonic()
         self._started_s = now_s if self._started_s is None else self._started_s
         self._pts = max(self._pts + 1, round((now_s - self._started_s) / TIME_BASE))
-        frame = VideoFrame(self._count, float(self._pts * TIME_BASE), self._pts, TIME_BASE, None, picture)
+        frame = Frame(live.name, self._count, float(self._pts * TIME_BASE), picture, self._pts, TIME_BASE)
         return self._offer(reader, frame, live.info(picture))
 
-    def _offer(self, reader: int, frame: VideoFrame, info: VideoInfo) -> bool:
-        if self._lost:
-            self._lost = False
+    def _offer(self, reader: int, frame: Frame, info: VideoInfo) -> bool:
+        if self.is_lost:
+            self.is_lost = False
             self.returns += 1
             self._tell(f"{self.name} is back")
+        elif self.is_live and not self._count:
+            rate = f", {float(info.frame_rate):.3g} frames/s" if info.frame_rate else ""
+            self._tell(f"{self.name} is connected: {info.size_wh[0]}x{info.size_wh[1]}{rate}")
+        self._told = ""
+        if self._is_renamed:
+            frame, info = replace(frame, source=self.name), replace(info, source=self.name)
         with self._news:
             while self._waiting.maxlen is None and len(self._waiting) >= _QUEUE_FRAMES and not self._ended:
-                self._news.wait(_POLL_S)
+                self._news.wait(POLL_S)
                 self._heard_s = time.monotonic()  # whoever waits for room does not hang
             if self._ended or reader != self._reader:
                 return False
@@ -208,61 +236,4 @@ class Feed:
         with self._news:
             while time.monotonic() < ends_s and not self._is_stopped(reader):
                 self._heard_s = time.monotonic()
-                self._news.wait(min(_POLL_S, max(0.0, ends_s - time.monotonic())))
-
-
-@dataclass(frozen=True, slots=True)
-class Feeds:
-    """Open sources; iterate to get what is new of all of them."""
-
-    feeds: tuple[Feed, ...]
-    news: threading.Condition
-
-    def batches(self, stopped: Callable[[], int]) -> Iterator[list[FeedFrame]]:
-        """Yield lists of at most one frame of each source, as soon as there is one, until all are over.
-
-        Raises:
-            SourceError: not one of them opened when it was tried first.
-        """
-        while not stopped():
-            with self.news:
-                batch = [fed for feed in self.feeds if (fed := feed.take()) is not None]
-                if not batch:
-                    if all(feed.first_problem for feed in self.feeds):
-                        raise SourceError("; ".join(feed.first_problem for feed in self.feeds))
-                    if all(feed.is_over for feed in self.feeds):
-                        return
-                    self.news.wait(_POLL_S)
-            for feed in self.feeds:
-                feed.revive(time.monotonic())
-            if batch:
-                yield batch
-
-
-@contextmanager
-def open_feeds(
-    sources: Sequence[str], options: FeedOptions | None = None, tell: Callable[[str], None] = lambda line: None
-) -> Iterator[Feeds]:
-    """Read several sources; a camera that is down at the start is tried again, and the others are not held up.
-
-    Args:
-        sources: indices of cameras, URLs, video files.
-        options: how.
-        tell: called with a line when a source is lost or is back, from the readers' threads.
-
-    Raises:
-        RequestError: there is no source, or one is named twice.
-    """
-    if not sources or len(set(sources)) < len(sources):
-        raise RequestError("expected at least one source, and none of them twice")
-    news = threading.Condition()
-    feeds = tuple(Feed(source, options or FeedOptions(), news, tell) for source in sources)
-    threads = [feed.start() for feed in feeds]
-    try:
-        yield Feeds(feeds, news)
-    finally:
-        for feed in feeds:
-            feed.stop()
-        ends_s = time.monotonic() + _STOP_WAIT_S
-        for thread in threads:
-            thread.join(max(0.0, ends_s - time.monotonic()))
+                self._news.wait(min(POLL_S, max(0.0, ends_s - time.monotonic())))

@@ -41,7 +41,8 @@ def open_still(image: object) -> tuple[str, Picture]:
         image: an ``ImageLike``.
 
     Raises:
-        RequestError: it is no image of a kind that is taken. SourceError: a file cannot be read.
+        RequestError: it is no image of a kind that is taken.
+        SourceError: a file cannot be read.
     """
     if isinstance(image, np.ndarray):
         return "", Picture(_from_array(image))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
@@ -18,18 +17,31 @@ from av.stream import Disposition
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError, TruncatedSourceError
 from maskinfer.engine.files.urls import is_url, public_name
-from maskinfer.engine.frames.colour import Colour, display_matrix, is_transposed, matrix_of, picture_maker
-from maskinfer.engine.frames.frame import VideoFrame, VideoInfo
+from maskinfer.engine.frames.colour import (
+    SDR_VIDEO,
+    Colour,
+    display_matrix,
+    is_transposed,
+    matrix_of,
+    picture_maker,
+    transfer_of,
+)
+from maskinfer.engine.frames.frame import Frame, VideoInfo
+from maskinfer.engine.frames.hdr import is_hdr
+from maskinfer.engine.sources.causes import stream_error
 from maskinfer.engine.sources.packets import Health, declared_end, decoded, is_cut
-from maskinfer.engine.sources.timestamps import mender, step_of
+from maskinfer.engine.sources.timestamps import clock_of, mender, rate_of, step_of
 
 _log = logging.getLogger(__name__)
 STDIN = "-"
+# Many a camera's metadata are in the encoding of its country.
+_METADATA_ERRORS = "replace"
 _SECOND_US = 1_000_000
+_JUMPS_TOLD = 5
 
 
 class VideoReader:
-    """An open video: iterate over it once to get its ``VideoFrame`` in order of presentation.
+    """An open video: iterate over it once to get its ``Frame`` in order of presentation.
 
     Attributes:
         info: what is known before reading.
@@ -39,12 +51,12 @@ class VideoReader:
         SourceError: it could not be read on.
     """
 
-    def __init__(self, info: VideoInfo, frames: Iterator[VideoFrame], health: Health) -> None:
+    def __init__(self, info: VideoInfo, frames: Iterator[Frame], health: Health) -> None:
         self.info = info
         self._frames = frames
         self._health = health
 
-    def __iter__(self) -> Iterator[VideoFrame]:
+    def __iter__(self) -> Iterator[Frame]:
         return self._frames
 
     @property
@@ -73,14 +85,16 @@ def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0)
         stream = _video_stream(container, name)
         stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
         stream.codec_context.thread_count = threads
-        health = Health()
-        step = step_of(stream, _time_base(stream))
+        health = Health(clock=clock_of(container))
+        step = step_of(rate_of(container, stream), _time_base(stream))
         with closing(decoded(container, stream, step, health)) as pictures:
             first = next(pictures, None)
             if first is None:
                 reason = health.error or "no frame of it can be decoded"
                 raise SourceError(f"{name} is not a video that can be read: {reason}")
-            video = _Video(container, stream, step, _info(name, container, stream, first), health)
+            info = _info(name, container, stream, first)
+            is_live = info.duration_s is None and not Path(source).is_file()
+            video = _Video(container, stream, step, info, health, is_live)
             with closing(_frames(video, chain([first], pictures))) as frames:
                 yield VideoReader(video.info, frames, health)
 
@@ -92,16 +106,16 @@ class _Video:
     step: int
     info: VideoInfo
     health: Health
+    is_live: bool
 
 
 @contextmanager
 def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
-    options: dict[str, Any] = {}
     if is_url(source):
-        options["timeout"] = (timeout_s, timeout_s)
-        if source.startswith("rtsp"):
-            options["options"] = {"rtsp_transport": "tcp"}
-    elif source == STDIN:
+        with _open_url(source, name, timeout_s) as container:
+            yield container
+        return
+    if source == STDIN:
         source = "pipe:0"
     elif not Path(source).exists():
         raise SourceNotFoundError(f"there is no file {name}")
@@ -109,12 +123,28 @@ def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContai
         # An absolute path is never taken for a protocol, as "take:2.mp4" would be.
         source = str(Path(source).absolute())
     try:
-        container = av.open(source, **options)
-    except av.error.FFmpegError as error:  # not chained: its text has the URL's password
-        hint = "check the address" if is_url(source) else "check that it is complete and a video"
-        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from None
+        container = av.open(source, metadata_errors=_METADATA_ERRORS)
+    except av.error.FFmpegError as error:
+        hint = "check that it is complete and a video"
+        raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from error
     with container:
         yield container
+
+
+def _open_url(url: str, name: str, timeout_s: float) -> InputContainer:
+    """Open a URL; RTSP over TCP, which loses no packets, or over UDP where the camera speaks nothing else."""
+    transports: list[dict[str, str]] = [{}]
+    if url.lower().startswith("rtsp"):
+        transports = [{"rtsp_transport": "tcp"}, {"rtsp_transport": "udp"}]
+    problem: SourceError | None = None
+    for options in transports:
+        try:
+            return av.open(url, options=options, metadata_errors=_METADATA_ERRORS, timeout=(timeout_s, timeout_s))
+        except av.error.FFmpegError as error:  # not chained: its text has the URL's password
+            problem = problem or stream_error(error, url, name, timeout_s)
+            if isinstance(error, (av.error.ConnectionRefusedError, av.error.HTTPUnauthorizedError)):
+                break
+    raise problem or SourceError(f"{name} cannot be opened")
 
 
 def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
@@ -130,26 +160,34 @@ def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
 
 
 def _info(name: str, container: InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> VideoInfo:
-    size_wh, aspect = (first.width, first.height), stream.codec_context.sample_aspect_ratio or Fraction(1)
+    # As players guess it: the container's word counts more than the codec's.
+    size_wh, aspect = (first.width, first.height), stream.sample_aspect_ratio or Fraction(1)
     if is_transposed(display_matrix(first)):
         size_wh, aspect = (first.height, first.width), 1 / aspect
     context = stream.codec_context
-    start_s = Fraction(container.start_time or 0, _SECOND_US)
+    matrix = matrix_of(int(first.colorspace), first.width, first.height)
+    declared = Colour(matrix, int(context.color_primaries), int(context.color_trc))
     return VideoInfo(
         source=name,
         size_wh=size_wh,
         time_base=_time_base(stream),
-        frame_rate=stream.average_rate or stream.guessed_rate or None,
+        frame_rate=rate_of(container, stream),
         frame_count=stream.frames or None,
         duration_s=_duration_s(container, stream),
-        colour=Colour(
-            matrix_of(int(first.colorspace), first.width, first.height),
-            int(context.color_primaries),
-            int(context.color_trc),
-        ),
+        colour=SDR_VIDEO if is_hdr(transfer_of(first)) else declared,
         pixel_aspect=aspect,
-        clock_start_s=start_s if start_s > 1 else Fraction(0),
+        clock_start_s=_clock_start_s(container, stream, first),
+        sound_tracks=len(container.streams.audio),
     )
+
+
+def _clock_start_s(container: InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
+    """Return where the clock begins, if that is far from 0, or below, where players show nothing; otherwise 0."""
+    start_s = Fraction(container.start_time or 0, _SECOND_US)
+    if start_s > 1:
+        return start_s
+    first_s = (first.pts or 0) * _time_base(stream)
+    return min(start_s, first_s) if first_s < 0 else Fraction(0)
 
 
 def _time_base(stream: av.VideoStream) -> Fraction:
@@ -162,14 +200,15 @@ def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | No
     return container.duration / _SECOND_US if container.duration else None
 
 
-def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[VideoFrame, None, None]:
+def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[Frame, None, None]:
     info, health = video.info, video.health
     to_picture = picture_maker()
     start: int | None = None
     for index, (picture, pts, duration) in enumerate(_timed(video, pictures)):
         start = pts if start is None else start
         time_s = float((pts - start) * info.time_base)
-        yield VideoFrame(index, time_s, pts, info.time_base, duration, to_picture(picture))
+        yield Frame(info.source, index, time_s, to_picture(picture), pts, info.time_base, duration)
+    _tell_jumps(info, health, (start or 0) * info.time_base)
     if _is_cut(video):
         frames = f"{health.frames} of {info.frame_count}" if info.frame_count else str(health.frames)
         reason = health.error or "the file was cut off or its end is damaged"
@@ -178,11 +217,20 @@ def _frames(video: _Video, pictures: Iterator[av.VideoFrame]) -> Generator[Video
         _log.warning("%s: damaged packets that had to be skipped: %d", info.source, health.skipped)
 
 
+def _tell_jumps(info: VideoInfo, health: Health, start_s: Fraction) -> None:
+    jumps = health.clock.jumps
+    for at_s, jump_s in jumps[:_JUMPS_TOLD]:
+        what = f"its clock jumps by {float(jump_s):+.1f} s at {float(at_s - start_s):.1f} s"
+        _log.warning("%s: %s; what follows is put right behind", info.source, what)
+    if len(jumps) > _JUMPS_TOLD:
+        _log.warning("%s: its clock jumps %d times more", info.source, len(jumps) - _JUMPS_TOLD)
+
+
 def _timed(video: _Video, pictures: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, int, int | None]]:
     """Yield each picture with its mended pts and its duration, which is known one picture later."""
     mend = mender(video.step, video.info.time_base)
     stamped = ((picture, mend(picture.dts if picture.pts is None else picture.pts)) for picture in pictures)
-    if video.info.duration_s is None:  # live: a frame held back is a frame late
+    if video.is_live:  # a frame held back is a frame late
         yield from ((picture, pts, None) for picture, pts in stamped)
         return
     previous: tuple[av.VideoFrame, int] | None = None
@@ -196,7 +244,10 @@ def _timed(video: _Video, pictures: Iterator[av.VideoFrame]) -> Iterator[tuple[a
 
 def _last_duration(video: _Video, pts: int) -> int:
     """Return how long the last frame stays: to the declared end where there is one."""
-    ends = [video.health.packets_end] if _is_cut(video) else [declared_end(video.stream), video.health.packets_end]
+    health = video.health
+    # Of a source that was cut, or whose clock was mended, the declared end is not this frame's.
+    is_declared = not _is_cut(video) and not health.clock.jumps
+    ends = [declared_end(video.container, video.stream), health.packets_end] if is_declared else [health.packets_end]
     return next((end - pts for end in ends if end > pts), video.step)
 
 

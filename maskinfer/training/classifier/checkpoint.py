@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from maskinfer.engine.errors import ModelError
+from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.recipe import Recipe, from_dict, to_dict
 
@@ -36,14 +37,19 @@ class Checkpoint:
 
 
 def save_checkpoint(file: Path, recipe: Recipe, weights: Mapping[str, Tensor], training_data: tuple[str, ...]) -> None:
-    """Write a checkpoint that ``load_checkpoint`` reads."""
+    """Write a checkpoint that ``load_checkpoint`` reads; an earlier file stays whole until this one is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     content = {
         "format": CHECKPOINT_FORMAT,
         "recipe": to_dict(recipe),
         "training_data": list(training_data),
         "weights": dict(weights),
     }
-    torch.save(content, file)
+    with atomic_write(file) as partial:
+        torch.save(content, partial)
 
 
 def load_checkpoint(file: Path) -> Checkpoint:

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
@@ -118,6 +117,8 @@ def split(
     if recipe.split == "group":
         groups = related_groups(folders, recipe.labels, pictures.sources, on_picture)
         return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
+    from sklearn.model_selection import train_test_split
+
     train, test = train_test_split(
         everything, test_size=recipe.test_share, stratify=pictures.labels, random_state=recipe.seed
     )

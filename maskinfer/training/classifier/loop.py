@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.files.atomic import atomic_write
@@ -22,7 +23,7 @@ from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed
 from maskinfer.training.classifier.loss import accuracy_of, loss_of
 from maskinfer.training.classifier.network import to_network_input, train_mode
 from maskinfer.training.classifier.recipe import Recipe, Schedule
-from maskinfer.training.optim import bfloat16_pays, parameter_groups
+from maskinfer.training.optim import average_of, bfloat16_pays, count_steps, parameter_groups
 
 QUEUE_BATCHES = 4
 Weights = dict[str, Tensor]
@@ -65,7 +66,7 @@ class Progress:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
-    average: Weights
+    average: AveragedModel
     teachers: Sequence[nn.Module] = ()
     step: int = 0
     history: list[Epoch] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Progress:
 
     def kept(self) -> Weights:
         """Return the weights to keep."""
-        return self.best or self.average
+        return self.best or self.average.module.state_dict()
 
 
 def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> Progress:
@@ -88,8 +89,7 @@ def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[n
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
-    average = {name: value.clone() for name, value in model.state_dict().items()}
-    return Progress(model, optimizer, scheduler, average, teachers)
+    return Progress(model, optimizer, scheduler, average_of(model, schedule.average_decay), teachers)
 
 
 def steps_of(draws: int, schedule: Schedule) -> int:
@@ -147,14 +147,11 @@ def _end_epoch(
     loss, accuracy = (float(value) for value in np.mean(figures, axis=0))
     epoch = Epoch(len(progress.history) + 1, loss, accuracy, None, None, seconds)
     if len(test):
-        current = {name: value.clone() for name, value in progress.model.state_dict().items()}
-        progress.model.load_state_dict(progress.average)
-        test_loss, test_accuracy = evaluate(progress.model, pictures, test, recipe)
-        progress.model.load_state_dict(current)
+        test_loss, test_accuracy = evaluate(progress.average.module, pictures, test, recipe)
         epoch = replace(epoch, test_loss=test_loss, test_accuracy=test_accuracy)
         earlier = [e.test_loss for e in progress.history if e.test_loss is not None]
         if recipe.schedule.patience and test_loss < min(earlier, default=float("inf")):
-            progress.best = {name: value.clone() for name, value in progress.average.items()}
+            progress.best = {name: value.clone() for name, value in progress.average.module.state_dict().items()}
     progress.history.append(epoch)
 
 
@@ -169,7 +166,7 @@ def save_progress(progress: Progress, file: Path) -> None:
         "model": progress.model.state_dict(),
         "optimizer": progress.optimizer.state_dict(),
         "scheduler": progress.scheduler.state_dict(),
-        "average": progress.average,
+        "average": progress.average.module.state_dict(),
         "best": progress.best,
         "step": progress.step,
         "history": [asdict(epoch) for epoch in progress.history],
@@ -190,8 +187,9 @@ def load_progress(progress: Progress, file: Path) -> None:
         progress.model.load_state_dict(content["model"])
         progress.optimizer.load_state_dict(content["optimizer"])
         progress.scheduler.load_state_dict(content["scheduler"])
-        progress.average, progress.best = content["average"], content["best"]
-        progress.step = content["step"]
+        progress.average.module.load_state_dict(content["average"])
+        progress.best, progress.step = content["best"], content["step"]
+        count_steps(progress.average, progress.step)
         progress.history = [Epoch(**epoch) for epoch in content["history"]]
         torch.set_rng_state(content["generator"])
     except Exception as error:  # torch raises whatever the broken file leads it to
@@ -221,7 +219,7 @@ def _step(
     loss.backward()  # type: ignore[no-untyped-call]
     progress.optimizer.step()
     progress.scheduler.step()
-    _update_average(progress.average, progress.model, schedule.average_decay, progress.step)
+    progress.average.update_parameters(progress.model)
     return float(loss.detach()), accuracy_of(logits, targets, recipe)
 
 
@@ -242,17 +240,6 @@ def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.
         return optimizer, one_cycle
     decay = schedule.learning_rate / schedule.epochs
     return optimizer, LambdaLR(optimizer, lambda step: 1 / (1 + decay * step))
-
-
-def _update_average(average: Weights, model: nn.Module, decay: float, step: int) -> None:
-    """Move the average towards the weights, faster in the first steps; without a decay it is the weights."""
-    rate = 1 - min(decay, step / (9 + step))
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if value.dtype.is_floating_point and decay:
-                average[name].lerp_(value, rate)
-            else:
-                average[name].copy_(value)
 
 
 def predict(model: nn.Module, pictures: Pictures, indices: Indices, recipe: Recipe, batch: int = 64) -> Tensor:

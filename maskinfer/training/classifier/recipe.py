@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal
 
-from maskinfer.engine.contract import CropRule
+import msgspec
+from msgspec import Meta
+
+from maskinfer.engine.contract import CropRule, Label
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.schema import Count, Index, Line, NotNegative, Positive, Share, from_plain, parse_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 RECIPES_DIR = Path(__file__).resolve().parent.parent / "recipes"
 
 
@@ -31,15 +30,10 @@ class Network:
     """
 
     weights: Literal["imagenet", "none"] = "imagenet"
-    width: float = 1.0
-    frozen_blocks: int = 0
+    width: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    frozen_blocks: Annotated[int, Meta(ge=0, le=19)] = 0
     head: Literal["linear", "dense128"] = "linear"
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        """Check what would only fail deep inside."""
-        if not 0 < self.width <= 1 or not 0 <= self.frozen_blocks <= 19:
-            raise ValueError("expected a width over 0 and up to 1, and 0 to 19 frozen blocks")
+    dropout: Share = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +51,20 @@ class Schedule:
         initial_size_px: side of the pictures in the ``initial_share`` of the steps; 0 for the full size.
     """
 
-    epochs: int
-    draws_per_epoch: int = 0
-    batch: int = 32
+    epochs: Count
+    draws_per_epoch: Index = 0
+    batch: Count = 32
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.0
     lr_schedule: Literal["one_cycle", "keras_decay"] = "one_cycle"
-    warmup_share: float = 0.15
-    label_smoothing: float = 0.0
-    average_decay: float = 0.0
-    teacher_share: float = 0.7
-    patience: int = 0
-    initial_size_px: int = 0
-    initial_share: float = 0.0
+    warmup_share: Share = 0.15
+    label_smoothing: Share = 0.0
+    average_decay: Share = 0.0
+    teacher_share: Share = 0.7
+    patience: Index = 0
+    initial_size_px: Index = 0
+    initial_share: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +86,12 @@ class Augmentation:
     kind: Literal["lecture", "camera", "none"] = "camera"
     rotate: bool = True
     photometric: bool = True
-    low_resolution: float = 0.4
-    blur: float = 0.25
-    cutout: float = 0.18
-    occluders: float = 0.2
-    hidden_mouths: float = 0.0
-    jpeg: float = 0.4
-
-    def __post_init__(self) -> None:
-        """Check what would only fail in the training."""
-        for name in ("low_resolution", "blur", "cutout", "occluders", "hidden_mouths", "jpeg"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
+    low_resolution: Share = 0.4
+    blur: Share = 0.25
+    cutout: Share = 0.18
+    occluders: Share = 0.2
+    hidden_mouths: Share = 0.0
+    jpeg: Share = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +107,11 @@ class Sampling:
             network then has a further output, the probability of a face; 0 for none.
     """
 
-    class_shares: Mapping[str, float] = field(default_factory=dict)
-    set_weights: Mapping[str, float] = field(default_factory=dict)
-    turned_weight: float = 1.0
-    doubtful_weight: float = 1.0
-    no_face_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check what would only fail after the reading."""
-        if not 0 <= self.no_face_share < 1:
-            raise ValueError(f"no_face_share is {self.no_face_share}, expected a share from 0 to under 1")
+    class_shares: Mapping[str, NotNegative] = field(default_factory=dict)
+    set_weights: Mapping[str, NotNegative] = field(default_factory=dict)
+    turned_weight: Positive = 1.0
+    doubtful_weight: Positive = 1.0
+    no_face_share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +128,18 @@ class Recipe:
         crop: the contract's crop rule.
     """
 
-    name: str
-    labels: tuple[str, ...]
+    name: Line
+    labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
     pictures: Literal["whole", "faces"]
-    size_px: int
-    seed: int
-    test_share: float
+    size_px: Annotated[int, Meta(ge=32)]
+    seed: Index
+    test_share: Annotated[float, Meta(ge=0, lt=1)]
     network: Network
     schedule: Schedule
     augmentation: Augmentation = field(default_factory=Augmentation)
     sampling: Sampling = field(default_factory=Sampling)
     split: Literal["group", "random"] = "group"
     crop: CropRule = field(default_factory=CropRule)
-
-    def __post_init__(self) -> None:
-        """Check what would only fail after the training."""
-        names = all(isinstance(label, str) for label in self.labels)
-        if not names or len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
-            raise ValueError(f"labels are {list(self.labels)}, expected at least two different names")
-        if not isinstance(self.size_px, int) or self.size_px < 32:
-            raise ValueError(f"size_px is {self.size_px}, expected a whole number from 32")
 
     @property
     def tells_faces(self) -> bool:
@@ -175,26 +150,6 @@ class Recipe:
     def outputs(self) -> int:
         """How many numbers the network gives: one a label, and one for a face."""
         return len(self.labels) + self.tells_faces
-
-
-_T = TypeVar("_T")
-_PARTS: dict[str, type[Any]] = {
-    "network": Network,
-    "schedule": Schedule,
-    "augmentation": Augmentation,
-    "sampling": Sampling,
-    "crop": CropRule,
-}
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "pictures": ("whole", "faces"),
-    "split": ("group", "random"),
-    "weights": ("imagenet", "none"),
-    "head": ("linear", "dense128"),
-    "optimizer": ("adam", "adamw"),
-    "shape": ("one_cycle", "keras_decay"),
-    "kind": ("lecture", "camera", "none"),
-    "border": ("replicate", "black"),
-}
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -211,8 +166,8 @@ def load_recipe(name: str | Path) -> Recipe:
         shipped = ", ".join(sorted(names))
         raise RequestError(f"no recipe {str(name)!r}: choose {shipped}, or a TOML file")
     try:
-        return from_dict(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        return from_dict(parse_toml(file.read_text(encoding="utf-8")))
+    except ValueError as error:
         raise RequestError(f"{file} is not a recipe: {error}") from error
 
 
@@ -220,24 +175,15 @@ def from_dict(data: Mapping[str, Any]) -> Recipe:
     """Build a recipe from plain data, as ``to_dict`` gives it.
 
     Raises:
-        ValueError: a key is unknown or a value is not one of the choices. TypeError: a key is missing.
+        ValueError: it is not well formed.
     """
-    return _build(Recipe, data)
+    recipe = from_plain(data, Recipe)
+    if len(set(recipe.labels)) != len(recipe.labels):
+        raise ValueError(f"labels are {list(recipe.labels)}, expected at least two different names")
+    return recipe
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as plain data that JSON and a checkpoint can hold."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
-
-
-def _build(cls: type[_T], data: Mapping[str, Any]) -> _T:
-    unknown = sorted(set(data) - {f.name for f in fields(cast(Any, cls))})
-    if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}")
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise ValueError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}")
-        part = _build(_PARTS[key], value) if key in _PARTS else value
-        values[key] = tuple(part) if isinstance(part, list) else part
-    return cls(**values)
+    plain: dict[str, Any] = msgspec.to_builtins(recipe)
+    return plain

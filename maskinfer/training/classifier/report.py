@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
+from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.classifier.loop import Epoch
 
 # Okabe and Ito's colours, told apart by colour-blind people.
@@ -30,9 +31,9 @@ def write_report(truth: NDArray[np.int64], predicted: NDArray[np.int64], labels:
     classes = list(range(len(labels)))
     kinds = {"labels": classes, "target_names": list(labels), "zero_division": 0}
     text = classification_report(truth, predicted, digits=4, **kinds)
-    (folder / "report.txt").write_text(text, encoding="utf-8")
+    _write(folder / "report.txt", text)
     figures = classification_report(truth, predicted, output_dict=True, **kinds)
-    (folder / "report.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    _write(folder / "report.json", json.dumps(figures, indent=1) + "\n")
     _draw_confusion(confusion_matrix(truth, predicted, labels=classes), labels, folder / "confusion.png")
 
 
@@ -51,7 +52,7 @@ def write_curves(history: Sequence[Epoch], folder: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle("Training pictures are augmented, those kept out are not", fontsize=9)
-    figure.savefig(folder / "curves.png", dpi=120)
+    _save(figure, folder / "curves.png")
 
 
 def _draw_confusion(counts: NDArray[np.int64], labels: Sequence[str], file: Path) -> None:
@@ -67,4 +68,14 @@ def _draw_confusion(counts: NDArray[np.int64], labels: Sequence[str], file: Path
     axes.set_xticks(ticks, labels)
     axes.set_yticks(ticks, labels, rotation=90, va="center")
     axes.set(xlabel="predicted", ylabel="true", title="Pictures kept out of training")
-    figure.savefig(file, dpi=120)
+    _save(figure, file)
+
+
+def _write(file: Path, text: str) -> None:
+    with atomic_write(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _save(figure: Figure, file: Path) -> None:
+    with atomic_write(file) as partial:
+        figure.savefig(partial, format="png", dpi=120)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from maskinfer.engine.errors import ModelError
+from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.training.classifier.checkpoint import why_unreadable
 from maskinfer.training.detector.model import RetinaFace
@@ -36,14 +37,19 @@ class DetectorCheckpoint:
 
 
 def save_checkpoint(file: Path, recipe: DetectorRecipe, model: RetinaFace, training_data: tuple[str, ...]) -> None:
-    """Write a checkpoint that ``load_checkpoint`` reads."""
+    """Write a checkpoint that ``load_checkpoint`` reads; an earlier file stays whole until this one is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     content = {
         "format": CHECKPOINT_FORMAT,
         "recipe": to_dict(recipe),
         "training_data": list(training_data),
         "weights": model.state_dict(),
     }
-    torch.save(content, file)
+    with atomic_write(file) as partial:
+        torch.save(content, partial)
 
 
 def load_checkpoint(file: Path) -> DetectorCheckpoint:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.schema import Count, Index, Line, NotNegative, Positive, Share, from_plain, parse_toml
 from maskinfer.training.classifier.recipe import RECIPES_DIR
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 TASK = "detector"
 KINDS = ("scenes", "bare", "drawn", "crops")
 """Of training pictures; see ``DetectorRecipe.shares``."""
@@ -46,27 +45,27 @@ class DetectorRecipe:
         det_threshold: least score of a face, for the exported file's contract.
     """
 
-    name: str
-    seed: int
-    size_px: int
-    steps: int
-    batch: int
-    learning_rate: float
-    shares: Mapping[str, float]
-    crop_sets: tuple[str, ...] = ()
-    warmup_share: float = 0.05
-    weight_decay: float = 5e-4
-    average_decay: float = 0.998
-    start_share: float = 0.0
-    frozen_blocks: int = 3
-    mosaic_share: float = 1 / 3
-    tilted_share: float = 0.12
-    drawn_share: float = 0.6
-    min_face_px: float = 7.0
-    match_iou: float = 0.35
-    box_weight: float = 2.0
-    landmark_weight: float = 1.0
-    det_threshold: float = 0.5
+    name: Line
+    seed: Index
+    size_px: Annotated[int, Meta(ge=32, multiple_of=32)]
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    shares: Mapping[str, NotNegative]
+    crop_sets: tuple[Line, ...] = ()
+    warmup_share: Share = 0.05
+    weight_decay: NotNegative = 5e-4
+    average_decay: Share = 0.998
+    start_share: Share = 0.0
+    frozen_blocks: Index = 3
+    mosaic_share: Share = 1 / 3
+    tilted_share: Share = 0.12
+    drawn_share: Share = 0.6
+    min_face_px: NotNegative = 7.0
+    match_iou: Share = 0.35
+    box_weight: NotNegative = 2.0
+    landmark_weight: NotNegative = 1.0
+    det_threshold: Share = 0.5
 
 
 def load_detector_recipe(name: str | Path) -> DetectorRecipe:
@@ -81,11 +80,11 @@ def load_detector_recipe(name: str | Path) -> DetectorRecipe:
     if not file.is_file():
         raise RequestError(f"no recipe {str(name)!r} of a detector: choose detector, or a TOML file")
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = parse_toml(file.read_text(encoding="utf-8"))
         if data.pop("task", None) != TASK:
             raise ValueError(f'it lacks the line  task = "{TASK}"')
         return from_dict(data)
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RequestError(f"{file} is not a detector's recipe: {error}") from error
 
 
@@ -93,17 +92,9 @@ def from_dict(data: Mapping[str, Any]) -> DetectorRecipe:
     """Build a recipe from plain data, as ``to_dict`` gives it.
 
     Raises:
-        ValueError: a key is unknown or a number is out of its range. TypeError: a key is missing.
+        ValueError: it is not well formed.
     """
-    unknown = sorted(set(data) - {f.name for f in fields(DetectorRecipe)})
-    if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}")
-    recipe = DetectorRecipe(**{**data, "crop_sets": tuple(data.get("crop_sets", ()))})
-    if recipe.size_px <= 0 or recipe.size_px % 32:
-        raise ValueError(f"size_px is {recipe.size_px}, expected a multiple of 32")
-    for key in ("steps", "batch", "learning_rate"):
-        if getattr(recipe, key) <= 0:
-            raise ValueError(f"{key} is {getattr(recipe, key)}, expected more than 0")
+    recipe = from_plain(data, DetectorRecipe)
     if set(recipe.shares) - set(KINDS) or sum(recipe.shares.values()) <= 0:
         raise ValueError(f"shares names {', '.join(recipe.shares)}, expected some of {', '.join(KINDS)}")
     return recipe
@@ -111,4 +102,5 @@ def from_dict(data: Mapping[str, Any]) -> DetectorRecipe:
 
 def to_dict(recipe: DetectorRecipe) -> dict[str, Any]:
     """Return the recipe as plain data that JSON and a checkpoint can hold."""
-    return {**asdict(recipe), "crop_sets": list(recipe.crop_sets)}
+    plain: dict[str, Any] = msgspec.to_builtins(recipe)
+    return plain

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.detector.model import RetinaFace, freeze
 from maskinfer.training.detector.recipe import DetectorRecipe
-from maskinfer.training.optim import parameter_groups
+from maskinfer.training.optim import average_of, count_steps, parameter_groups
 
 Weights = dict[str, Tensor]
 
@@ -54,13 +55,14 @@ class Progress:
     optimizer: torch.optim.Optimizer
     scheduler: LambdaLR
     start: Weights
-    average: Weights
+    average: AveragedModel
     step: int = 0
     history: list[Figures] = field(default_factory=list)
 
     def kept(self, recipe: DetectorRecipe) -> Weights:
         """Return the weights to keep: the average, and a share of those at the start."""
-        return {name: value.lerp(self.start[name], recipe.start_share) for name, value in self.average.items()}
+        averaged = self.average.module.state_dict()
+        return {name: value.lerp(self.start[name], recipe.start_share) for name, value in averaged.items()}
 
 
 def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
@@ -71,8 +73,8 @@ def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
     model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze(model, recipe.frozen_blocks)
     optimizer, scheduler = _optimizer(model, recipe)
-    start, average = ({name: value.clone() for name, value in model.state_dict().items()} for _ in range(2))
-    return Progress(model, optimizer, scheduler, start, average)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    return Progress(model, optimizer, scheduler, start, average_of(model, recipe.average_decay))
 
 
 def _optimizer(model: RetinaFace, recipe: DetectorRecipe) -> tuple[torch.optim.Optimizer, LambdaLR]:
@@ -91,7 +93,7 @@ def save_progress(progress: Progress, file: Path) -> None:
         "model": progress.model.state_dict(),
         "optimizer": progress.optimizer.state_dict(),
         "scheduler": progress.scheduler.state_dict(),
-        "average": progress.average,
+        "average": progress.average.module.state_dict(),
         "step": progress.step,
         "history": [asdict(line) for line in progress.history],
     }
@@ -110,7 +112,9 @@ def load_progress(progress: Progress, file: Path) -> None:
         progress.model.load_state_dict(content["model"])
         progress.optimizer.load_state_dict(content["optimizer"])
         progress.scheduler.load_state_dict(content["scheduler"])
-        progress.average, progress.step = content["average"], content["step"]
+        progress.average.module.load_state_dict(content["average"])
+        progress.step = content["step"]
+        count_steps(progress.average, progress.step)
         progress.history = [Figures(**line) for line in content["history"]]
     except Exception as error:  # torch raises whatever the broken file leads it to
         raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error

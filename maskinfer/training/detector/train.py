@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.faces.detector import load_detector
@@ -155,7 +154,7 @@ def fit(
             losses = _step(progress.model, batch, progress.optimizer, recipe)
             progress.scheduler.step()
             progress.step += 1
-            _update_average(progress.average, progress.model, recipe.average_decay, progress.step)
+            progress.average.update_parameters(progress.model)
             parts.append([float(part.detach()) for part in (losses.faces, losses.boxes, losses.landmarks)])
             on_step(recipe.steps)
             if progress.step % max(1, recipe.steps // LINES) == 0 or progress.step == recipe.steps:
@@ -182,14 +181,6 @@ def _step(model: RetinaFace, batch: Batch, optimizer: torch.optim.Optimizer, rec
     losses.total(recipe).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return losses
-
-
-def _update_average(average: dict[str, Tensor], model: RetinaFace, decay: float, step: int) -> None:
-    """Move the average towards the weights, faster in the first steps; without a decay it is the weights."""
-    rate = 1 - min(decay, step / (9 + step))
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            average[name].lerp_(value, rate if decay else 1.0)
 
 
 def _figures(step: int, parts: Sequence[Sequence[float]], recipe: DetectorRecipe, seconds: float) -> Figures:

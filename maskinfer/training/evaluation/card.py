@@ -7,9 +7,8 @@ data is from, and what people found out; the last from a TOML file of notes.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,26 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.results import LABELS
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.schema import from_plain, parse_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 _THRESHOLDS = (0.4, 0.5, 0.6)
-RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; whether you may use the
-weights for your purpose is for you to check."""
-USE = """To count, to remind, to measure. Not to identify anyone, and not as the sole ground for a sanction. It has not
-been measured by age, skin colour, or kind of head cover."""
+RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; check whether you may use
+the weights for your purpose."""
+USE = """The model is made to count, to remind and to measure. It must not be used to identify anyone, nor as the only
+ground for a sanction. It has not been measured by age, skin colour, or kind of head cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """What is known of a data set.
+
+    Attributes:
+        count: how much of it.
+        source: where it is from, and its licence.
+    """
+
+    count: str = ""
+    source: str = "source and licence not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Notes:
     measured: str = ""
     wrong: str = ""
     tried: str = ""
-    data: Mapping[str, Mapping[str, str]] | None = None
+    data: Mapping[str, DataNote] = field(default_factory=dict)
 
 
 def read_notes(file: Path) -> Notes:
@@ -62,12 +71,9 @@ def read_notes(file: Path) -> Notes:
         RequestError: it is not there, not TOML, or holds what is not known.
     """
     try:
-        said: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        unknown = sorted(set(said) - {f.name for f in fields(Notes)})
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}")
-        data = said.pop("data", None)
-        return Notes(**{key: str(value).strip() for key, value in said.items()}, data=data)
+        said = parse_toml(file.read_text(encoding="utf-8"))
+        texts = {key: value.strip() if isinstance(value, str) else value for key, value in said.items()}
+        return from_plain(texts, Notes)
     except (OSError, ValueError) as error:
         raise RequestError(f"{file} holds no notes for a card: {error}") from error
 
@@ -92,8 +98,8 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
     parts = [
         ("", said.about),
         ("Contract", _contract(file, contract)),
-        ("Made by", said.made_by),
-        ("Data, and whose it is", _data(contract, said.data or {})),
+        ("How it was made", said.made_by),
+        ("Training data and rights", _data(contract, said.data)),
         ("Figures", "\n\n".join(filter(None, [said.measured_on, _figures(contract, figures), said.measured]))),
         ("What it gets wrong", said.wrong),
         ("What was tried", said.tried),
@@ -111,8 +117,8 @@ def _contract(file: Path, contract: Contract) -> str:
         ("input", _input(contract)),
         *(_classifier_rows(contract) if isinstance(contract, ClassifierContract) else _detector_rows(contract)),
         ("measured", ", ".join(f"{name} {value:g}" for name, value in contract.metrics.items())),
-        ("largest difference from its source", "" if contract.parity is None else f"{contract.parity:.1e}"),
-        ("weights it was made of", contract.source_sha256 and f"SHA-256 `{contract.source_sha256}`"),
+        ("largest difference from its origin", "" if contract.parity is None else f"{contract.parity:.1e}"),
+        ("weights it was made from", contract.source_sha256 and f"SHA-256 `{contract.source_sha256}`"),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows if value]
     return "\n".join(["| | |", "|---|---|", *lines])
@@ -121,18 +127,18 @@ def _contract(file: Path, contract: Contract) -> str:
 def _input(contract: Contract) -> str:
     """Say what the graph takes; preprocessing that lies in the graph is not named."""
     spec, (width, height) = contract.input, contract.size_wh
-    scaled = "" if spec.dtype == "uint8" else f", less {list(spec.mean)}, over {list(spec.std)}"
+    scaled = "" if spec.dtype == "uint8" else f", minus {list(spec.mean)}, divided by {list(spec.std)}"
     return f"{spec.dtype} {spec.layout}, {spec.colour_order}, {width}x{height}{scaled}"
 
 
 def _classifier_rows(contract: ClassifierContract) -> list[tuple[str, str]]:
-    crop = f"{'square' if contract.crop.square else 'stretched'}, margin {contract.crop.margin:g} of a side"
+    crop = f"{'square' if contract.crop.square else 'stretched'}, margin {contract.crop.margin:g} of the side"
     return [
         ("crop", f"the detector's box, {crop}, border {contract.crop.border}"),
         ("output", f"{contract.output}: {', '.join(f'`{label}`' for label in contract.labels)}"),
         ("temperature", f"{contract.temperature:g}"),
-        ("taken to occur", ", ".join(f"`{label}` {share:g}" for label, share in contract.priors.items())),
-        ("`--max-error`", _error_thresholds(contract)),
+        ("priors", ", ".join(f"`{label}` {share:g}" for label, share in contract.priors.items())),
+        ("lowest score for `--max-error`", _error_thresholds(contract)),
     ]
 
 
@@ -143,23 +149,23 @@ def _detector_rows(contract: DetectorContract) -> list[tuple[str, str]]:
         ("strides", ", ".join(map(str, contract.strides))),
         ("anchors, px", anchors),
         ("default threshold", f"{contract.det_threshold:g}"),
-        ("overlap of two faces", f"{contract.nms_threshold:g} at most"),
-        ("boxes", f"{contract.box_margin:g} of a side larger on each side than the network's"),
+        ("non-maximum suppression", f"IoU over {contract.nms_threshold:g}"),
+        ("boxes", f"enlarged by {contract.box_margin:g} of the side on each side"),
     ]
 
 
 def _error_thresholds(contract: ClassifierContract) -> str:
-    return "; ".join(f"{error:g}: labels from {threshold:.3f}" for error, threshold in contract.error_thresholds)
+    return "; ".join(f"{error:g}: score {threshold:.3f}" for error, threshold in contract.error_thresholds)
 
 
-def _data(contract: Contract, known: Mapping[str, Mapping[str, str]]) -> str:
+def _data(contract: Contract, known: Mapping[str, DataNote]) -> str:
     names = [*contract.training_data, *(name for name in known if name not in contract.training_data)]
     if not names:
         return ""
-    lines = ["| set | how much | source, licence |", "|---|---|---|"]
+    lines = ["| set | amount | source and licence |", "|---|---|---|"]
     for name in names:
-        said = known.get(name, {})
-        lines.append(f"| `{name}` | {said.get('count', '')} | {said.get('source', 'source and licence not stated')} |")
+        said = known.get(name, DataNote())
+        lines.append(f"| `{name}` | {said.count} | {said.source} |")
     return "\n".join([*lines, "", RIGHTS])
 
 
@@ -192,9 +198,9 @@ def _set_table(record: Mapping[str, Any]) -> str:
     if over is None:
         return ""
     lines = [
-        "Found and labelled right: the mean of masked and bare faces, and of all three labels. The first line gives "
-        "each data set the same weight.\n",
-        "| | masked and bare | all three labels | false positives per image |",
+        "Macro recall, the mean over labels of the share of faces that are found and labelled right. The first line "
+        "gives each data set the same weight.\n",
+        "| | macro recall, two labels | macro recall, three labels | false positives per image |",
         "|---|---|---|---|",
         f"| **mean over sets** | {_share(over, 'correct2')} | {_share(over, 'correct3')} | "
         f"{over.get('false_positives_per_image', float('nan')):.2f} |",
@@ -209,7 +215,7 @@ def _set_table(record: Mapping[str, Any]) -> str:
 def _label_table(figures: Mapping[str, Any]) -> str:
     present = [label for label in LABELS if label in figures["classes"]]
     lines = [
-        "| | faces | found | labelled right, of those | found and labelled right "
+        "| | faces | found | labelled right, of those found | found and labelled right "
         f"| labelled as {' / '.join(present)} |",
         "|---|---|---|---|---|---|",
     ]
@@ -224,7 +230,8 @@ def _label_table(figures: Mapping[str, Any]) -> str:
 def _size_table(sizes: Mapping[str, Any]) -> str:
     present = [label for label in LABELS if any(label in size["classes"] for size in sizes.values())]
     lines = [
-        f"Labelled right, of the faces found, by the shorter side of the face:\n\n| | {' | '.join(present)} |",
+        "Share of the found faces that are labelled right, by the shorter side of the face:\n",
+        f"| | {' | '.join(present)} |",
         "|---|" + "---|" * len(present),
     ]
     for name, size in sizes.items():
@@ -238,27 +245,31 @@ def _share(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]:.3f} ({low:.3f}-{high:.3f})"
 
 
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
 def _confidence(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
     text = (
-        f"The expected calibration error is {found['calibration_error']:.3f}; by chance it would be "
-        f"{found['calibration_error_by_chance']:.3f}."
+        f"The expected calibration error is {found['calibration_error']:.3f}; a perfectly calibrated model would "
+        f"show {found['calibration_error_by_chance']:.3f} by chance."
     )
     chosen = found["threshold"]
     if chosen is not None:
         text += (
-            f" For at most {found['max_error']:.0%} wrong labels give none under {chosen['value']:.2f} "
-            f"(`--uncertain-below {chosen['value']:.2f}`): {chosen['coverage']:.1%} of the found faces then get a "
-            f"label, {chosen['error']:.1%} of these wrong there, at most {chosen['error_bound']:.1%} with 95 % "
-            "confidence. The threshold was chosen on the very faces it is measured on: check it on others."
+            f" With `--uncertain-below {chosen['value']:.2f}`, at most {_percent(found['max_error'], 0)} of the labels "
+            f"are wrong: {_percent(chosen['coverage'])} of the found faces then get a label, and "
+            f"{_percent(chosen['error'])} of these labels are wrong on these faces (with 95 % confidence, at most "
+            f"{_percent(chosen['error_bound'])}). The threshold was chosen on the same faces, so check it on others."
         )
     return text
 
 
 def _detector_table(found: Mapping[str, Any]) -> str:
     curve = found["curve"]
-    lines = ["| threshold | masked faces found | bare faces found | false positives an image |", "|---|---|---|---|"]
+    lines = ["| threshold | masked faces found | bare faces found | false positives per image |", "|---|---|---|---|"]
     if curve is None:
         lines.append(f"| its own | {_share(found, 'masked')} | {_share(found, 'bare')} | |")
         return "\n".join(lines)

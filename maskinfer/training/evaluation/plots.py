@@ -48,7 +48,7 @@ def write_plots(evaluation: Evaluation, folder: Path) -> None:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     figures = _draw_all(evaluation, _INK) | {"mistakes": draw_mistakes(evaluation)}
     for name, figure in figures.items():
-        with atomic_write(folder / f"{name}.png") as partial:
+        with atomic_write(folder / f"{name}.png", shows_people=name == "mistakes") as partial:
             figure.savefig(partial, dpi=_DPI, format="png", facecolor="white")
 
 

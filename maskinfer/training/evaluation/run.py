@@ -14,8 +14,8 @@ from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.files.jsonl import open_jsonl
-from maskinfer.engine.frames.frame import SourceFrame
-from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from maskinfer.training.data.crops import holds_scenes, read_crops
 from maskinfer.training.data.main_face import find_main_face
@@ -269,10 +269,10 @@ class _Known:
 
     found: Detections
 
-    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+    def __call__(self, frames: Sequence[AnyPicture]) -> list[Detections]:
         return [self.found for _ in frames]
 
 
 def _label(engine: Engine, scene: Scene, image: BGRFrame, found: Detections) -> FrameResult:
-    frame = SourceFrame(str(scene.path), 0, 0.0, Picture(image))
+    frame = Frame(str(scene.path), 0, 0.0, Picture(image))
     return replace(engine, detector=_Known(found)).infer([frame])[0]

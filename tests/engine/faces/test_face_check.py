@@ -15,8 +15,8 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.face_check import face_scores, logits
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.frames.frame import SourceFrame
-from maskinfer.engine.frames.picture import Frame, Picture
+from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
 from tests.helpers.graphs import save_checking_classifier
 
@@ -34,7 +34,7 @@ def _engine(classifier: Path, scores: Sequence[float]) -> Engine:
     """Return an engine whose detector proposes 40 px boxes in a row, whatever it sees."""
     boxes = np.array([[50 * i, 0, 50 * i + 40, 40] for i in range(len(scores))], np.float32)
 
-    def detector(frames: Sequence[Frame]) -> list[Detections]:
+    def detector(frames: Sequence[AnyPicture]) -> list[Detections]:
         return [Detections(boxes, np.asarray(scores, np.float32), None)] * len(frames)
 
     return Engine(detector, load_classifier(str(classifier)), face_check=CHECK)
@@ -73,7 +73,7 @@ def test_tracks_count_faces_only(checking: Path) -> None:
     tracker = engine.tracker(TrackOptions(detect_every=2, classify_every=3, certain_after=2))
     results: list[FrameResult] = []
     for i in range(8):
-        frame = SourceFrame("clip", i, i / 25, Picture(_frame(RED, GREEN)))
+        frame = Frame("clip", i, i / 25, Picture(_frame(RED, GREEN)))
         results += engine.infer([frame], [tracker])
     assert [[face.track_id for face in result.faces] for result in results] == [[1]] * 8
     assert {face.xyxy[0] for result in results for face in result.faces} == {50}
@@ -85,7 +85,7 @@ def test_what_turns_out_to_be_a_face_begins_to_count_then(checking: Path) -> Non
     colours = [RED, RED, *[GREEN] * 6]
     numbers = []
     for i, colour in enumerate(colours):
-        (result,) = engine.infer([SourceFrame("clip", i, i / 25, Picture(_frame(colour)))], [tracker])
+        (result,) = engine.infer([Frame("clip", i, i / 25, Picture(_frame(colour)))], [tracker])
         numbers.append([face.track_id for face in result.faces])
     assert numbers[0] == []
     assert numbers[-1] == [1]

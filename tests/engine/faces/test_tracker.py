@@ -13,7 +13,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.tracker import MAX_FACES, Track, Tracker, TrackOptions
-from maskinfer.engine.frames.frame import SourceFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame, Detections
 from tests.helpers.clips import write_clip
@@ -117,6 +117,8 @@ def test_what_is_certain_is_classified_now_and_then() -> None:
         (track,) = tracker.follow(boxes((0, 0)), frame / RATE)
         assert track is not None
         asked.append(tracker.wants(track))
+        assert tracker.wants(track) == asked[-1]  # asking changes nothing
+        track.note(will_classify=asked[-1])
         if asked[-1]:
             track.classify(row(0.99, 0.01), frame / RATE, tracker.options)
     assert asked == [True, True, False, False, False, True, False, False, False, True, False, False]
@@ -166,7 +168,7 @@ def test_the_engine_gives_ids_and_smooth_scores(engine: Engine, portrait: BGRFra
 
 def test_between_detections_a_face_goes_on_as_it_went(engine: Engine, portrait: BGRFrame) -> None:
     tracker = Tracker(TrackOptions(detect_every=3))
-    frames = [SourceFrame("", i, i / RATE, Picture(frame)) for i, frame in enumerate(sliding(portrait, 10))]
+    frames = [Frame("", i, i / RATE, Picture(frame)) for i, frame in enumerate(sliding(portrait, 10))]
     every = [engine.infer([frame])[0].faces[0] for frame in frames]
     bridged = [engine.infer([frame], [tracker])[0].faces[0] for frame in frames]
     assert {face.track_id for face in bridged} == {1}
@@ -186,8 +188,8 @@ def test_two_sources_in_one_batch_have_tracks_of_their_own(engine: Engine, portr
     frames = sliding(portrait, 6)
     for i, frame in enumerate(frames):
         both = [
-            SourceFrame("a", i, i / RATE, Picture(frame)),
-            SourceFrame("b", i, i / RATE, Picture(frame[:, ::-1].copy())),
+            Frame("a", i, i / RATE, Picture(frame)),
+            Frame("b", i, i / RATE, Picture(frame[:, ::-1].copy())),
         ]
         results = engine.infer(both, trackers)
         assert [[face.track_id for face in result.faces] for result in results] == [[1], [1]]
@@ -199,7 +201,7 @@ def test_what_is_too_blurred_says_nothing_of_its_track(colour_classifier: Path, 
     tracker = Tracker(TrackOptions(classify_every=1))
     labels, scores = [], []
     for i, frame in enumerate([blurred, portrait, blurred]):
-        faces = engine.infer([SourceFrame("", i, i / RATE, Picture(frame))], [tracker])[0].faces
+        faces = engine.infer([Frame("", i, i / RATE, Picture(frame))], [tracker])[0].faces
         labels.append(faces[0].label)
         scores.append(faces[0].score)
     assert labels[0] == "uncertain"

@@ -101,3 +101,19 @@ def test_a_device_is_not_replaced() -> None:
     with atomic_write(Path("/dev/null")) as part:
         part.write_text("gone")
     assert Path("/dev/null").is_char_device()
+
+
+def test_what_shows_people_is_for_its_owner_alone(tmp_path: Path) -> None:
+    new, shared = tmp_path / "new.png", tmp_path / "shared.png"
+    shared.touch()
+    shared.chmod(0o644)
+    for path in (new, shared):
+        with atomic_write(path, shows_people=True) as part:
+            part.write_bytes(b"x")
+    assert [path.stat().st_mode & 0o777 for path in (new, shared)] == [0o600, 0o644]
+
+
+@pytest.mark.parametrize(("name", "said"), [("x" * 300 + ".mp4", "too long"), ("a\0b.mp4", "another name")])
+def test_a_name_that_cannot_be_is_told_before_the_work(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(OutputError, match=said), atomic_write(tmp_path / name):
+        pytest.fail("the work has begun")

@@ -26,7 +26,8 @@ from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sinks.recording import Recorder
-from maskinfer.engine.sources.live import FeedOptions, open_feeds
+from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import facts, number_of, write_clip
 
 DEAD = "http://guard:hunter2@127.0.0.1:9/camera"
@@ -119,14 +120,20 @@ def test_a_source_that_is_dead_holds_nobody_up(engine: Engine, tmp_path: Path) -
     assert len(summary.problems) == 2
     assert "none.mp4" in " ".join(summary.problems)
     assert "hunter2" not in " ".join(summary.problems + told)
-    assert told[0].startswith("http://guard:***@127.0.0.1:9/camera is lost, and is tried again")
+    assert told[0].startswith("http://127.0.0.1:9/camera cannot be opened yet, and is tried again")
 
 
-def test_not_one_source_is_an_error_at_once(engine: Engine) -> None:
-    began = time.monotonic()
-    with pytest.raises(SourceError, match=r"guard:\*\*\*@127"):
-        run_watch(engine, [DEAD])
-    assert time.monotonic() - began < 5
+def test_a_watch_whose_only_camera_is_down_stays_up_until_it_gives_up(engine: Engine) -> None:
+    told: list[str] = []
+    summary, _ = run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=0.3), tell=told.append)
+    assert told[0].startswith("http://")
+    assert "cannot be opened yet, and is tried again" in told[0]
+    assert [problem for problem in summary.problems if "nothing listens at 127.0.0.1:9" in problem] != []
+
+
+def test_requests_that_cannot_be_met_are_errors_at_once(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="there is no file"):
+        run_watch(engine, [str(tmp_path / "missing.mp4")])
     with pytest.raises(RequestError, match="none of them twice"):
         run_watch(engine, ["0", "0"])
 
@@ -151,7 +158,8 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
         on_result=on_result, tell=told.append,
     )  # fmt: skip
     assert report.returns == 1
-    assert [line.split(" is ")[1].split(",")[0] for line in told[:3]] == ["lost", "back", "lost"]
+    states = [line.split(" is ")[1].split(",")[0].split(":")[0] for line in told]
+    assert states[:4] == ["connected", "lost", "back", "lost"]
     assert "hunter2" not in " ".join([*told, *summary.problems, out.read_text()])
     assert times == sorted(times)
     assert [record["frame"] for record in lines(out)] == sorted({record["frame"] for record in lines(out)})
@@ -161,15 +169,14 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
 
 def test_a_machine_that_is_too_slow_gets_the_newest_frames(live: LiveServer) -> None:
     with open_feeds([live.url]) as feeds:
-        ages: list[float] = []
         numbers: list[int] = []
         for batch in feeds.batches(lambda: len(numbers) >= 12):
             time.sleep(0.15)  # four frames pass meanwhile
-            ages.append(time.monotonic() - batch[0].arrived_s)
             numbers.append(number_of(batch[0].frame.bgr))
         assert feeds.feeds[0].dropped > 12
     assert numbers == sorted(set(numbers))
-    assert max(ages) < 0.4
+    # What waits is one frame, the newest: more than one passed for each that was taken.
+    assert numbers[-1] - numbers[0] > len(numbers)
 
 
 def test_all_frames_of_a_live_source_where_that_is_asked_for(live: LiveServer) -> None:

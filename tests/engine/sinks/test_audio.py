@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
-from tests.helpers.clips import copy, facts, write_clip
+from tests.helpers.clips import copy, facts, join, seconds_of_tone, write_clip
 
 
 @pytest.mark.parametrize(
@@ -53,13 +51,7 @@ def test_other_sound_becomes_aac(tmp_path: Path, container: str, codec: str, suf
     out = copy(source, tmp_path / f"out{suffix}")
     assert facts(out).sounds[0][0] == "aac"
     assert facts(out).numbers == list(range(20))
-    assert _seconds_of_tone(out) == pytest.approx(0.8, abs=0.06)
-
-
-def _seconds_of_tone(path: Path) -> float:
-    with av.open(str(path)) as container:
-        loud = [np.abs(frame.to_ndarray()).max() > 0.1 for frame in container.decode(audio=0)]
-        return sum(loud) * 1024 / container.streams.audio[0].rate
+    assert seconds_of_tone(out) == pytest.approx(0.8, abs=0.06)
 
 
 def test_all_sound_tracks_are_kept(tmp_path: Path) -> None:
@@ -82,3 +74,59 @@ def test_damaged_sound_does_not_lose_the_video(tmp_path: Path) -> None:
         for frame in video:
             writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
     assert facts(out).numbers == list(range(40))
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("mp2", (44_100, "stereo")), ("aac", (44_100, "mono")), ("aac", None)])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_recordings_joined_as_bytes_keep_pictures_and_sound(
+    tmp_path: Path, codec: str, kind: tuple[int, str] | None, suffix: str
+) -> None:
+    first = write_clip(tmp_path / "a.ts", 50, sound=[codec], sound_s=2.0, sound_kind=(48_000, "mono"))
+    second = first
+    if kind is not None:
+        second = write_clip(tmp_path / "b.ts", 50, sound=[codec], sound_s=2.0, sound_kind=kind)
+    out = copy(join(tmp_path / "joined.ts", first, second), tmp_path / f"out{suffix}")
+    after = facts(out)
+    assert after.numbers == [*range(50), *range(50)]
+    assert after.duration_s == pytest.approx(4.0, abs=0.1)
+    assert seconds_of_tone(out) == pytest.approx(4.0, abs=0.15)
+    (_, packets) = after.sounds[0]
+    assert float(packets[-1][0]) == pytest.approx(4.0, abs=0.15)
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+def test_sound_of_a_file_that_states_no_length_is_kept(tmp_path: Path, suffix: str) -> None:
+    codecs = ("libvpx", "libopus") if suffix == ".webm" else ("libx264", "aac")
+    source = write_clip(
+        tmp_path / f"a{suffix}", 40, codec=codecs[0], sound=[codecs[1]], sound_s=1.6, container_options={"live": "1"}
+    )
+    with open_video(source) as video:
+        assert video.info.duration_s is None
+    out = copy(source, tmp_path / "out.mp4")
+    assert facts(out).numbers == list(range(40))
+    assert seconds_of_tone(out) == pytest.approx(1.6, abs=0.1)
+
+
+def test_sound_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mkv", 10, sound=["aac"])
+    other = tmp_path / "gone.mkv"
+    other.write_bytes(b"no video")
+    with open_video(source) as video, open_writer(tmp_path / "out.mp4", video.info, audio_from=other) as writer:
+        for frame in video:
+            writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+    assert facts(tmp_path / "out.mp4").numbers == list(range(10))
+    assert len(writer.problems) == 1
+    assert "gone.mkv: its sound is lost" in writer.problems[0]
+
+
+def test_the_sound_of_a_pipe_is_told_to_be_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = write_clip(tmp_path / "a.mkv", 10, sound=["aac"])
+    with open_video(source) as video, open_writer(tmp_path / "out.mp4", video.info, audio_from="-") as writer:
+        for frame in video:
+            writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
+    assert f"{source}: its sound is left out" in caplog.text
+
+
+def test_a_track_without_a_packet_loses_nothing(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mkv", 10, sound=["ac3", "aac"], sound_s=0.0)
+    assert facts(copy(source, tmp_path / "out.mp4")).numbers == list(range(10))

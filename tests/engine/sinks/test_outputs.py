@@ -35,7 +35,7 @@ def result(*faces: Face, frame: int = 0, source: str = "films/a, b.mp4") -> Fram
 
 def test_a_table_has_a_row_a_face(tmp_path: Path) -> None:
     file = tmp_path / "faces.csv"
-    with open_outputs(Outputs(csv=str(file)), []) as add:
+    with open_outputs(Outputs(csv=str(file)), pytest.fail) as add:
         add(FRAME, result(face("with_mask"), face("uncertain", track=None)))
         add(FRAME, result(frame=1))
         add(FRAME, result(face("without_mask"), frame=2))
@@ -50,10 +50,20 @@ def test_a_table_has_a_row_a_face(tmp_path: Path) -> None:
     assert rows[2]["time_s"] == "0.08"
 
 
+def test_no_cell_is_a_formula_or_commands_a_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "faces.csv"
+    names = ("=HYPERLINK(1)", "+1", "-1", "@x", "a\x1b[2J\nb", "-")
+    with open_outputs(Outputs(csv=str(file)), pytest.fail) as add:
+        for name in names:
+            add(FRAME, result(face("with_mask"), source=name))
+    sources = [row["source"] for row in csv.DictReader(io.StringIO(file.read_text()))]
+    assert sources == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", r"a\x1b[2J\nb", "-"]
+
+
 def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"))
     for frame in range(2):
-        with open_outputs(outputs, [], follow=True) as add:
+        with open_outputs(outputs, pytest.fail, follow=True) as add:
             add(FRAME, result(face("with_mask"), frame=frame))
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["source", '"films/a', '"films/a']
@@ -62,29 +72,30 @@ def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
 
 def test_crops_are_the_best_of_each_person_and_label(tmp_path: Path) -> None:
     folder = tmp_path / "crops"
-    with open_outputs(Outputs(crops=folder), []) as add:
+    with open_outputs(Outputs(crops=folder), pytest.fail) as add:
         for frame, (label, side) in enumerate([("with_mask", 20), ("with_mask", 40), ("with_mask", 30), ("other", 20)]):
             add(FRAME, result(face(label, side), frame=frame))
-        add(FRAME, result(face("with_mask", track=None), frame=7, source="rtsp://me:***@cam/1"))
+        add(FRAME, result(face("../../with_mask", track=None), frame=7, source="rtsp://cam/../1"))
     sizes = {path.name: cv2.imread(str(path)).shape[:2] for path in folder.iterdir()}
     assert sizes == {
         "films_a_b.mp4-1-with_mask.jpg": (64, 64),
         "films_a_b.mp4-1-other.jpg": (32, 32),
-        "rtsp_me_cam_1-000007-0-with_mask.jpg": (32, 32),
+        "rtsp_cam_.._1-000007-0-with_mask.jpg": (32, 32),
     }
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 def test_crops_of_one_label_at_the_edge_and_outside(tmp_path: Path) -> None:
     outside = Face((-90, -90, -50, -50), 0.9, None, "with_mask", 0.9, {"with_mask": 0.9}, None)
     edge = Face((100, 80, 140, 120), 0.9, None, "with_mask", 0.9, {"with_mask": 0.9}, None)
-    with open_outputs(Outputs(crops=tmp_path, crop_labels=("with_mask",)), []) as add:
+    with open_outputs(Outputs(crops=tmp_path, crop_labels=("with_mask",)), pytest.fail) as add:
         add(FRAME, result(outside, edge, face("without_mask")))
     assert [cv2.imread(str(path)).shape[:2] for path in tmp_path.iterdir()] == [(32, 32)]
 
 
 def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
     outputs = Outputs(events=EventTargets(str(tmp_path / "e.jsonl")), crops=tmp_path, crop_labels=("with_mask",))
-    with open_outputs(outputs, [], follow=True, crop_prefix="now-") as add:
+    with open_outputs(outputs, pytest.fail, follow=True, crop_prefix="now-") as add:
         for frame in range(30):
             add(FRAME, result(face("with_mask"), frame=frame))
     records = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
@@ -101,10 +112,10 @@ def test_two_outputs_into_one(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="name another"):
         Outputs("-", "-").check()
     same = Outputs(str(tmp_path / "a"), None, EventTargets(str(tmp_path / "b" / ".." / "a")))
-    with pytest.raises(RequestError, match="name another"), open_outputs(same, []):
+    with pytest.raises(RequestError, match="name another"), open_outputs(same, pytest.fail):
         pass
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError), open_outputs(Outputs(crops=tmp_path / "file" / "x"), []):
+    with pytest.raises(OutputError), open_outputs(Outputs(crops=tmp_path / "file" / "x"), pytest.fail):
         pass
 
 
@@ -127,7 +138,7 @@ def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
     )
     frame, events = np.full((1000, 1900, 3), 90, np.uint8), tmp_path / "events.jsonl"
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"), EventTargets(str(events)))
-    with open_outputs(outputs, []) as add:
+    with open_outputs(outputs, pytest.fail) as add:
         for index in range(0, 20, 10):
             add(frame, FrameResult("a", index, index / 25, (1900, 1000), many))
     results = (tmp_path / "a.jsonl").read_text().splitlines()

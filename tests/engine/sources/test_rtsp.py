@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from maskinfer.engine.sources.live import FeedOptions, open_feeds
+from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import facts, number_of, write_clip
 
 SERVER = Path(__file__).resolve().parents[2] / "helpers" / "rtsp_server.py"
@@ -102,7 +104,7 @@ def test_a_server_that_is_killed_and_started_again(
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
     assert "hunter2" not in said + out.read_text()
-    names = [server.url.replace("hunter2", "***") for server in servers]
+    names = [public_name(server.url) for server in servers]
     assert f"{names[0]} is lost, and is tried again" in said
     assert f"{names[0]} is back" in said
     assert f"{names[1]} is lost" not in said

@@ -9,13 +9,13 @@ import av
 import pytest
 
 from maskinfer.engine.errors import SourceError, TruncatedSourceError
-from maskinfer.engine.frames.frame import VideoFrame
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.sources.video import open_video
 from tests.helpers.clips import IN_FRONT, cut, number_of, numbers_read, write_clip
 
 
-def read_until_error(path: Path) -> tuple[list[VideoFrame], TruncatedSourceError]:
-    frames: list[VideoFrame] = []
+def read_until_error(path: Path) -> tuple[list[Frame], TruncatedSourceError]:
+    frames: list[Frame] = []
     with pytest.raises(TruncatedSourceError) as caught, open_video(path) as video:
         frames.extend(video)
     return frames, caught.value
@@ -39,6 +39,50 @@ def test_other_cut_containers_tell_too(tmp_path: Path, suffix: str) -> None:
     frames, _ = read_until_error(path)
     assert [number_of(frame.bgr) for frame in frames] == list(range(len(frames)))
     assert 40 < len(frames) < 80
+
+
+KINDS: list[tuple[str, str, dict[str, str]]] = [
+    (".flv", "libx264", {}),
+    (".wmv", "wmv2", {}),
+    (".mxf", "mpeg2video", {}),
+    (".ivf", "libvpx", {}),
+    (".rm", "rv10", {}),
+    (".webm", "libvpx", {}),
+    (".mp4", "libx264", {"movflags": "frag_keyframe+delay_moov+global_sidx+dash"}),
+    (".mp4", "libx264", {"movflags": "frag_keyframe"}),
+]
+
+
+def _clip_of(path: Path, codec: str, options: dict[str, str], sound_s: float = 0.0) -> Path:
+    sound = {".webm": "libopus", ".mxf": "pcm_s16le", ".rm": "ac3"}.get(path.suffix, "aac")
+    coding = {"g": "10"} if codec == "libx264" else {}
+    return write_clip(
+        path, 100, codec=codec, container_options=options, options=coding,
+        sound=[sound] if sound_s else [], sound_s=sound_s,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "codec", "options"), KINDS)
+def test_a_cut_of_any_container_is_told(tmp_path: Path, suffix: str, codec: str, options: dict[str, str]) -> None:
+    path = _clip_of(tmp_path / f"a{suffix}", codec, options)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
+    frames, _ = read_until_error(path)
+    assert 20 < len(frames) < 90
+    assert max(frame.duration or 0 for frame in frames) * frames[0].time_base < 0.1
+
+
+@pytest.mark.parametrize(("suffix", "codec", "options"), KINDS)
+@pytest.mark.parametrize("sound_s", [0.0, 6.0])
+def test_a_whole_one_of_any_container_is_never_called_cut(
+    tmp_path: Path, suffix: str, codec: str, options: dict[str, str], sound_s: float
+) -> None:
+    if sound_s and suffix == ".ivf":
+        pytest.skip("IVF holds no sound")
+    path = _clip_of(tmp_path / f"a{suffix}", codec, options, sound_s)
+    with open_video(path) as video:
+        frames = list(video)
+    assert len(frames) >= 99  # RealVideo's first frame may come twice or not
+    assert max(frame.duration or 0 for frame in frames) * frames[0].time_base < 0.1
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi", ".ts"])

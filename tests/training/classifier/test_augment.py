@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK, BGRFrame
+from maskinfer.engine.schema import from_plain
 from maskinfer.training.classifier.augment import Place, camera
 from maskinfer.training.classifier.recipe import Augmentation
 from maskinfer.training.data.masks.hidden_mouth import hide_mouth
@@ -14,7 +15,7 @@ from maskinfer.training.data.masks.occluders import occlude
 SIDE, FACE_SHARE = 224, 1 / 1.9
 PLACE = Place(crop_share=0.7, face_share=FACE_SHARE)
 NOTHING = Augmentation(rotate=False, photometric=False, low_resolution=0, blur=0, cutout=0, occluders=0, jpeg=0)
-SHARES = [f.name for f in fields(Augmentation) if f.type == "float"]
+SHARES = [f.name for f in fields(Augmentation) if f.type == "Share"]
 NOSE, MOUTH = 0.58, 0.76
 SEEDS = range(120)
 
@@ -112,5 +113,5 @@ def test_faces_are_turned_only_when_asked() -> None:
 @pytest.mark.parametrize("share", SHARES)
 def test_a_share_lies_between_none_and_all(share: str) -> None:
     for value in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match=f"{share} is .*, expected a share from 0 to 1"):
-            replace(NOTHING, **{share: value})
+        with pytest.raises(ValueError, match=f"{share} is .*, expected a number from 0 to 1"):
+            from_plain({share: value}, Augmentation)

@@ -50,17 +50,17 @@ def test_shipped_cards_are_those_of_the_shipped_files(model: str, figures: str |
 def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_path: Path) -> None:
     bare = make_card(str(colour_classifier))
     assert "## Use" in bare
-    assert "Not to identify anyone" in bare
+    assert "must not be used to identify anyone" in bare
     assert "`with_mask`, `without_mask`, `incorrect_mask`" in bare
     assert "## Figures" not in bare
-    assert "## Data" not in bare
+    assert "## Training data" not in bare
     (tmp_path / "notes.toml").write_text(NOTES)
     card = make_card(
         str(colour_classifier), figures_of(tmp_path / "f.json", "colour (version 1)"), tmp_path / "notes.toml"
     )
     assert "Tells *masks*." in card
     assert "| `mine` | 12 crops | my camera, CC0 |" in card
-    assert "whether you may use the\nweights" in card
+    assert "whether you may use\nthe weights" in card
     assert re.search(r"\| with_mask \| 1,468 \| 0\.9\d\d \(0\.9\d\d-0\.9\d\d\) \|", card)
     assert "| 16-24 px |" in card
     threshold = json.loads((DOCS / "mobilenetv2-128.json").read_text())["all"]["confidence"]["threshold"]
@@ -76,7 +76,9 @@ def test_figures_of_another_model_are_refused(colour_classifier: Path, tmp_path:
         make_card(str(colour_classifier), tmp_path / "x.json")
 
 
-@pytest.mark.parametrize("text", ["about = ", "colour = 'red'"])
+@pytest.mark.parametrize(
+    "text", ["about = ", "colour = 'red'", "about = 3", "data.mine.sources = 'a'", "data.mine = 3"]
+)
 def test_notes_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "notes.toml").write_text(text)
     with pytest.raises(RequestError, match="holds no notes for a card") as caught:

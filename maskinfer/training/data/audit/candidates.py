@@ -66,7 +66,8 @@ def _alike_in_layout(prints: Sequence[Print]) -> Iterator[tuple[int, int, bool]]
     for mirrored in (False, True):
         for start in range(0, len(signs), _BLOCK):
             block = signs[start : start + _BLOCK]
-            yield from _best((block * MIRROR_SIGNS if mirrored else block) @ signs.T, start, least, mirrored)
+            products = np.asarray((block * MIRROR_SIGNS if mirrored else block) @ signs.T, np.float32)
+            yield from _best(products, start, least, mirrored)
 
 
 def _alike_in_features(prints: Sequence[Print]) -> Iterator[tuple[int, int, bool]]:

@@ -83,7 +83,7 @@ def write_sheet(audit: Audit, file: Path) -> None:
     top = _TITLE
     for section in sections:
         top = _draw_section(figure, audit, section, top)
-    with atomic_write(file) as partial:
+    with atomic_write(file, shows_people=True) as partial:
         figure.savefig(partial, dpi=_DPI, format="png")
 
 

@@ -64,7 +64,7 @@ def render_mesh(canvas: Canvas, camera: Camera, mesh: Floats, fabric: FloatImage
     cover = (owner >= 0).astype(np.float32)
     shrunk = canvas.shrink(cover)
     colours = canvas.shrink(fine * cover[..., None]) / np.maximum(shrunk, np.float32(1e-3))[..., None]
-    return shrunk, colours
+    return shrunk, np.asarray(colours, np.float32)
 
 
 def _visible_triangles(points: Floats, nearness: Floats, rows: int, columns: int) -> NDArray[np.intp]:
@@ -154,12 +154,14 @@ def composite(
     blur_px = _blur_px(under, camera)
     vividness = float(np.clip(_quantile(np.ptp(under, axis=2), 75) / 45, 0, 1))
     whole = np.max([cover for cover, _ in layers], axis=0)
-    painted = under * (1 - 0.20 * _contact_shadow(whole, camera))[..., None]
+    painted = np.asarray(under * (1 - 0.20 * _contact_shadow(whole, camera))[..., None], np.float32)
     grain = rng.normal(0, 1, under.shape[:2]).astype(np.float32) * _noise_level(under)
     for cover, reflectance in layers:
         soft = _blurred(cover, blur_px)
-        colour = _blurred(reflectance * cover[..., None], blur_px) / np.maximum(soft, np.float32(1e-3))[..., None]
-        painted += (_rolled_off(_toned(colour, vividness) * light) + grain[..., None] - painted) * soft[..., None]
+        premultiplied = _blurred(reflectance * cover[..., None], blur_px)
+        colour = np.asarray(premultiplied / np.maximum(soft, np.float32(1e-3))[..., None], np.float32)
+        shown = _rolled_off(_toned(colour, vividness) * light) + grain[..., None]
+        painted += np.asarray((shown - painted) * soft[..., None], np.float32)
     out = bgr.copy()
     out[region] = np.clip(np.round(painted), 0, 255).astype(np.uint8)
     return out
@@ -177,7 +179,7 @@ def _light(bgr: FloatImage, canvas: Canvas, camera: Camera) -> FloatImage:
     # Dark skin is no dim light: what is brightest around the face has a say.
     brightest = max(1.12 * _quantile(grey[skin > 0.5], 85), 0.85 * _quantile(grey, 98))
     exposure = float(np.clip(30 + 0.90 * brightest, 40, 250))
-    return (shading * np.float32(exposure))[..., None] * _cast(bgr)
+    return np.asarray((shading * np.float32(exposure))[..., None] * _cast(bgr), np.float32)
 
 
 def _toned(colour: FloatImage, vividness: float) -> FloatImage:

@@ -1,37 +1,69 @@
-"""The worst mistakes of an evaluation, as pictures in HTML."""
+"""The worst mistakes of an evaluation, with their pictures."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.evaluation.mistakes import Mistake, false_positives, missed_faces, view, wrong_labels
-from maskinfer.training.evaluation.report.tables import chip
 from maskinfer.training.evaluation.run import Evaluation
 
 SHOWN = 25
 _JPEG_QUALITY = 80
 
 
-def galleries(evaluation: Evaluation) -> str:
-    """Return the most confident wrong labels, the largest missed faces and the best scored false positives.
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One mistake.
+
+    Attributes:
+        name: of the picture's file.
+        picture: of the face, as a data URI.
+        given: label and probability, if it was found.
+        true: label, if it was annotated.
+        notes: what else there is to say.
+    """
+
+    name: str
+    picture: str
+    given: tuple[str, float] | None
+    true: str | None
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The worst mistakes of one kind.
+
+    Attributes:
+        title: what kind.
+        count: how many mistakes there are.
+        cards: the worst of them.
+        note: what to know of them.
+    """
+
+    title: str
+    count: int
+    cards: tuple[Card, ...]
+    note: str
+
+
+def galleries(evaluation: Evaluation) -> Iterator[Gallery]:
+    """Yield the most confident wrong labels, the largest missed faces and the best scored false positives.
 
     Raises:
         SourceNotFoundError, SourceError: a picture cannot be read any more.
     """
-    wrong, missed = wrong_labels(evaluation), missed_faces(evaluation)
-    parts = [
-        _gallery("Most confident wrong labels", wrong, "The surest first. Some may be mistakes of the annotation."),
-        _gallery("Missed faces", missed, _missed_note(evaluation)),
-    ]
+    note = "The surest first. Some may be mistakes of the annotation."
+    yield _gallery("Most confident wrong labels", wrong_labels(evaluation), note)
+    yield _gallery("Missed faces", missed_faces(evaluation), _missed_note(evaluation))
     if evaluation.outcome.false_known:
         note = "The detector's surest first. A face that nobody annotated counts as a false positive too: look."
-        parts.append(_gallery("False positives", false_positives(evaluation), note))
-    return "".join(parts)
+        yield _gallery("False positives", false_positives(evaluation), note)
 
 
 def _missed_note(evaluation: Evaluation) -> str:
@@ -47,28 +79,13 @@ def _missed_note(evaluation: Evaluation) -> str:
     return note
 
 
-def _gallery(title: str, mistakes: Sequence[Mistake], note: str) -> str:
-    shown = mistakes[:SHOWN]
-    count = f"{len(mistakes)}, of which {len(shown)} are shown" if len(mistakes) > len(shown) else str(len(mistakes))
-    cards = "".join(_card(mistake) for mistake in shown)
-    return f'<h3>{title} <small>{count}</small></h3><p class="dim">{note}</p><div class="gallery">{cards}</div>'
+def _gallery(title: str, mistakes: Sequence[Mistake], note: str) -> Gallery:
+    return Gallery(title, len(mistakes), tuple(_card(mistake) for mistake in mistakes[:SHOWN]), note)
 
 
-def _card(mistake: Mistake) -> str:
-    name = escape("/".join(mistake.path.parts[-2:]))
-    lines = "".join(f"<div>{line}</div>" for line in _lines(mistake))
-    picture = f'<img alt="face in {name}" src="{_data_uri(view(mistake))}">'
-    file = f'<small class="file" title="{name}">{name}</small>'
-    return f"<figure>{picture}<figcaption>{lines}{file}</figcaption></figure>"
-
-
-def _lines(mistake: Mistake) -> list[str]:
-    lines = []
-    if mistake.given is not None:
-        lines.append(f"{chip(mistake.given[0])} {100 * mistake.given[1]:.1f} %")
-    if mistake.true is not None:
-        lines.append(f"<small>true:</small> {chip(mistake.true)}")
-    return lines + [f"<small>{note}</small>" for note in mistake.notes]
+def _card(mistake: Mistake) -> Card:
+    name = "/".join(mistake.path.parts[-2:])
+    return Card(name, _data_uri(view(mistake)), mistake.given, mistake.true, mistake.notes)
 
 
 def _data_uri(bgr: BGRFrame) -> str:
