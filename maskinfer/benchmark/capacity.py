@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from maskinfer.benchmark.synthetic_video import write_film
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.jobs.watch import SourceReport, run_watch
 from maskinfer.engine.results import FrameResult
 
@@ -72,10 +72,22 @@ class Trial:
     faces: float
     is_held: bool
 
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        return (
+            f"{count_cameras(self.cameras):>10}: {self.per_second:.1f} results/s each ({self.share:.0%} of the "
+            f"frames), "
+            f"{self.faces:.1f} faces in each, after {self.p50_ms:.0f} ms (median; 95 % within {self.p95_ms:.0f} ms): "
+            f"{'held' if self.is_held else 'too many'}"
+        )
 
-def find_capacity(
-    engine: Engine, wanted: CameraLoad, on_trial: Callable[[Trial], None] = lambda trial: None
-) -> tuple[int, list[Trial]]:
+
+def count_cameras(count: int) -> str:
+    """Return ``1 camera`` or ``2 cameras``."""
+    return f"{count} camera" if count == 1 else f"{count} cameras"
+
+
+def find_capacity(engine: Engine, wanted: CameraLoad, progress: Progress = SILENT) -> tuple[int, list[Trial]]:
     """Watch 1, 2, 4 ... cameras until it is too much, then halve the gap.
 
     The cameras are films with so many faces, sent over HTTP at their speed by another process of this machine; they are
@@ -92,7 +104,7 @@ def find_capacity(
 
             def is_held(cameras: int) -> bool:
                 trials.append(_try(engine, address, cameras, wanted))
-                on_trial(trials[-1])
+                progress.say(str(trials[-1]))
                 return trials[-1].is_held
 
             held, too_many = 0, 1

@@ -173,9 +173,8 @@ def _sweep(options: dict[str, Any]) -> None:
     plan = Plan(providers=options["providers"], threads=options["threads"], seconds=options["seconds"], **wanted)
     write_plots = None if options["plot_dir"] is None else _plots(options["plot_dir"])
     asked = {} if options["data"] is None else {"ask": _predict_scenes(options["data"])}
-    with progress_bar("benchmark", "%") as bar:
-        bar.set_total(100)
-        report = run_sweep(plan, **asked, on_step=lambda what, share: bar.show(what, round(100 * share)))
+    with progress_bar("benchmark", "steps") as progress:
+        report = run_sweep(plan, **asked, progress=progress)
     show_report(report)
     if options["json_path"] is not None:
         write_json(report, options["json_path"])
@@ -203,8 +202,8 @@ def _jobs(options: dict[str, Any]) -> None:
     engine, timed = _engine(options, lanes=None), []
     try:
         for clip in options["clips"]:
-            with progress_bar(Path(clip).name, "frames") as bar:
-                timed.append(time_job(engine, clip, on_result=bar.advance))
+            with progress_bar(Path(clip).name, "frames") as progress:
+                timed.append(time_job(engine, clip, progress))
             show_job(timed[-1])
     finally:
         _write_records(options["json_path"], jobs=[asdict(job) for job in timed])
@@ -212,10 +211,12 @@ def _jobs(options: dict[str, Any]) -> None:
 
 def _capacity(options: dict[str, Any]) -> None:
     from maskinfer.benchmark.capacity import CameraLoad, find_capacity
-    from maskinfer.console.benchmark import show_capacity, show_trial
+    from maskinfer.console.benchmark import show_capacity
+    from maskinfer.console.progress import progress_bar
 
     wanted = CameraLoad(options["fps"], options["size_wh"], options["faces"], options["latency_ms"])
-    held, trials = find_capacity(_engine(options), wanted, on_trial=show_trial)
+    with progress_bar("capacity", "trials") as progress:
+        held, trials = find_capacity(_engine(options), wanted, progress)
     show_capacity(held, trials, wanted)
     _write_records(options["json_path"], wanted=asdict(wanted), held=held, trials=[asdict(trial) for trial in trials])
     if not held:

@@ -76,7 +76,7 @@ def audit(
         from maskinfer.training.data.audit.to_json import check_outputs, write_json
 
         check_outputs(json_file, sheet)
-        with progress_bar("audit", "pictures") as bar:
+        with progress_bar("audit", "pictures") as progress:
             found = audit_folders(
                 folders,
                 sets,
@@ -84,9 +84,7 @@ def audit(
                 split_file=split_file,
                 test_share=random_split,
                 seed=seed,
-                on_stage=bar.restart,
-                on_picture=bar.step,
-                on_pair=bar.step,
+                progress=progress,
             )
         if json_file is not None:
             write_json(found, json_file)
@@ -134,7 +132,7 @@ def synth(
     from maskinfer.console.progress import progress_bar
     from maskinfer.training.data.masks.synth import synthesize
 
-    with progress_bar("synth", "pictures") as bar:
+    with progress_bar("synth", "pictures") as progress:
         summary = synthesize(
             folders,
             out,
@@ -144,6 +142,6 @@ def synth(
             shares=read_shares(wears),
             visors=visors,
             sheet=sheet,
-            on_picture=bar.step,
+            progress=progress,
         )
     click.echo(summary)

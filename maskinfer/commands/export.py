@@ -143,8 +143,8 @@ def quantize(model: str, out: Path, data: Path, **options: Any) -> None:
 
     with train_extra():
         from maskinfer.export.quantize.run import quantize as run
-    with progress_bar("quantize", "steps") as bar:
-        summary = run(model, data, out, on_stage=bar.restart, on_step=bar.step, **options)
+    with progress_bar("quantize", "steps") as progress:
+        summary = run(model, data, out, progress=progress, **options)
     show_quantization(summary)
     click.get_current_context().exit(0 if summary.kept else 1)
 
@@ -174,8 +174,8 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
 
     with train_extra():
         from maskinfer.export.verify.run import verify as run
-    with progress_bar("verify", "runtimes") as bar:
-        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, on_runtime=bar.step)
+    with progress_bar("verify", "runtimes") as progress:
+        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, progress=progress)
     show_verdicts(verdicts)
     disagrees = any(not verdict.agrees and not verdict.problem for verdict in verdicts)
     click.get_current_context().exit(1 if disagrees else 0)

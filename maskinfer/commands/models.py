@@ -82,8 +82,8 @@ def pull(name: str, offline: bool, accept_licence: bool) -> None:
         click.echo(f"{entry.name}: {entry.licence}", err=True)
         return True
 
-    with byte_bar(name) as on_bytes:
-        entry = model_store.pull(name, offline=offline, accept=accept, on_bytes=on_bytes)
+    with byte_bar(name) as progress:
+        entry = model_store.pull(name, offline=offline, accept=accept, progress=progress)
     click.echo(entry.file)
 
 
@@ -96,12 +96,12 @@ def verify(names: tuple[str, ...]) -> None:
     """
     from maskinfer.engine.catalog.store import checksum_matches, entries, find_entry
 
-    chosen = [find_entry(name) for name in names] or [entry for entry in entries() if entry.is_here]
+    chosen = [find_entry(name) for name in names] or [entry for entry in entries() if entry.is_installed]
     broken = False
     for entry in chosen:
         said = (
             "missing"
-            if not entry.is_here
+            if not entry.is_installed
             else "unknown"
             if not entry.sha256
             else "ok"

@@ -57,21 +57,19 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
     engine, outputs = open_job(options)
     is_silent = out_dir is not None or outputs != Outputs()
 
-    def on_result(result: FrameResult) -> None:
-        bar.advance()
-        if not is_silent:
-            counts = ", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces"
-            click.echo(printable(f"{result.source}: {counts}"))
+    def show(result: FrameResult) -> None:
+        counts = ", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces"
+        click.echo(printable(f"{result.source}: {counts}"))
 
-    with progress_bar("images", "images") as bar:
+    with progress_bar("images", "images") as progress:
         summary = run_images(
             engine,
             sources,
             out_dir=out_dir,
             style=Style(blur_faces=blur_faces),
             outputs=outputs,
-            on_result=on_result,
-            on_total=bar.set_total,
+            on_result=None if is_silent else show,
+            progress=progress,
         )
     show_summary(summary, "images", {"annotated": out_dir, **show_written(options)})
     exit_with(summary)
@@ -116,13 +114,11 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     engine, outputs = open_job(options, lanes=None)
     shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
-        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as bar:
-            summary = run_video(engine, sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared)
+        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as progress:
+            summary = run_video(engine, sources[0], out, progress=progress, **shared)
     else:
-        with progress_bar("videos", "videos") as bar:
-            summary = run_videos(
-                engine, sources, out, jobs=jobs, on_video=bar.advance, on_total=bar.set_total, **shared
-            )
+        with progress_bar("videos", "videos") as progress:
+            summary = run_videos(engine, sources, out, jobs=jobs, progress=progress, **shared)
     show_summary(summary, "frames", {"annotated": out, **show_written(options)})
     exit_with(summary)
 
@@ -154,7 +150,7 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.render import run_render
 
-    with progress_bar(printable(Path(public_name(source)).name), "frames") as bar:
+    with progress_bar(printable(Path(public_name(source)).name), "frames") as progress:
         summary = run_render(
             source,
             results,
@@ -162,8 +158,7 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
             style=Style(**{name: options[name] for name in ("boxes", "blur_faces", "captions", "counts")}),
             around_events_s=only_events,
             events=read_event_rules(options),
-            on_result=bar.advance,
-            on_total=bar.set_total,
+            progress=progress,
         )
     show_summary(summary, "frames", {"annotated": out})
     exit_with(summary)
@@ -213,7 +208,7 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
     track = read_track(options)
     engine, outputs = open_job(options)
     sinks = Sinks(options["show"], options["record"], options["segment"], outputs)
-    with progress_bar("stream", "frames") as bar:
+    with progress_bar("stream", "frames") as progress:
         summary, reports = run_watch(
             engine,
             sources,
@@ -221,8 +216,7 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
             track=track,
             style=Style(blur_faces=options["blur_faces"]),
             sinks=sinks,
-            on_result=bar.advance,
-            tell=lambda line: click.echo(printable(line), err=True),
+            progress=progress,
         )
     for report in reports:
         click.echo(printable(str(report)), err=True)

@@ -58,7 +58,6 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
       maskinfer train --task detect --data my-scenes/ --out runs/detector
     """
     from maskinfer.console.progress import progress_bar
-    from maskinfer.console.training import show_detector_figures, show_epoch
 
     given = sorted(name for name, value in options.items() if value not in (None, False, ()) and name != "resume")
     if task == "detect" and given:
@@ -71,7 +70,7 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
         else:
             from maskinfer.training.classifier.train import train as train_classifier
     summary: object
-    with progress_bar("train", "steps") as bar:
+    with progress_bar("train", "steps") as progress:
         if task == "detect":
             chosen = load_detector_recipe(recipe or "detector")
             summary = train_detector(
@@ -80,14 +79,10 @@ def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **op
                 None,
                 out,
                 resume=options["resume"],
-                on_stage=bar.restart,
-                on_step=bar.step,
-                on_figures=show_detector_figures,
+                progress=progress,
             )
         else:
-            summary = train_classifier(
-                recipe or "standard", data, out, on_stage=bar.restart, on_step=bar.step, on_epoch=show_epoch, **options
-            )
+            summary = train_classifier(recipe or "standard", data, out, progress=progress, **options)
     click.echo(summary)
 
 
@@ -204,15 +199,14 @@ def evaluate(
         if report or plots:  # before the long run, so that a missing package is told at once
             from maskinfer.training.evaluation.plots import write_plots
             from maskinfer.training.evaluation.report.page import write_report
-    with progress_bar("evaluate", "images") as bar:
+    with progress_bar("evaluate", "images") as progress:
         evaluation = run(
             open_engine(options),
             data,
             fit_boxes=fit_boxes,
             max_error=max_error,
             jsonl=jsonl,
-            on_result=bar.advance,
-            on_total=bar.set_total,
+            progress=progress,
         )
     if json_file is not None:
         write_figures(evaluation, json_file)

@@ -12,10 +12,6 @@ from maskinfer.engine.results import FrameResult
 OnResult = Callable[[FrameResult], None]
 
 
-def ignore_result(result: FrameResult) -> None:
-    """Do nothing with a result."""
-
-
 @dataclass(slots=True)
 class JobSummary:
     """What a job did.

@@ -19,6 +19,7 @@ from maskinfer.engine.faces.boxes import iou_matrix, suppress
 from maskinfer.engine.faces.detector import decode
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.verify.runtimes import Outputs, Runtime, installed_runtimes
@@ -68,7 +69,7 @@ def verify(
     checkpoint: Path | None = None,
     images: Sequence[Path] = (),
     tolerance: float | None = None,
-    on_runtime: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> tuple[Verdict, ...]:
     """Run a model with every runtime that is installed; all are held to the first, onnxruntime on the CPU.
 
@@ -78,7 +79,7 @@ def verify(
         images: pictures to run on, scaled to the input; noise and gradients by default.
         tolerance: largest difference of an output; None for 1e-3 in float, 0.05 in float16, 0.1 in int8
             (detectors 0.25).
-        on_runtime: called after each runtime, with how many there are.
+        progress: told how many runtimes there are and have been tried.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be used, or onnxruntime itself cannot run it.
@@ -96,14 +97,13 @@ def verify(
     runtimes = list(installed_runtimes(checkpoint))
     expected: Outputs = []
     verdicts = []
-    for runtime in runtimes:
+    for runtime in counted(runtimes, len(runtimes), progress):
         verdict, found = _try(runtime, file, outputs, batch, expected, contract, allowed)
         if not expected:
             if verdict.problem:
                 raise ModelError(f"{file} does not run: {verdict.problem}")
             expected = found
         verdicts.append(verdict)
-        on_runtime(len(runtimes))
     return tuple(verdicts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import INCORRECT_MASK, BGRFrame
 from maskinfer.training.classifier import augment
 from maskinfer.training.classifier.faces import FACE_SHARE, collect_faces, window_share
@@ -44,32 +45,29 @@ class Pictures:
     turned: NDArray[np.bool_]
 
 
-def load_pictures(
-    recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None] = lambda total: None
-) -> Pictures:
-    """Read the pictures that a recipe trains on; ``on_picture`` is called after each, with how many there are.
+def load_pictures(recipe: Recipe, folders: Sequence[Path], progress: Progress = SILENT) -> Pictures:
+    """Read the pictures that a recipe trains on; ``progress`` is told of each.
 
     Raises:
         SourceNotFoundError, SourceError: the data cannot be read.
         RequestError: a label of the recipe does not occur in it.
     """
     if recipe.pictures == "faces":
-        faces = collect_faces(folders, recipe.labels, on_picture)
+        faces = collect_faces(folders, recipe.labels, progress)
         pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned)
     else:
-        pictures = _whole_pictures(recipe, folders, on_picture)
+        pictures = _whole_pictures(recipe, folders, progress)
     missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
     if missing:
         raise RequestError(f"no picture carries the label {missing[0]}, which the recipe {recipe.name} trains")
     return pictures
 
 
-def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None]) -> Pictures:
+def _whole_pictures(recipe: Recipe, folders: Sequence[Path], progress: Progress) -> Pictures:
     samples = read_samples(folders, recipe.labels)
     images = np.empty((len(samples), recipe.size_px, recipe.size_px, 3), np.uint8)
-    for image, sample in zip(images, samples, strict=True):
+    for image, sample in counted(zip(images, samples, strict=True), len(samples), progress):
         image[:] = cv2.resize(read_image(sample.path), image.shape[:2], interpolation=cv2.INTER_AREA)
-        on_picture(len(samples))
     labels = np.asarray([recipe.labels.index(sample.label) for sample in samples], np.int64)
     sets, sources = tuple(s.set for s in samples), tuple(str(s.path) for s in samples)
     return Pictures(images, labels, sets, sources, np.zeros(len(samples), np.bool_))
@@ -87,7 +85,7 @@ def split(
     pictures: Pictures,
     recipe: Recipe,
     folders: Sequence[Path],
-    on_picture: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> tuple[Indices, Indices]:
     """Return the indices to train and to test on; see ``Recipe.split``.
 
@@ -95,13 +93,13 @@ def split(
         pictures: all of them.
         recipe: the share to test on, how to split, and the seed.
         folders: that the pictures are from.
-        on_picture: called after each picture that is looked at for relatives, with how many there are.
+        progress: told how far the search for relatives is.
     """
     everything = np.arange(len(pictures.labels))
     if not recipe.test_share:
         return everything, everything[:0]
     if recipe.split == "group":
-        groups = related_groups(folders, recipe.labels, pictures.sources, on_picture)
+        groups = related_groups(folders, recipe.labels, pictures.sources, progress)
         return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
     from sklearn.model_selection import train_test_split
 

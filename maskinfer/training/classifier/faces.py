@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from maskinfer.engine.faces.boxes import grown, iou_matrix
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import BGRFrame, Detections, FloatArray
 from maskinfer.training.data.head_pose import head_pose
 from maskinfer.training.data.main_face import find_main_face
@@ -68,9 +69,7 @@ def window_share(rule: CropRule) -> float:
     return (1 + 2 * rule.margin) * FACE_SHARE
 
 
-def collect_faces(
-    folders: Sequence[Path], labels: Sequence[str], on_picture: Callable[[int], None] = lambda total: None
-) -> Faces:
+def collect_faces(folders: Sequence[Path], labels: Sequence[str], progress: Progress = SILENT) -> Faces:
     """Find and cut all faces of training folders.
 
     A face of an annotated scene is in it twice when the detector finds it: by the detector's box and by the
@@ -79,7 +78,7 @@ def collect_faces(
     Args:
         folders: see ``samples``.
         labels: the recipe's.
-        on_picture: called after each picture, with the number of pictures.
+        progress: told how many pictures there are and have been read.
 
     Raises:
         SourceNotFoundError, SourceError: a folder or a picture cannot be read, or no face is found.
@@ -92,11 +91,10 @@ def collect_faces(
     windows: list[BGRFrame] = []
     names: list[tuple[int, str, str]] = []
     turned: list[NDArray[np.bool_]] = []
-    for found in _find_all(detector, samples, scenes, labels):
+    for found in counted(_find_all(detector, samples, scenes, labels), total, progress):
         windows.extend(cut_crops(found.image, found.xyxy, CropRule(margin=WINDOW_MARGIN), (WINDOW_PX, WINDOW_PX)))
         names.extend((labels.index(label), found.set, str(found.source)) for label in found.labels)
         turned.append(head_pose(found.landmarks).turned)
-        on_picture(total)
     if not names:
         raise SourceNotFoundError(f"no face was found in {', '.join(map(str, folders))}")
     indices, sets, sources = zip(*names, strict=True)

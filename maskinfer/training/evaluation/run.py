@@ -14,6 +14,7 @@ from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.files.jsonl import open_jsonl
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
@@ -109,8 +110,7 @@ def evaluate(
     fit_boxes: bool = True,
     max_error: float = MAX_ERROR,
     jsonl: str | None = None,
-    on_result: OnResult = lambda result: None,
-    on_total: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the engine over annotated data and measure what it finds and says.
 
@@ -124,8 +124,7 @@ def evaluate(
             since annotators draw boxes by different habits; off, boxes are matched as they are.
         max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
         jsonl: file for the predictions, or ``-``.
-        on_result: called after each picture.
-        on_total: called once, with the number of pictures.
+        progress: told how many pictures there are and have been looked at.
 
     Faces with a label that is none of ``results.LABELS`` are left out.
 
@@ -142,12 +141,12 @@ def evaluate(
     )
     if not scenes:
         raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
-    on_total(len(scenes))
+    progress.set_total(len(scenes))
     with open_jsonl(jsonl) as write:
 
         def done(result: FrameResult) -> None:
             write(result)
-            on_result(result)
+            progress.advance()
 
         outcome, curve, factors = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
     return _measure(setup, outcome, curve, factors, max_error)

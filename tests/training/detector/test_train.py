@@ -26,9 +26,10 @@ from maskinfer.training.detector.dataset import load_pictures  # noqa: E402
 from maskinfer.training.detector.labels import read_labels  # noqa: E402
 from maskinfer.training.detector.model import RetinaFace, to_detector_input  # noqa: E402
 from maskinfer.training.detector.recipe import DetectorRecipe, from_dict, load_detector_recipe  # noqa: E402
-from maskinfer.training.detector.state import Figures, begin  # noqa: E402
+from maskinfer.training.detector.state import begin  # noqa: E402
 from maskinfer.training.detector.train import fit, train_detector  # noqa: E402
 from maskinfer.training.detector.weights import load_weights  # noqa: E402
+from tests.helpers.progress import Watcher  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -105,18 +106,19 @@ def test_equal_seeds_train_equal_detectors_and_labels_can_be_used_again(run: Pat
 
 
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(run: Path, data: Path, tmp_path: Path) -> None:
-    def stop(figures: Figures) -> None:
-        if figures.step == 6:
+    def stop(line: str) -> None:
+        if line.startswith("step 6:"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_detector(RECIPE, [data], None, tmp_path / "run", on_figures=stop)
+        train_detector(RECIPE, [data], None, tmp_path / "run", progress=Watcher(on_say=stop))
     assert not (tmp_path / "run/checkpoint.pt").exists()
     with pytest.raises(RequestError, match=r"recipe\.json is not what this training has"):
         train_detector(replace(RECIPE, seed=99), [data], None, tmp_path / "run", resume=True)
-    steps: list[int] = []
-    train_detector(RECIPE, [data], None, tmp_path / "run", resume=True, on_figures=lambda line: steps.append(line.step))
-    assert steps == list(range(7, 17))
+    watcher = Watcher()
+    train_detector(RECIPE, [data], None, tmp_path / "run", resume=True, progress=watcher)
+    assert [line.split(":")[0] for line in watcher.lines] == [f"step {step}" for step in range(7, 17)]
+    assert (watcher.totals[-1], watcher.counts[-1]) == (16, 16)
     whole, resumed = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     metrics = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]

@@ -24,6 +24,7 @@ from maskinfer.training.evaluation.matching import FalseFace, TrueFace, judge, t
 from maskinfer.training.evaluation.metrics import Outcome, by_set, by_size, by_slice, of_all, over_sets
 from maskinfer.training.evaluation.run import Evaluation, evaluate
 from maskinfer.training.evaluation.to_json import check_outputs, evaluation_dict, write_figures
+from tests.helpers.progress import Watcher
 
 PORTRAIT_BOX = [177, 60, 272, 180]
 
@@ -251,10 +252,10 @@ def test_a_run_over_scenes(evaluation: Evaluation, engine: maskinfer.Engine, sce
 
 
 def test_the_predictions_are_written(engine: maskinfer.Engine, scenes_folder: Path, tmp_path: Path) -> None:
-    seen: list[int] = []
-    evaluate(engine, scenes_folder, jsonl=str(tmp_path / "x.jsonl"), on_total=seen.append)
+    watcher = Watcher()
+    evaluate(engine, scenes_folder, jsonl=str(tmp_path / "x.jsonl"), progress=watcher)
     lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
-    assert seen == [2]
+    assert (watcher.totals, watcher.counts) == ([2], [2])
     assert [Path(line["source"]).name for line in lines] == ["one <b>.jpg", "two.jpg"]
     assert all(len(line["faces"]) == 1 for line in lines)  # over the detector's own threshold only
 
