@@ -116,15 +116,15 @@ def show_job(job: JobTimes) -> None:
     out.print(f"the limit: {job.limit}", soft_wrap=True)
 
 
-def show_capacity(held: int, trials: Sequence[Trial], wanted: CameraLoad) -> None:
+def show_capacity(max_cameras: int, trials: Sequence[Trial], load: CameraLoad) -> None:
     """Print the answer."""
-    width, height = wanted.size_wh
+    width, height = load.size_wh
     such = (
-        f"of {width}x{height}, {wanted.rate} frames/s, {wanted.faces} faces, 95 % of the results within "
-        f"{wanted.latency_ms:g} ms"
+        f"of {width}x{height}, {load.rate} frames/s, {load.faces} faces, 95 % of the results within "
+        f"{load.latency_ms:g} ms"
     )
-    if held:
-        stdout_console().print(f"this machine holds {count_cameras(held)} {such}", soft_wrap=True)
+    if max_cameras:
+        stdout_console().print(f"this machine holds {count_cameras(max_cameras)} {such}", soft_wrap=True)
         return
     one = trials[0]
     stdout_console().print(

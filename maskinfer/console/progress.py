@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from maskinfer.engine.errors import printable
 from maskinfer.engine.flow.progress import Progress
 
 # Standard output may hold results, so everything else goes to standard error.
@@ -58,7 +59,7 @@ class Bar:
 
     def say(self, line: str, /) -> None:
         """Print a line above the bar, in a pipe too."""
-        STDERR.print(line, markup=False)
+        STDERR.print(printable(line), markup=False)
 
 
 @contextmanager

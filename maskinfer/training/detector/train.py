@@ -68,14 +68,13 @@ class DetectorSummary:
 def train_detector(
     recipe: DetectorRecipe,
     data: Sequence[Path],
-    weights: Path | None,
     out: Path,
     *,
     labels: Path | None = None,
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> DetectorSummary:
-    """Train the detector and write its run folder.
+    """Train the detector, from the weights of the shipped ``retinaface`` on, and write its run folder.
 
     The folder holds ``checkpoint.pt``; ``recipe.json`` and ``environment.json``, which say how it came about;
     ``labels.jsonl``, where the pictures' faces were said to be; and ``metrics.jsonl`` with about 50 lines. While the
@@ -84,7 +83,6 @@ def train_detector(
     Args:
         recipe: how.
         data: folders of pictures; see ``labels``.
-        weights: to start from, see ``weights.load_weights``; None for those of the shipped ``retinaface``.
         out: the run folder; it is made, and must be empty if it exists.
         labels: ``labels.jsonl`` of an earlier training, instead of asking the teacher again; ``data`` is not read.
         resume: go on with the training that was stopped in ``out``, with its labels if it had them all; it ends as if
@@ -95,7 +93,7 @@ def train_detector(
         SourceError: the data cannot be used. OutputError: the folder cannot. ModelError: the weights, or the state to
             go on from, cannot. RequestError: there is none, or it is of another training.
     """
-    start = weights or find_model(_START, "detector")
+    start = find_model(_START, "detector")
     model = load_weights(start)
     enter_folder(out, resume=resume)
     origin = {"recipe": to_dict(recipe), "environment": {**environment(), "weights": start.name}}
