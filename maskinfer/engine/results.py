@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 BGRFrame = NDArray[np.uint8]
 """A picture as OpenCV holds it: uint8, shape (height, width, 3), channels blue, green, red, values 0 to 255."""
+BGRBatch = NDArray[np.uint8]
+"""Pictures of one size: uint8, shape (N, height, width, 3), otherwise as ``BGRFrame``."""
 WITH_MASK = "with_mask"
 WITHOUT_MASK = "without_mask"
 INCORRECT_MASK = "incorrect_mask"

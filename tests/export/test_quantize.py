@@ -97,9 +97,9 @@ def test_the_int8_file_runs_as_the_float_one_does(tiny: Path, scenes: Path, tmp_
 
 
 def test_half_of_the_scenes_measure_and_the_other_half_calibrates(tiny: Path, scenes: Path, tmp_path: Path) -> None:
-    assert quantize(str(tiny), scenes, tmp_path / "a.onnx", **FREELY).accuracy.new.of == 2
+    assert quantize(str(tiny), scenes, tmp_path / "a.onnx", **FREELY).accuracy.new.n == 2
     both = quantize(str(tiny), scenes, tmp_path / "b.onnx", calibration=scenes, **FREELY)
-    assert both.accuracy.new.of == 4
+    assert both.accuracy.new.n == 4
     assert both.accuracy.what == "accuracy"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from maskinfer.engine.contract import ClassifierContract, CropRule
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
-from maskinfer.engine.results import UNCERTAIN, BGRFrame, Detections, FloatArray
+from maskinfer.engine.results import UNCERTAIN, BGRBatch, BGRFrame, Detections, FloatArray
 
 
 class Detector(Protocol):
@@ -46,7 +46,7 @@ class Classifier(Protocol):
     @property
     def crop(self) -> CropRule: ...  # noqa: D102
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return float32 (N, labels), whose rows sum to 1.
 
         Several threads may call it at the same time.
@@ -71,7 +71,7 @@ class ContractClassifier(Protocol):
     @property
     def contract(self) -> ClassifierContract: ...  # noqa: D102
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return the probabilities of each crop; see ``Classifier``."""
         ...
 
@@ -106,7 +106,7 @@ class OwnClassifier:
     model: Classifier
     contract: ClassifierContract
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return the probabilities of each crop; see ``Classifier``.
 
         Raises:

@@ -17,7 +17,7 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
-from maskinfer.engine.results import BGRFrame, Detections, Face, FrameResult
+from maskinfer.engine.results import BGRBatch, Detections, Face, FrameResult
 from maskinfer.training.data.scenes import Scene
 from maskinfer.training.evaluation.intervals import Estimate, bootstrap, share
 from maskinfer.training.evaluation.matching import judge
@@ -106,7 +106,7 @@ class LabelledCrops:
         images: (N,), index of the scene that each is from.
     """
 
-    crops: BGRFrame
+    crops: BGRBatch
     labels: tuple[str, ...]
     images: NDArray[np.int64]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
-from maskinfer.engine.results import INCORRECT_MASK, BGRFrame
+from maskinfer.engine.results import INCORRECT_MASK, BGRBatch, BGRFrame
 from maskinfer.training.classifier import augment
 from maskinfer.training.classifier.faces import FACE_SHARE, collect_faces, window_share
 from maskinfer.training.classifier.recipe import Recipe
@@ -38,7 +38,7 @@ class Pictures:
         turned: bool (N,), whether the head is turned; False where that is unknown.
     """
 
-    images: BGRFrame
+    images: BGRBatch
     labels: Indices
     sets: tuple[str, ...]
     sources: tuple[str, ...]
@@ -132,7 +132,7 @@ def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
 
 def training_batches(
     pictures: Pictures, order: Indices, recipe: Recipe, first: int = 0
-) -> Iterator[tuple[BGRFrame, NDArray[np.int64]]]:
+) -> Iterator[tuple[BGRBatch, NDArray[np.int64]]]:
     """Yield augmented batches from the one numbered ``first`` on.
 
     A batch is uint8 (batch, side, side, 3), BGR, and labels (batch,).

@@ -16,7 +16,7 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
-from maskinfer.engine.results import BGRFrame, Detections, FloatArray
+from maskinfer.engine.results import BGRBatch, BGRFrame, Detections, FloatArray
 from maskinfer.training.data.head_pose import head_pose
 from maskinfer.training.data.main_face import find_main_face
 from maskinfer.training.data.samples import LabelledImage, read_samples
@@ -47,7 +47,7 @@ class Faces:
         turned: bool (N,), whether the head is turned by its landmarks: see ``pose``; False where there are none.
     """
 
-    windows: BGRFrame
+    windows: BGRBatch
     labels: NDArray[np.int64]
     sets: tuple[str, ...]
     sources: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from maskinfer.training.evaluation.detector import (
 )
 from maskinfer.training.evaluation.matching import TrueFace, judge, judge_crop
 from maskinfer.training.evaluation.metrics import (
-    Figures,
+    GroupMetrics,
     Outcome,
     OverSets,
     by_set,
@@ -44,6 +45,7 @@ from maskinfer.training.evaluation.metrics import (
 from maskinfer.training.evaluation.slices import light_slices, with_slices
 
 OnResult = Callable[[FrameResult], None]
+DataKind = Literal["scenes", "crops"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Setup:
 
     Attributes:
         data: file or folder, as given.
-        of_scenes: scenes with every face annotated; otherwise pictures of one face each.
+        kind: scenes with every face annotated, or crops, pictures of one face each.
         detector, classifier: names and versions by their contracts.
         labels: the classifier's.
         det_threshold: least score of a face; None for a detector that has none.
@@ -63,7 +65,7 @@ class Setup:
     """
 
     data: Path
-    of_scenes: bool
+    kind: DataKind
     detector: str
     classifier: str
     labels: tuple[str, ...]
@@ -93,10 +95,10 @@ class Evaluation:
     outcome: Outcome
     box_factors: Mapping[str, float]
     over_sets: OverSets | None
-    all: Figures
-    sets: Mapping[str, Figures]
-    sizes: Mapping[str, Figures]
-    slices: Mapping[str, Figures]
+    all: GroupMetrics
+    sets: Mapping[str, GroupMetrics]
+    sizes: Mapping[str, GroupMetrics]
+    slices: Mapping[str, GroupMetrics]
     detector: DetectorFigures
     confidence: Confidence | None
 
@@ -137,7 +139,9 @@ def evaluate(
         raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
     setup = _describe(engine, data, iou, min_side_px, fit_boxes)
     scenes = (
-        read_scenes(data) if setup.of_scenes else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
+        read_scenes(data)
+        if setup.kind == "scenes"
+        else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
     )
     if not scenes:
         raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
@@ -148,17 +152,17 @@ def evaluate(
             write(result)
             progress.advance()
 
-        outcome, curve, factors = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
+        outcome, curve, factors = (_run_scenes if setup.kind == "scenes" else _run_crops)(engine, scenes, setup, done)
     return _measure(setup, outcome, curve, factors, max_error)
 
 
 def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_boxes: bool) -> Setup:
     classifier = engine.classifier.contract
     detector = engine.detector.contract if isinstance(engine.detector, OnnxDetector) else None
-    of_scenes = holds_scenes(data)
+    kind: DataKind = "scenes" if holds_scenes(data) else "crops"
     return Setup(
         data,
-        of_scenes,
+        kind,
         _name(detector) if detector else type(engine.detector).__name__,
         _name(classifier),
         classifier.labels,
@@ -166,7 +170,7 @@ def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_bo
         classifier.uncertain_below,
         iou,
         min_side_px,
-        fit_boxes and of_scenes,
+        fit_boxes and kind == "scenes",
     )
 
 
@@ -214,7 +218,7 @@ def _run_scenes(
     if setup.det_threshold is not None:
         fitted_low = [scale_detections(found, factor) for found, factor in zip(low, by_scene, strict=True)]
         curve = trace_curve(scenes, fitted_low, iou=setup.iou, min_side_px=setup.min_side_px)
-    return Outcome(tuple(scenes), true, false, false_known=True), curve, factors
+    return Outcome(tuple(scenes), true, false, counts_false_positives=True), curve, factors
 
 
 def _fit_boxes(scenes: Sequence[Scene], results: Sequence[FrameResult], setup: Setup) -> dict[str, float]:
@@ -259,7 +263,7 @@ def _run_crops(
             (measured,) = light_slices(image, np.asarray([face.xyxy], np.float32))
             true.append(with_slices(face, measured))
         done(result)
-    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None, {}
+    return Outcome(tuple(scenes), tuple(true), (), counts_false_positives=False), None, {}
 
 
 @dataclass(frozen=True, slots=True)
