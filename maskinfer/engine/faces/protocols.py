@@ -15,7 +15,7 @@ from maskinfer.engine.results import UNCERTAIN, BGRBatch, BGRFrame, Detections, 
 
 
 class Detector(Protocol):
-    """Finds the faces of frames; ``check_detector`` tells whether an object does."""
+    """Finds the faces of frames; ``check_detector`` checks an object of yours."""
 
     def __call__(self, frames: Sequence[BGRFrame], /) -> Sequence[Detections]:
         """Return the faces of each frame, in the frames' order.
@@ -29,10 +29,10 @@ class Detector(Protocol):
 
 
 class Classifier(Protocol):
-    """Gives the probability of every label; ``check_classifier`` tells whether an object does.
+    """Returns the probability of every label; ``check_classifier`` checks an object of yours.
 
     Attributes:
-        labels: one for each column of the output, in its order; at least two.
+        labels: the names of the output's columns, in order; at least two.
         size_wh: width and height of a crop in pixels.
         crop: how a face is cut from its frame; ``CropRule()`` is a square with a margin of 15 %.
     """

@@ -30,19 +30,20 @@ def run_images(
     """Label the faces of images.
 
     Args:
-        engine: finds and labels.
-        sources: files, folders and glob patterns, or one of them.
-        out_dir: where annotated copies go, under their names below the folder that was named.
-        style: how they are annotated.
-        outputs: where else results go.
+        engine: finds and labels the faces.
+        sources: files, folders and glob patterns, or a single one.
+        out_dir: folder for annotated copies, which keep their paths relative to the source folder; None for none.
+        style: how to annotate them.
+        outputs: where else to write results.
         on_result: called with the result of each image.
-        progress: told how many images there are and have been done.
+        progress: receives the number of images, and how many are done.
 
     Returns:
-        The summary; an image that cannot be read is among its problems, and the others are done.
+        The summary. Images that cannot be read are among its problems; the others are processed.
 
     Raises:
-        SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output.
+        SourceNotFoundError: nothing matches.
+        RequestError: an output would overwrite an input or another output.
         OutputError: an output cannot be written.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources

@@ -42,23 +42,24 @@ def run_video(
     """Label the faces of a recorded video, and write an annotated one; reading, inference and writing overlap.
 
     Args:
-        engine: finds and labels.
+        engine: finds and labels the faces.
         source: the video.
-        out: .mp4, .mov or .mkv; appears when it is whole. None for no video: nothing is drawn then.
-        track: how faces are followed; None for faces on their own.
-        style: how frames are annotated.
-        outputs: where results go besides.
+        out: .mp4, .mov or .mkv; it appears when it is complete. None for no video.
+        track: how to track faces; None to treat each frame on its own.
+        style: how to annotate frames.
+        outputs: where else to write results.
         on_result: called with the result of each frame.
-        progress: told how many frames the source declares, if it does, and how many were done.
-        stopped: asked between frames; gives the number of a signal that is to end the job, or 0. By default Ctrl-C
-            and SIGTERM are waited for.
+        progress: receives the number of frames, if the source declares it, and how many are done.
+        stopped: called between frames; returns the number of a signal that ends the job, or 0. By default Ctrl-C and
+            SIGTERM end it.
 
     Returns:
-        The summary; if the source ends early or is broken in the middle, that is among its problems, and what
-        could be read was written.
+        The summary. If the source ends early or is damaged, that is among its problems, and what could be read is
+        written.
 
     Raises:
-        SourceError: the source cannot be opened. RequestError: the output is the input, or has an unknown format.
+        SourceError: the source cannot be opened.
+        RequestError: the output is the input, or has an unknown format.
         OutputError: an output cannot be written.
     """
     summary = JobSummary()

@@ -32,9 +32,10 @@ class FeedOptions:
     """How sources are read.
 
     Attributes:
-        policy: ``latest`` keeps only the newest frame, ``all`` every one; ``auto`` is latest for what is live.
-        give_up_after_s: a live source that is lost for longer has ended; None never gives up.
-        stalled_after_s: a live source without a frame for longer is taken for lost, even if its driver hangs.
+        policy: ``latest`` keeps only the newest frame, ``all`` keeps every one; ``auto`` is ``latest`` for live
+            sources.
+        give_up_after_s: a live source that is lost for longer has ended; None to never give up.
+        stalled_after_s: a live source without a frame for longer counts as lost, even if its driver hangs.
     """
 
     policy: Policy = "auto"
