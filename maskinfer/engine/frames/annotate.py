@@ -64,10 +64,10 @@ PLAIN = Style()
 def annotate(frame: AnyPicture, result: FrameResult, style: Style = PLAIN) -> None:
     """Draw the result of a frame on it, in place.
 
-        Args:
-            frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
-            result: the result of this frame.
-    style: what to draw.
+    Args:
+        frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
+        result: the result of this frame.
+        style: what to draw.
     """
     if style.blur_faces:
         blur_faces(frame, result)

@@ -75,16 +75,16 @@ def events_for(contract: ClassifierContract, options: EventOptions | None = None
 class Event:
     """What happened to one person.
 
-        Attributes:
-            kind: what happened.
-    source: where it happened, as the user named it.
-    track_id: the person, within the source.
-            frame, time_s: the frame's index and its presentation time in seconds; for ``left``, those of the last sight.
-            label: the label that is settled; ``uncertain`` before that.
-            score: the label's probability in that frame; 0 for ``uncertain``.
-            previous: the label before a change; None for other events.
-            dwell_s: seconds since the face was first seen.
-            xyxy: the face's box in pixels of the frame.
+    Attributes:
+        kind: what happened.
+        source: where it happened, as the user named it.
+        track_id: the person, within the source.
+        frame, time_s: the frame's index and its presentation time in seconds; for ``left``, those of the last sight.
+        label: the label that is settled; ``uncertain`` before that.
+        score: the label's probability in that frame; 0 for ``uncertain``.
+        previous: the label before a change; None for other events.
+        dwell_s: seconds since the face was first seen.
+        xyxy: the face's box in pixels of the frame.
     """
 
     kind: EventKind
@@ -122,15 +122,14 @@ def find_events(
 ) -> Iterator[Event]:
     """Yield an event for each person and change, as it happens; at the end, everyone who is still there leaves.
 
-        Args:
-            results: of one or several sources, those of each source in order, with tracked faces, as
-                ``engine.iterate(source, track=TrackOptions())`` and ``read_results`` yield them.
-            options: when something counts as an event.
-    classifier: the engine's (``engine.classifier``), whose file may
-            state which score is enough.
+    Args:
+        results: of one or several sources, those of each source in order, with tracked faces, as
+            ``engine.iterate(source, track=TrackOptions())`` and ``read_results`` yield them.
+        options: when something counts as an event.
+        classifier: the engine's (``engine.classifier``), whose file may state which score is enough.
 
-        Raises:
-            RequestError: the faces were not tracked.
+    Raises:
+        RequestError: the faces were not tracked.
     """
     rules = options or EventOptions() if classifier is None else events_for(classifier.contract, options)
     logs: dict[str, EventLog] = {}
