@@ -76,8 +76,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 def load_all(recipe: Recipe, data: Sequence[Path], dev: Path) -> tuple[Pictures, int]:
     """Return the pictures to train on followed by those to measure on, and how many the latter are."""
-    with progress_bar("faces", "pictures") as bar:
-        pictures = load_pictures(recipe, data, bar.step)
+    with progress_bar("faces", "pictures") as progress:
+        pictures = load_pictures(recipe, data, progress)
     found = list(dev_faces(dev, recipe.labels))
     windows, labels = np.concatenate([w for w, _ in found]), np.concatenate([names for _, names in found])
     empty = ("",) * len(labels)
@@ -108,11 +108,11 @@ def measure(pictures: Pictures, test: int, base: Mapping[str, Any], change: Mapp
     train = np.array([i for i in everything[:-test] if pictures.sets[i] not in left_out])
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train, recipe)
-    progress = begin(build(recipe.network, len(recipe.labels)), len(order), recipe.schedule)
-    with progress_bar(name, "steps") as bar:
-        epochs = list(fit(progress, pictures, order, everything[:0], recipe, bar.step))
-    progress.model.load_state_dict(progress.kept())
-    logits = predict(progress.model, pictures, everything[-test:], recipe)
+    state = begin(build(recipe.network, len(recipe.labels)), len(order), recipe.schedule)
+    with progress_bar(name, "steps") as progress:
+        epochs = list(fit(state, pictures, order, everything[:0], recipe, progress))
+    state.model.load_state_dict(state.kept())
+    logits = predict(state.model, pictures, everything[-test:], recipe)
     truth = torch.from_numpy(pictures.labels[-test:])
     return figures(logits, truth, recipe) | {"minutes": round(sum(e.seconds for e in epochs) / 60, 1)}
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.faces.quality import Gate
     from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.files.jsonl import read_results
+    from maskinfer.engine.flow.progress import Progress
     from maskinfer.engine.frames.annotate import Style, annotate
     from maskinfer.engine.frames.frame import Frame
     from maskinfer.engine.frames.picture import Picture
@@ -85,6 +86,7 @@ __all__ = [
     "Outputs",
     "ParityError",
     "Picture",
+    "Progress",
     "ProviderError",
     "RequestError",
     "Sink",
@@ -125,6 +127,7 @@ _MODULES = {
     "engine.faces.quality": ("Gate",),
     "engine.faces.tracker": ("TrackOptions",),
     "engine.files.jsonl": ("read_results",),
+    "engine.flow.progress": ("Progress",),
     "engine.frames.annotate": ("Style", "annotate"),
     "engine.frames.frame": ("Frame",),
     "engine.frames.picture": ("Picture",),

@@ -12,7 +12,7 @@ from maskinfer.commands.data import data
 from maskinfer.commands.export import adopt, calibrate, card, quantize, verify
 from maskinfer.commands.models import models
 from maskinfer.commands.run import doctor, image, render, stream, video
-from maskinfer.commands.training import evaluate, export, train
+from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import MaskinferError
 
 INTERRUPTED = 130
@@ -36,7 +36,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="maskinfer")
 def main() -> None:
-    """Tell, for every face, whether it wears a mask.
+    """Find every face in images, videos and live streams, and tell whether it wears a mask.
 
     \b
     Examples:
@@ -49,6 +49,6 @@ def main() -> None:
 
 for _command in (
     *(image, video, render, stream, doctor),
-    *(benchmark, train, export, adopt, quantize, verify, evaluate, calibrate, card, models, data),
+    *(benchmark, train, train_detector, export, adopt, quantize, verify, evaluate, calibrate, card, models, data),
 ):
     main.add_command(_command)

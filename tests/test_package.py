@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import zipfile
@@ -40,6 +41,16 @@ def test_no_torch_or_onnx_is_reachable_from_the_engine() -> None:
         "import maskinfer; maskinfer.load(); print('loaded')"
     )
     assert run_python(code) == "loaded"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "maskinfer").rglob("*.py")), ids=lambda f: str(f.relative_to(ROOT)))
+def test_no_module_begins_with_what_windows_lacks(file: Path) -> None:
+    unix_only = {"resource", "fcntl", "termios", "pwd", "grp", "syslog", "pty", "tty", "posix"}
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        found |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+        found |= {node.module} if isinstance(node, ast.ImportFrom) else set()
+    assert not found & unix_only
 
 
 def test_nothing_but_the_public_names_is_promised() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from maskinfer.benchmark.synthetic_video import write_film
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.jobs.watch import SourceReport, run_watch
 from maskinfer.engine.results import FrameResult
 
@@ -61,7 +61,7 @@ class Trial:
         share: of that camera's frames, that got a result.
         p50_ms, p95_ms: age of results, over all cameras.
         faces: found in a frame, in the mean.
-        is_held: whether it is what was wanted.
+        is_held: whether the machine kept up with so many.
     """
 
     cameras: int
@@ -72,10 +72,22 @@ class Trial:
     faces: float
     is_held: bool
 
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        return (
+            f"{count_cameras(self.cameras):>10}: {self.per_second:.1f} results/s each ({self.share:.0%} of the "
+            f"frames), "
+            f"{self.faces:.1f} faces in each, after {self.p50_ms:.0f} ms (median; 95 % within {self.p95_ms:.0f} ms): "
+            f"{'held' if self.is_held else 'too many'}"
+        )
 
-def find_capacity(
-    engine: Engine, wanted: CameraLoad, on_trial: Callable[[Trial], None] = lambda trial: None
-) -> tuple[int, list[Trial]]:
+
+def count_cameras(count: int) -> str:
+    """Return ``1 camera`` or ``2 cameras``."""
+    return f"{count} camera" if count == 1 else f"{count} cameras"
+
+
+def find_capacity(engine: Engine, load: CameraLoad, progress: Progress = SILENT) -> tuple[int, list[Trial]]:
     """Watch 1, 2, 4 ... cameras until it is too much, then halve the gap.
 
     The cameras are films with so many faces, sent over HTTP at their speed by another process of this machine; they are
@@ -87,24 +99,24 @@ def find_capacity(
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "camera.ts"
-        write_film(film, wanted.size_wh, wanted.rate, wanted.faces)
+        write_film(film, load.size_wh, load.rate, load.faces)
         with served(film) as address:
 
             def is_held(cameras: int) -> bool:
-                trials.append(_try(engine, address, cameras, wanted))
-                on_trial(trials[-1])
+                trials.append(_try(engine, address, cameras, load))
+                progress.say(str(trials[-1]))
                 return trials[-1].is_held
 
-            held, too_many = 0, 1
+            max_cameras, too_many = 0, 1
             while too_many <= MAX_CAMERAS and is_held(too_many):
-                held, too_many = too_many, 2 * too_many
-            while too_many - held > 1 and held:
-                middle = (held + too_many) // 2
-                held, too_many = (middle, too_many) if is_held(middle) else (held, middle)
-    return held, trials
+                max_cameras, too_many = too_many, 2 * too_many
+            while too_many - max_cameras > 1 and max_cameras:
+                middle = (max_cameras + too_many) // 2
+                max_cameras, too_many = (middle, too_many) if is_held(middle) else (max_cameras, middle)
+    return max_cameras, trials
 
 
-def _try(engine: Engine, address: str, cameras: int, wanted: CameraLoad) -> Trial:
+def _try(engine: Engine, address: str, cameras: int, load: CameraLoad) -> Trial:
     sources = [f"{address}?camera={i}" for i in range(cameras)]
     first_s: dict[str, float] = {}
     faces: list[int] = []
@@ -115,7 +127,7 @@ def _try(engine: Engine, address: str, cameras: int, wanted: CameraLoad) -> Tria
 
     def stopped() -> int:
         began_s = max(first_s.values()) if len(first_s) == cameras else time.monotonic()
-        return int(time.monotonic() - began_s > wanted.seconds or time.monotonic() - started_s > 4 * wanted.seconds)
+        return int(time.monotonic() - began_s > load.seconds or time.monotonic() - started_s > 4 * load.seconds)
 
     started_s = time.monotonic()
     _, reports = run_watch(engine, sources, track=TrackOptions(), on_result=on_result, stopped=stopped)
@@ -124,13 +136,13 @@ def _try(engine: Engine, address: str, cameras: int, wanted: CameraLoad) -> Tria
         (report.frames - 1) / (ended_s - first_s[source]) if source in first_s else 0.0
         for source, report in zip(sources, reports, strict=True)
     ]
-    ages = np.concatenate([_ages(report, wanted) for report in reports])
+    ages = np.concatenate([_ages(report, load) for report in reports])
     middle, high = (float(age) for age in np.percentile(ages, [50, 95])) if len(ages) else (float("inf"),) * 2
-    share = min(rates) / wanted.rate
-    is_held = share >= _LEAST_SHARE and high <= wanted.latency_ms
+    share = min(rates) / load.rate
+    is_held = share >= _LEAST_SHARE and high <= load.latency_ms
     return Trial(cameras, min(rates), min(1.0, share), middle, high, float(np.mean(faces or [0])), is_held)
 
 
-def _ages(report: SourceReport, wanted: CameraLoad) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _ages(report: SourceReport, load: CameraLoad) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return a camera's ages in ms, without those of the first seconds, in which every model is warmed."""
-    return np.array(list(report.ages_ms)[round(_WARM_UP_S * wanted.rate) :], np.float64)
+    return np.array(list(report.ages_ms)[round(_WARM_UP_S * load.rate) :], np.float64)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.stages import record_stages
 from maskinfer.engine.jobs.video import run_video
-from maskinfer.engine.results import FrameResult
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.sources.video import open_video
 
@@ -72,7 +71,7 @@ class JobTimes:
     limit: str
 
 
-def time_job(engine: Engine, clip: str, on_result: Callable[[FrameResult], None] = lambda result: None) -> JobTimes:
+def time_job(engine: Engine, clip: str, progress: Progress = SILENT) -> JobTimes:
     """Annotate a clip as ``maskinfer video`` does, and measure every stage.
 
     Raises:
@@ -81,7 +80,7 @@ def time_job(engine: Engine, clip: str, on_result: Callable[[FrameResult], None]
     models_per_second = _models_alone(engine, clip)
     with tempfile.TemporaryDirectory() as folder, record_stages() as times:
         began_s, cpu_s = time.perf_counter(), time.process_time()
-        summary = run_video(engine, clip, Path(folder) / "out.mp4", track=TrackOptions(), on_result=on_result)
+        summary = run_video(engine, clip, Path(folder) / "out.mp4", track=TrackOptions(), progress=progress)
         seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     total_s = sum(times.seconds.values())
     stages = tuple(

@@ -18,7 +18,7 @@ from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRBatch, BGRFrame
 from maskinfer.engine.runtime.session import create_session
 
 FRAMES = Path(__file__).parent / "frames"
@@ -54,7 +54,7 @@ def sample_frames() -> list[BGRFrame]:
 
 
 @lru_cache(maxsize=8)
-def _crops(crop: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
+def _crops(crop: CropRule, size_wh: tuple[int, int]) -> BGRBatch:
     detector = load_detector(AUTO_DETECTOR, provider="cpu")
     crops = []
     for frame, found in zip(sample_frames(), detector(sample_frames()), strict=True):
@@ -67,7 +67,7 @@ def _crops(crop: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
     return np.ascontiguousarray(np.concatenate(crops))
 
 
-def sample_crops(contract: ClassifierContract) -> BGRFrame:
+def sample_crops(contract: ClassifierContract) -> BGRBatch:
     """Return the faces of the sample frames, uint8 (N, height, width, 3), as a classifier takes them."""
     return _crops(contract.crop, contract.size_wh)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -111,12 +110,19 @@ def _kernels(model: Path, provider: str, threads: int, shape: Shape) -> tuple[in
 
 
 def _peak_mb() -> float:
+    """Return the most memory that this process has held so far, in MB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
     status = Path("/proc/self/status")
     if status.exists():  # the resource usage of a child begins with its parent's on Linux
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 1024
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    return used / (2**20 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.faces.detector import OnnxDetector, load_detector
 from maskinfer.engine.faces.letterbox import letterbox_batch, plan_letterbox
 from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import BF16
 
@@ -38,7 +39,6 @@ DEFAULT_BATCHES = (1, 4, 16)
 PRECISIONS = ("float", "fp16", "int8")
 _ON_CPU = ("cpu", "openvino", BF16)
 _YARDSTICK = -1
-OnStep = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def run_sweep(
     plan: Plan,
     *,
     ask: Predict = predict_samples,
-    on_step: OnStep = lambda what, share: None,
+    progress: Progress = SILENT,
 ) -> Report:
     """Time every model on every provider.
 
@@ -102,7 +102,7 @@ def run_sweep(
     Args:
         plan: what to run.
         ask: gives what a model says of the pictures on which models are compared, and its accuracy if that is known.
-        on_step: told what is done, and the share of it that is over.
+        progress: told of the stages comparing and timing, and how far each is.
 
     Raises:
         RequestError, ModelError: a model or a number cannot be used.
@@ -114,15 +114,16 @@ def run_sweep(
         raise RequestError(f"none of the models has precision {' or '.join(plan.precisions)}: ask for others")
     compare = _comparer(ask, tuple(one.file for one in opened if one.precision == "float"))
     rows: list[tuple[Row, Run]] = []
-    for i, one in enumerate(opened):
-        on_step(f"{one.name} on {one.provider}", i / len(opened))
+    progress.describe("comparing")
+    for one in counted(opened, len(opened), progress):
         rows += [(row, _runner(one.model, row.batch)) for row in _facts(one, plan.batches, compare)]
         if not all(_takes(one, size) for size in plan.batches):
             failed[f"batches with {one.name}"] = "its graph takes one frame a run"
     if not rows:
         raise RequestError(f"none of the models takes batches of {min(plan.batches)}: ask for batches of 1")
     cases = {i: run for i, (_, run) in enumerate(rows)}
-    times = time_in_turn({**cases, _YARDSTICK: yardstick}, plan.seconds, lambda share: on_step("timing", share))
+    progress.describe("timing")
+    times = time_in_turn({**cases, _YARDSTICK: yardstick}, plan.seconds, progress)
     timed = tuple(_timed(row, times[i]) for i, (row, _) in enumerate(rows))
     return Report(this_machine(), times[_YARDSTICK], timed, inactive | failed)
 

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from maskinfer.engine.flow.progress import SILENT, Progress
+
 K = TypeVar("K", bound=Hashable)
 Run = Callable[[], object]
 # Of a visit the first run is not counted: it finds the caches full of its neighbour's data.
@@ -48,15 +50,13 @@ class Timing:
         return self.noise > NOISY_FROM
 
 
-def time_in_turn(
-    runs: Mapping[K, Run], seconds_each: float, on_visit: Callable[[float], None] = lambda share: None
-) -> dict[K, Timing]:
+def time_in_turn(runs: Mapping[K, Run], seconds_each: float, progress: Progress = SILENT) -> dict[K, Timing]:
     """Time things in rounds, each round in another order, until every one had its share of the time.
 
     Args:
         runs: what to run, by name.
         seconds_each: for each of them, in the mean.
-        on_visit: told the share of the time that is over.
+        progress: told how many per cent of the time have passed.
     """
     for run in runs.values():
         for _ in range(_WARM_UP_RUNS):
@@ -64,13 +64,16 @@ def time_in_turn(
     times: dict[K, list[list[float]]] = {key: [] for key in runs}
     order, shuffler = list(runs), random.Random(0)
     began_s, total_s = time.perf_counter(), seconds_each * len(runs)
-    visits = 0
+    visits = shown = 0
+    progress.set_total(100)
     while visits < _MIN_VISITS or time.perf_counter() - began_s < total_s:
         shuffler.shuffle(order)
         for key in order:
             times[key].append(_visit(runs[key]))
         visits += 1
-        on_visit(min(1.0, (time.perf_counter() - began_s) / total_s) if total_s > 0 else 1.0)
+        passed = min(100, round(100 * (time.perf_counter() - began_s) / total_s)) if total_s > 0 else 100
+        progress.advance(passed - shown)
+        shown = passed
     return {key: summarize(visits_ms) for key, visits_ms in times.items()}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.options import PATH, read_shares, train_extra
+from maskinfer.commands.options import PATH, SHARE, read_shares, refuse, train_extra
 
 
 @click.group(short_help="Make and check training data.")
@@ -21,31 +21,24 @@ def data() -> None:
 
 
 @data.command(short_help="Find copies, twins and leaks.")
-@click.argument("folders", type=PATH, nargs=-1, required=True, metavar="DIR...")
-@click.option("--set", "sets", multiple=True, metavar="NAME", help="Only this data set; may be repeated.")
+@click.argument("folders", type=PATH, nargs=-1, required=True, metavar="FOLDER...")
+@click.option("--set", "sets", multiple=True, metavar="NAME", help="Look at this data set only; may be repeated.")
 @click.option(
-    "--split",
-    "split_file",
-    type=PATH,
-    help='Tell what leaks across it: a split.json of a run folder, or JSON {"train": [...], "test": [...]}.',
+    "--split", "split_file", type=PATH, metavar="FILE",
+    help='Report what leaks across this split: the split.json of a run folder, or {"train": [...], "test": [...]}.',
+)  # fmt: skip
+@click.option(
+    "--test", "tests", type=PATH, multiple=True, metavar="FOLDER",
+    help="Folder to test on: report what the other folders hold of it; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--random-split", type=SHARE, metavar="SHARE", help="Report what leaks if this share is kept out at random."
 )
 @click.option(
-    "--test",
-    "tests",
-    type=PATH,
-    multiple=True,
-    metavar="DIR",
-    help="Folder to test on: tell what of it the other folders hold too; may be repeated.",
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the random split."
 )
-@click.option(
-    "--random-split",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="SHARE",
-    help="Tell what leaks when this share is kept out at random.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random split.")
-@click.option("--json", "json_file", type=PATH, help="Write all finds there.")
-@click.option("--sheet", type=PATH, help="Picture of the worst finds.")
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write everything that was found.")
+@click.option("--sheet", type=PATH, metavar="FILE", help="Save a picture of the worst finds.")
 def audit(
     folders: tuple[Path, ...],
     sets: tuple[str, ...],
@@ -56,9 +49,10 @@ def audit(
     json_file: Path | None,
     sheet: Path | None,
 ) -> None:
-    """Find byte-identical pictures, near-duplicates, augmented copies, and twins: one photo under two labels.
+    """Find byte-identical pictures, near-duplicates, augmented copies, and twins (one photo under two labels).
 
-    Each DIR holds pictures as `maskinfer train` takes them; those of several are compared with each other too.
+    Each FOLDER holds pictures as `maskinfer train` takes them; those of several folders are also compared with each
+    other.
 
     \b
     Examples:
@@ -69,6 +63,8 @@ def audit(
     """
     from maskinfer.console.progress import progress_bar
 
+    if random_split is None:
+        refuse(("seed",), "nothing is random without --random-split")
     with train_extra():
         from maskinfer.console.audit import show_audit
         from maskinfer.training.data.audit.run import audit_folders
@@ -76,7 +72,7 @@ def audit(
         from maskinfer.training.data.audit.to_json import check_outputs, write_json
 
         check_outputs(json_file, sheet)
-        with progress_bar("audit", "pictures") as bar:
+        with progress_bar("audit", "pictures") as progress:
             found = audit_folders(
                 folders,
                 sets,
@@ -84,9 +80,7 @@ def audit(
                 split_file=split_file,
                 test_share=random_split,
                 seed=seed,
-                on_stage=bar.restart,
-                on_picture=bar.step,
-                on_pair=bar.step,
+                progress=progress,
             )
         if json_file is not None:
             write_json(found, json_file)
@@ -97,34 +91,46 @@ def audit(
 
 
 @data.command(short_help="Draw masks on bare faces.")
-@click.option("--data", "folders", type=PATH, required=True, multiple=True, help="Training folder; may be repeated.")
-@click.option("--out", type=PATH, required=True, help="New or empty folder: JPEGs and crops.jsonl.")
-@click.option("--per-face", type=click.IntRange(1), default=1, show_default=True, help="Masks for each face.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides on everything random.")
-@click.option("--limit", type=click.IntRange(1), help="End after so many masks.")
-@click.option("--wear", "wears", multiple=True, metavar="NAME=SHARE", help="Share of a wear; those not given get none.")
 @click.option(
-    "--visors",
-    type=click.FloatRange(0, 1),
-    default=0.08,
-    show_default=True,
-    help="Share of the faces put behind a face shield; the label stays.",
+    "--data",
+    "folders",
+    type=PATH,
+    required=True,
+    multiple=True,
+    metavar="FOLDER",
+    help="Training folder; may be repeated.",
 )
-@click.option("--sheet", type=PATH, help="Contact sheet of a random selection.")
+@click.option(
+    "--out", type=PATH, required=True, metavar="FOLDER", help="New or empty folder for the JPEGs and their crops.jsonl."
+)
+@click.option(
+    "--per-face", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Masks drawn on each face."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after this many masks.")
+@click.option(
+    "--wear", "wears", multiple=True, callback=read_shares, metavar="NAME=SHARE",
+    help="Share of a way to wear the mask; repeat for each. Ways that are not named are not drawn.",
+)  # fmt: skip
+@click.option(
+    "--visors", type=click.FloatRange(0, 1), default=0.08, show_default=True, metavar="SHARE",
+    help="Share of the faces drawn behind a face shield, which keep their label.",
+)  # fmt: skip
+@click.option("--sheet", type=PATH, metavar="FILE", help="Save a contact sheet of a random selection.")
 def synth(
     folders: tuple[Path, ...],
     out: Path,
     per_face: int,
     seed: int,
     limit: int | None,
-    wears: tuple[str, ...],
+    wears: dict[str, float] | None,
     visors: float,
     sheet: Path | None,
 ) -> None:
-    """Draw masks on the bare faces of training folders, worn well and badly.
+    """Draw masks, worn well and badly, on the bare faces of training folders.
 
-    Wears are correct, below_nose, below_mouth and chin; the first is labelled with_mask, the next incorrect_mask, the
-    others without_mask.
+    The ways to wear a mask are correct (labelled with_mask), below_nose (incorrect_mask), below_mouth and chin
+    (without_mask).
 
     \b
     Examples:
@@ -134,16 +140,16 @@ def synth(
     from maskinfer.console.progress import progress_bar
     from maskinfer.training.data.masks.synth import synthesize
 
-    with progress_bar("synth", "pictures") as bar:
+    with progress_bar("synth", "pictures") as progress:
         summary = synthesize(
             folders,
             out,
             per_face=per_face,
             seed=seed,
             limit=limit,
-            shares=read_shares(wears),
+            shares=wears,
             visors=visors,
             sheet=sheet,
-            on_picture=bar.step,
+            progress=progress,
         )
     click.echo(summary)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
-from click.core import ParameterSource
 
-from maskinfer.commands.options import PATH, read_size, train_extra
+from maskinfer.commands.options import PATH, Command, given_values, grouped, option, read_size, train_extra
 
 
 def _three(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float, float]:
@@ -36,49 +36,135 @@ def _anchors(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
         raise click.BadParameter("expected the sides of one stride's anchors in pixels, as 16,32") from None
 
 
-@click.command(short_help="Make a foreign model one that the engine runs.")
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What the contract says of the model."""
+
+    task: str
+    name: str
+    version: str
+    licence: str
+    trained_on: tuple[str, ...]
+
+
+_model_options = grouped(
+    "model_options", ModelOptions, "Model",
+    option("--task", type=click.Choice(["classifier", "detector"]), default="classifier", show_default=True,
+           help="What the model does."),
+    option("--name", default="adopted", show_default=True, help="Name in the contract."),
+    option("--version", default="1", show_default=True, help="Version in the contract."),
+    option("--licence", default="not stated", show_default=True, help="Licence of the weights, for the contract."),
+    option("--trained-on", multiple=True, metavar="NAME", help="Data set it was trained on; may be repeated."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """What goes in."""
+
+    layout: str | None
+    dtype: str
+    colour_order: str | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+_input_options = grouped(
+    "input_options", InputOptions, "Input",
+    option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Order of the input's axes."),
+    option("--dtype", type=click.Choice(["float32", "uint8"]), default="float32", show_default=True,
+           help="Type of the input."),
+    option("--colour-order", type=click.Choice(["RGB", "BGR"]), help="Order of the input's channels."),
+    option("--mean", callback=_three, default="0", metavar="NUMBERS",
+           help="Subtracted from the pixels, which are 0 to 255; one number or three, as 123.675,116.28,103.53."),
+    option("--std", callback=_three, default="1", metavar="NUMBERS",
+           help="Divided by after that; one number or three. 255 alone maps the pixels to 0 to 1."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """What a classifier gives, and how its crops are cut."""
+
+    labels: tuple[str, ...]
+    output: str | None
+    size: tuple[int, int] | None
+    margin: float
+    square: bool
+    border: str
+
+
+_classifier_options = grouped(
+    "classifier_options", ClassifierOptions, "Classifiers",
+    option("--label", "labels", multiple=True, metavar="LABEL",
+           help="Label of each column of the output, in order; repeat for each column."),
+    option("--output", type=click.Choice(["probabilities", "logits", "sigmoid"]), help="What the model returns."),
+    option("--size", callback=read_size, metavar="PIXELS",
+           help="Size of the crop, as 128 or 128x96, if the graph takes any size."),
+    option("--margin", type=click.FloatRange(0), default=0.15, show_default=True, metavar="SHARE",
+           help="Margin around the face's box, as a share of its sides."),
+    option("--square/--stretch", default=True, show_default=True,
+           help="Widen the box to a square, or stretch it to the crop."),
+    option("--border", type=click.Choice(["replicate", "black"]), default="replicate", show_default=True,
+           help="What fills the crop beyond the frame's edge."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorOptions:
+    """How a detector's outputs are read."""
+
+    kind: str | None
+    strides: tuple[int, ...]
+    anchors: list[list[float]]
+    det_threshold: float
+    nms_threshold: float
+
+
+_detector_options = grouped(
+    "detector_options", DetectorOptions, "Detectors",
+    option("--kind", type=click.Choice(["scrfd", "retinaface"]), help="How the outputs are read."),
+    option("--stride", "strides", type=int, multiple=True, metavar="N",
+           help="Stride of a RetinaFace; repeat for each. By default 8, 16 and 32."),
+    option("--anchors", multiple=True, callback=_anchors, metavar="SIDE,SIDE",
+           help="Sides in pixels of one stride's anchors of a RetinaFace; repeat for each stride."),
+    option("--det-threshold", type=float, default=0.5, show_default=True, metavar="SCORE",
+           help="Lowest score of a face."),
+    option("--nms-threshold", type=float, default=0.4, show_default=True, metavar="IOU",
+           help="Largest overlap of two faces."),
+)  # fmt: skip
+
+
+@click.command(cls=Command, short_help="Take in a model from elsewhere.")
 @click.argument("model", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--description", type=PATH, help="YAML file that says what the options say, with their names as keys.")
-@click.option("--task", type=click.Choice(["classifier", "detector"]), default="classifier", show_default=True)
-@click.option("--kind", type=click.Choice(["scrfd", "retinaface"]), help="Of a detector: how its outputs are read.")
-@click.option("--label", "labels", multiple=True, help="Of each column of the output, in its order.")
-@click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Of the input.")
-@click.option("--dtype", type=click.Choice(["float32", "uint8"]), default="float32", show_default=True)
-@click.option("--colour-order", type=click.Choice(["RGB", "BGR"]), help="Of the input's channels.")
-@click.option("--mean", callback=_three, default="0", help="Subtracted from 0 to 255; one number or three.")
-@click.option("--std", callback=_three, default="1", help="Divided by after that; 255 makes 0 to 1.")
-@click.option("--output", "form", type=click.Choice(["probabilities", "logits", "sigmoid"]), help="What comes out.")
-@click.option("--size", "size_wh", metavar="PIXELS", callback=read_size, help="Of a crop, where the graph takes any.")
-@click.option("--margin", type=click.FloatRange(0), default=0.15, show_default=True, help="Around the face's box.")
-@click.option("--square/--stretch", default=True, show_default=True, help="How the box becomes the crop.")
-@click.option("--border", type=click.Choice(["replicate", "black"]), default="replicate", show_default=True)
-@click.option("--name", default="adopted", show_default=True, help="Of the model, in its contract.")
-@click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
-@click.option("--licence", default="not stated", show_default=True, help="Of the weights, in its contract.")
-@click.option("--trained-on", multiple=True, help="Data set that it was trained on; may be repeated.")
-@click.option("--stride", "strides", type=int, multiple=True, help="Of a RetinaFace; 8, 16 and 32 by default.")
 @click.option(
-    "--anchors",
-    multiple=True,
-    callback=_anchors,
-    metavar="SIDE,SIDE",
-    help="Of a RetinaFace: sides in pixels of one stride's anchors; once for each stride.",
+    "--description", type=PATH, metavar="FILE", help="YAML file with the options below as keys; options override it."
 )
-@click.option(
-    "--det-threshold", type=float, default=0.5, show_default=True, help="Of a detector: least score of a face."
-)
-@click.option("--nms-threshold", type=float, default=0.4, show_default=True, help="Of a detector: largest overlap.")
 @click.option(
     "--golden", multiple=True, callback=_golden, metavar="IMAGE=LABEL|COUNT",
-    help="Picture of one face whose label it must give, or of so many faces to detect; may be repeated.",
+    help="Picture that the model must get right: of one face and its label, or for a detector, with so many faces. May "
+         "be repeated.",
 )  # fmt: skip
-def adopt(model: Path, out: Path, description: Path | None, **options: Any) -> None:
-    """Make a model of any framework one that the engine runs: preprocessing in the graph, contract in the file.
+@_model_options
+@_input_options
+@_classifier_options
+@_detector_options
+def adopt(
+    model: Path,
+    out: Path,
+    description: Path | None,
+    golden: list[tuple[Path, str]],
+    model_options: ModelOptions,
+    input_options: InputOptions,
+    classifier_options: ClassifierOptions,
+    detector_options: DetectorOptions,
+) -> None:
+    """Take in a model from elsewhere: put its preprocessing into the graph and a contract into the file.
 
-    MODEL is an ONNX, Keras (.keras, .h5) or TorchScript file of a classifier, or an ONNX file of a detector, which will
-    take any batch and size. It is run before the new file is written: labels, size, value range and the golden pictures
-    have to fit, and batches have to give what single pictures give.
+    MODEL is a classifier (ONNX, Keras .keras or .h5, TorchScript) or a detector (ONNX), which will then take any batch
+    and size. The result is run before it is written: labels, size, range of values and the golden pictures must fit,
+    and a batch must give what single pictures give.
 
     \b
     Examples:
@@ -90,48 +176,56 @@ def adopt(model: Path, out: Path, description: Path | None, **options: Any) -> N
     with train_extra():
         from maskinfer.export.adopt.description import adopt_file, read_description
 
-        source = click.get_current_context().get_parameter_source
-        said = {name: value for name, value in options.items() if source(name) is not ParameterSource.DEFAULT}
-        if description is not None:
-            said = read_description(description) | said
-        click.echo(adopt_file(model, out, **said))
+        said = {} if description is None else read_description(description)
+        said |= given_values(model_options, input_options, classifier_options, detector_options)
+        click.echo(adopt_file(model, out, said, golden=golden))
 
 
-@click.command(short_help="Turn a model into int8 or fp16, if that pays on this machine.")
+@click.command(short_help="Quantize a model, if that pays on this machine.")
 @click.argument("model")
 @click.argument("out", type=PATH)
-@click.option("--data", type=PATH, required=True, help="Annotated scenes to measure on: file or folder.")
+@click.option("--data", type=PATH, required=True, metavar="FILE|FOLDER", help="Annotated scenes to measure on.")
 @click.option(
-    "--calibration", type=PATH, help="Annotated scenes to calibrate on; by default every other one of --data."
+    "--calibration", type=PATH, metavar="FILE|FOLDER",
+    help="Annotated scenes to calibrate on; by default every other scene of --data.",
+)  # fmt: skip
+@click.option(
+    "--batch", "batches", type=click.IntRange(1), multiple=True, default=(1, 16), show_default=True, metavar="N",
+    help="Faces or frames per run at which speed is measured; may be repeated, and the last one decides.",
+)  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(["int8", "fp16"]), default="int8", show_default=True,
+    help="Precision of the new model.",
+)  # fmt: skip
+@click.option(
+    "--provider", default="auto", show_default=True, metavar="NAME", help="Execution provider that runs both models."
 )
 @click.option(
-    "--batch",
-    "batches",
-    type=click.IntRange(1),
-    multiple=True,
-    default=(1, 16),
-    show_default=True,
-    help="Faces or frames a run to measure the speed at; the last one decides.",
-)
-@click.option("--precision", type=click.Choice(["int8", "fp16"]), default="int8", show_default=True)
-@click.option("--provider", default="auto", show_default=True, metavar="NAME", help="Execution provider of both.")
+    "--min-speedup", type=click.FloatRange(0), default=1.2, show_default=True, metavar="FACTOR",
+    help="Smallest speed-up that is worth keeping the new model.",
+)  # fmt: skip
 @click.option(
-    "--min-speedup", type=click.FloatRange(0), default=1.2, show_default=True, help="Least factor that is worth it."
-)
-@click.option(
-    "--max-drop",
-    type=click.FloatRange(-1, 1),
-    default=0.003,
-    show_default=True,
-    help="Greatest loss of accuracy, or of a detector's recall, as a share.",
-)
-@click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all there are.")
-def quantize(model: str, out: Path, data: Path, **options: Any) -> None:
-    """Turn a classifier or a detector into int8 or float16; keep the file only if it pays.
+    "--max-drop", type=click.FloatRange(-1, 1), default=0.003, show_default=True, metavar="SHARE",
+    help="Greatest acceptable loss of a classifier's accuracy or a detector's recall.",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads; by default all that are available.")
+def quantize(
+    model: str,
+    out: Path,
+    data: Path,
+    calibration: Path | None,
+    batches: tuple[int, ...],
+    precision: Literal["int8", "fp16"],
+    provider: str,
+    min_speedup: float,
+    max_drop: float,
+    threads: int | None,
+) -> None:
+    """Turn a classifier or a detector into int8 or float16, and keep the file only if that pays.
 
-    MODEL is a shipped model's name or an ONNX file with a contract. Speed and accuracy of both are measured in one
-    run, with 95 % intervals. The exit code is 1 when the new file is not kept. There are no bf16 files: OpenVINO's
-    provider rounds to it by itself where the processor has it.
+    MODEL is a name from `maskinfer models list` or an ONNX file with a contract. Speed and accuracy of both models are
+    measured in one run, with 95 % intervals. The exit code is 1 if the new file is not kept. There are no bfloat16
+    files: the openvino-bf16 provider rounds by itself if the processor supports it.
 
     \b
     Examples:
@@ -143,26 +237,51 @@ def quantize(model: str, out: Path, data: Path, **options: Any) -> None:
 
     with train_extra():
         from maskinfer.export.quantize.run import quantize as run
-    with progress_bar("quantize", "steps") as bar:
-        summary = run(model, data, out, on_stage=bar.restart, on_step=bar.step, **options)
+    with progress_bar("quantize", "steps") as progress:
+        summary = run(
+            model,
+            data,
+            out,
+            calibration=calibration,
+            batches=batches,
+            precision=precision,
+            provider=provider,
+            min_speedup=min_speedup,
+            max_drop=max_drop,
+            threads=threads,
+            progress=progress,
+        )
     show_quantization(summary)
     click.get_current_context().exit(0 if summary.kept else 1)
 
 
-@click.command(short_help="Run a model with every runtime there is and compare.")
+@click.command(short_help="Compare a model across the installed runtimes.")
 @click.argument("model")
-@click.option("--checkpoint", type=PATH, help="That a classifier was exported from, so that torch takes part.")
-@click.option("--image", "images", type=PATH, multiple=True, help="Picture to run on; by default noise and gradients.")
+@click.option(
+    "--checkpoint",
+    type=PATH,
+    metavar="FILE",
+    help="Checkpoint that a classifier was exported from, to compare with torch too.",
+)
+@click.option(
+    "--image",
+    "images",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Picture to run on; may be repeated. By default noise and gradients.",
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
-    help="Largest difference of an output; by default 1e-3, in fp16 .05, in int8 .1.",
+    metavar="NUMBER",
+    help="Largest difference of an output; by default 0.001, for float16 0.05, for int8 0.1 (detectors 0.25).",
 )
 def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolerance: float | None) -> None:
-    """Run a model with every runtime of this machine and compare the outputs with those of onnxruntime on the CPU.
+    """Run a model with every runtime on this machine, and compare the outputs with those of onnxruntime on the CPU.
 
-    Looked for are onnxruntime's providers, OpenVINO, OpenCV's DNN module, the reference evaluator of onnx, and, with a
-    checkpoint, torch. The exit code is 1 when one of them disagrees; one that cannot run the graph is only named.
+    The runtimes are onnxruntime's providers, OpenVINO, OpenCV's DNN module, the reference evaluator of onnx and, with
+    --checkpoint, torch. The exit code is 1 if one of them disagrees; a runtime that cannot run the graph is only named.
 
     \b
     Examples:
@@ -174,26 +293,33 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
 
     with train_extra():
         from maskinfer.export.verify.run import verify as run
-    with progress_bar("verify", "runtimes") as bar:
-        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, on_runtime=bar.step)
+    with progress_bar("verify", "runtimes") as progress:
+        verdicts = run(model, checkpoint=checkpoint, images=images, tolerance=tolerance, progress=progress)
     show_verdicts(verdicts)
     disagrees = any(not verdict.agrees and not verdict.problem for verdict in verdicts)
     click.get_current_context().exit(1 if disagrees else 0)
 
 
-@click.command(short_help="Write into a classifier's file how often it errs.")
+@click.command(short_help="Add error-rate thresholds to a classifier.")
 @click.argument("model")
 @click.argument("out", type=PATH)
-@click.option("--figures", type=PATH, help="That `maskinfer evaluate --json` wrote of it: how often it errs.")
-@click.option("--faces", type=PATH, help="Annotated scenes, file or folder: how it tells faces from other things.")
-@click.option("--detector", default="retinaface-mask", show_default=True, help="Behind which it tells faces.")
+@click.option("--figures", type=PATH, metavar="FILE", help="What `maskinfer evaluate --json` wrote for this model.")
+@click.option(
+    "--faces", type=PATH, metavar="FILE|FOLDER", help="Annotated scenes, to fit how it tells faces from other things."
+)
+@click.option(
+    "--detector",
+    default="retinaface-mask",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Detector whose proposals --faces judges.",
+)
 def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, detector: str) -> None:
-    """Write a copy of a classifier that knows from which score on its labels are wrong at most so often.
+    """Write a copy of a classifier whose contract holds the score thresholds for given error rates.
 
-    With --faces it learns, too, to say whether what the detector proposes is a face at all.
-
-    The commands that label faces then take --max-error, and events use what keeps wrong labels under 2 %. The scores
-    were measured by `maskinfer evaluate --json`, best on pictures that neither training nor any choice looked at.
+    Commands that label faces then accept --max-error, and events use the threshold for 2 % wrong labels. The thresholds
+    come from `maskinfer evaluate --json`, ideally on pictures that were used neither for training nor for choosing.
+    With --faces the contract also says how the classifier and the detector decide together what is a face.
 
     \b
     Examples:
@@ -207,17 +333,22 @@ def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, d
     with train_extra():
         from maskinfer.export.calibrate import calibrate as run
     with progress_bar("calibrate", "scenes") as bar:
-        summary = run(model, figures, out, faces=faces, detector=detector, on_scene=bar.step)
+        summary = run(model, figures, out, faces=faces, detector=detector, progress=bar)
     click.echo(summary)
 
 
 @click.command(short_help="Write a model's card.")
 @click.argument("model")
-@click.option("--figures", type=PATH, help="That `maskinfer evaluate --json` wrote of it.")
-@click.option("--notes", type=PATH, help="TOML file of what people say of it: about, made_by, data, wrong, tried ...")
-@click.option("--out", "-o", type=PATH, help="Markdown file; by default standard output.")
+@click.option("--figures", type=PATH, metavar="FILE", help="What `maskinfer evaluate --json` wrote for this model.")
+@click.option(
+    "--notes",
+    type=PATH,
+    metavar="FILE",
+    help="TOML file with the written parts: about, made_by, data, wrong, tried ...",
+)
+@click.option("--out", "-o", type=PATH, metavar="FILE", help="Markdown file; by default standard output.")
 def card(model: str, figures: Path | None, notes: Path | None, out: Path | None) -> None:
-    """Write the card of a model: contract, training data and its rights, figures, failures, and what it is for.
+    """Write the card of a model: contract, training data and its rights, figures, known failures and intended use.
 
     \b
     Examples:

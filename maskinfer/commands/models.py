@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import train_extra
+from maskinfer.commands.options import refuse, train_extra
 
 if TYPE_CHECKING:
     from maskinfer.engine.catalog.store import Entry
 
 
-@click.group(short_help="Show, fetch and check models.")
+@click.group(short_help="List, fetch and check models.")
 def models() -> None:
-    """Show, fetch and check the models that have names.
+    """List, fetch and check the models that have names.
 
-    Shipped ones lie in the package. MASKINFER_REGISTRY may name a JSON file of more; they are fetched into the user's
-    cache folder.
+    Shipped models are part of the package. MASKINFER_REGISTRY can name a JSON file that lists more; these are fetched
+    into the user's cache folder.
 
     \b
     Examples:
@@ -28,21 +28,21 @@ def models() -> None:
     """
 
 
-@models.command("list", short_help="All models that have names.")
+@models.command("list", short_help="List all named models.")
 def list_() -> None:
-    """List all models that have names, and which of them are on this machine."""
+    """List all named models, and which of them are on this machine."""
     from maskinfer.console.models import show_models
     from maskinfer.engine.catalog.store import entries
 
     show_models(entries())
 
 
-@models.command(short_help="A model's card.")
+@models.command(short_help="Show a model's card.")
 @click.argument("model")
 def show(model: str) -> None:
-    """Print the card of a model, by name or ONNX file: contract, data, figures, failures, use.
+    """Show the card of a model, by name or ONNX file: contract, data, figures, known failures and intended use.
 
-    A shipped model's card is the one that lies beside it; of others the contract is what there is.
+    Models that are not shipped have no card of their own; theirs is made from the contract in the file.
     """
     from maskinfer.console.models import show_markdown
     from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
@@ -63,10 +63,10 @@ def _ask(entry: Entry) -> bool:
 
 @models.command(short_help="Fetch a model.")
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Fetch nothing: say whether the model is here, and whole.")
-@click.option("--accept-licence", is_flag=True, help="Do not ask: a research-only model will be used for that alone.")
+@click.option("--offline", is_flag=True, help="Fetch nothing; check only that the model is here and intact.")
+@click.option("--accept-licence", is_flag=True, help="Accept the licence of a research-only model without being asked.")
 def pull(name: str, offline: bool, accept_licence: bool) -> None:
-    """Bring a model onto this machine, checked by its SHA-256; what was fetched before a fault is gone on with.
+    """Fetch a model and check its SHA-256; a fetch that was interrupted continues where it stopped.
 
     \b
     Examples:
@@ -76,32 +76,35 @@ def pull(name: str, offline: bool, accept_licence: bool) -> None:
     from maskinfer.console.progress import byte_bar
     from maskinfer.engine.catalog import store as model_store
 
+    if offline:
+        refuse(("accept_licence",), "nothing is fetched with --offline")
+
     def accept(entry: Entry) -> bool:
         if not accept_licence:
             return _ask(entry)
         click.echo(f"{entry.name}: {entry.licence}", err=True)
         return True
 
-    with byte_bar(name) as on_bytes:
-        entry = model_store.pull(name, offline=offline, accept=accept, on_bytes=on_bytes)
+    with byte_bar(name) as progress:
+        entry = model_store.pull(name, offline=offline, accept=accept, progress=progress)
     click.echo(entry.file)
 
 
 @models.command(short_help="Check models by their SHA-256.")
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
-    """Check the bytes of the named models, or of all that are on this machine, by their SHA-256.
+    """Check the SHA-256 of the named models, or of all models on this machine.
 
-    The exit code is 1 when one is missing or is not what it should be. (`maskinfer verify` compares runtimes.)
+    The exit code is 1 if one is missing or has other bytes than it should. (`maskinfer verify` compares runtimes.)
     """
     from maskinfer.engine.catalog.store import checksum_matches, entries, find_entry
 
-    chosen = [find_entry(name) for name in names] or [entry for entry in entries() if entry.is_here]
+    chosen = [find_entry(name) for name in names] or [entry for entry in entries() if entry.is_installed]
     broken = False
     for entry in chosen:
         said = (
             "missing"
-            if not entry.is_here
+            if not entry.is_installed
             else "unknown"
             if not entry.sha256
             else "ok"

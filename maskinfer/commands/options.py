@@ -1,27 +1,111 @@
-"""Options that several commands share, and what they ask for."""
+"""What the commands are made of: options that reach a command as dataclasses, help under headings, common types."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from maskinfer.commands.event_options import read_events
 from maskinfer.engine.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from maskinfer.engine.engine import Engine
-    from maskinfer.engine.faces.tracker import TrackOptions
     from maskinfer.engine.jobs.summary import JobSummary
-    from maskinfer.engine.sinks.outputs import Outputs
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "yaml"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+class Command(click.Command):
+    """A command whose help lists the options of each group under the group's heading."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options; see ``click.Command``."""
+        write_options(self, ctx, formatter)
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the command's own options first, then those of each group under its heading."""
+    sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx)
+        if record is not None and record[1]:  # arguments are described in the command's text
+            sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
+    for heading, records in sections.items():
+        with formatter.section(heading):
+            formatter.write_dl(records)
+
+
+class _GroupedOption(click.Option):
+    """An option of a group, which stands under the group's heading."""
+
+    heading = ""
+
+
+def grouped(name: str, kind: type, heading: str, *options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Return a decorator that gives a command a group of options, which reach it as one frozen dataclass.
+
+    Past this point nothing is looked up by a string, so mypy sees every use.
+
+    Args:
+        name: of the command's parameter that takes the dataclass.
+        kind: the dataclass; its fields are named as the options' values are.
+        heading: under which the options stand in the command's help.
+        options: from ``option``.
+    """
+
+    def decorate(command: Any) -> Any:
+        @wraps(command)
+        def call(*args: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(kind)}
+            return command(*args, **values, **{name: kind(**own)})
+
+        decorated: Any = call
+        for add in reversed(options):
+            decorated = add(decorated)
+        for param in decorated.__click_params__[-len(options) :]:
+            param.heading = heading
+        return decorated
+
+    return decorate
+
+
+def option(*names: str, **attributes: Any) -> Callable[[_F], _F]:
+    """Return an option of a group; as ``click.option``."""
+    return click.option(*names, cls=_GroupedOption, **attributes)
+
+
+def is_given(name: str) -> bool:
+    """Tell whether the user set an option of the command that runs, rather than left it at its default."""
+    return click.get_current_context().get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+
+
+def refuse(kind: type | Sequence[str], reason: str) -> None:
+    """Refuse options that were given although they would do nothing.
+
+    Args:
+        kind: the options' names, or the dataclass of their group.
+        reason: why they would do nothing, and what to do.
+    """
+    names = [field.name for field in fields(kind)] if isinstance(kind, type) else kind
+    for param in click.get_current_context().command.params:
+        if param.name in names and is_given(param.name):
+            raise click.UsageError(f"{param.opts[0]} would do nothing: {reason}")
+
+
+def given_values(*groups: Any) -> dict[str, Any]:
+    """Return those values of option groups that the user set, by name."""
+    return {
+        field.name: getattr(group, field.name) for group in groups for field in fields(group) if is_given(field.name)
+    }
 
 
 def read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -37,9 +121,6 @@ def read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     return sides[0], sides[-1]
 
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
 def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """Read ``90``, ``90s``, ``10m`` or ``1h`` as seconds."""
     if value is None:
@@ -49,161 +130,14 @@ def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | Non
     except ValueError:
         seconds = float("nan")
     if not 0 < seconds < float("inf"):
-        raise click.BadParameter(f"{value!r} is no time: expected seconds, or as 90s, 10m, 1h")
+        raise click.BadParameter(f"{value!r} is not a time: expected seconds, or as 90s, 10m, 1h")
     return seconds
 
 
-_ENGINE_OPTIONS = (
-    click.option("--provider", default="auto", show_default=True, metavar="NAME",
-                 help="auto, cpu, cuda, openvino, openvino-bf16, ... A provider that is named is used, or it fails."),
-    click.option("--detector", default="auto", show_default=True, metavar="NAME|FILE",
-                 help="auto (retinaface-mask, in int8 on a CPU with VNNI), a name of `models list`, insightface:PACK "
-                      "(non-commercial research only), or an ONNX file."),
-    click.option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
-                 help="What a detector file without a contract is; insightface's own are scrfd."),
-    click.option("--classifier", default="auto", show_default=True, metavar="NAME|FILE",
-                 help="auto (mobilenetv2-128, in int8 on a CPU with VNNI), a name of `models list`, or an ONNX file."),
-    click.option("--det-threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-                 help="Least score of a face; by default the detector's own."),
-    click.option("--det-size", callback=read_size, metavar="PIXELS",
-                 help="Frames are scaled to fit into this, as 640 or 640x384; by default the detector's own."),
-    click.option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
-                 help="Faces whose label scores less get the label uncertain; by default the classifier's own."),
-    click.option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
-                 help="So do faces whose shorter side is less; off by default."),
-    click.option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
-                 help="So do faces that are more blurred: 9 keeps out blots, clear ones have 13; off by default."),
-    click.option("--threads", type=click.IntRange(1), help="CPU threads of the models; by default all there are."),
-)  # fmt: skip
-
-
-def engine_options(command: _F) -> _F:
-    """Give a command the options that mean the same everywhere."""
-    for option in reversed(_ENGINE_OPTIONS):
-        command = option(command)
-    return command
-
-
-_TRACK_OPTIONS = (
-    click.option("--track/--no-track", default=True, show_default=True,
-                 help="Follow faces from frame to frame: a face keeps its id and its label does not flicker."),
-    click.option("--classify-every", type=click.IntRange(1), default=3, show_default=True, metavar="N",
-                 help="A face that is followed and certain is classified in every Nth frame."),
-    click.option("--detect-every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-                 help="The detector runs on every Nth frame; between them faces go on as they went."),
-)  # fmt: skip
-
-
-def track_options(command: _F) -> _F:
-    """Give a command the options of how faces are followed."""
-    for option in reversed(_TRACK_OPTIONS):
-        command = option(command)
-    return command
-
-
-def read_track(options: dict[str, Any]) -> TrackOptions | None:
-    """Return what the options of ``track_options`` ask for; None for faces on their own."""
-    from maskinfer.engine.faces.tracker import TrackOptions
-
-    if options["track"]:
-        return TrackOptions(classify_every=options["classify_every"], detect_every=options["detect_every"])
-    source = click.get_current_context().get_parameter_source
-    for name in ("classify_every", "detect_every"):
-        if source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} needs faces that are followed: leave out --no-track")
-    return None
-
-
-_OUTPUT_OPTIONS = (
-    click.option("--jsonl", metavar="FILE|-",
-                 help="Write a JSON object for each frame or image; - is standard output."),
-    click.option("--csv", metavar="FILE|-", help="Write a row for each face."),
-    click.option("--crops", type=PATH, metavar="FOLDER",
-                 help="Write a picture of each face; of one that is followed the best for each label."),
-    click.option("--crop-label", "crop_labels", multiple=True, metavar="LABEL",
-                 help="Of faces with this label only; may be repeated."),
-)  # fmt: skip
-
-
-def output_options(command: _F) -> _F:
-    """Give a command the options of where results go."""
-    for option in reversed(_OUTPUT_OPTIONS):
-        command = option(command)
-    return command
-
-
-def read_outputs(options: dict[str, Any]) -> Outputs:
-    """Return what the options of ``output_options``, and those of ``event_options`` if there are any, ask for."""
-    from maskinfer.engine.sinks.outputs import Outputs
-
-    if options["crop_labels"] and options["crops"] is None:
-        raise click.UsageError("--crop-label needs --crops")
-    events = read_events(options) if "events" in options else None
-    return Outputs(options["jsonl"], options["csv"], events, options["crops"], options["crop_labels"])
-
-
-def show_written(options: dict[str, Any]) -> dict[str, object]:
-    """Return what the options of ``output_options`` and ``event_options`` made, for the summary."""
-    names = {"results": "jsonl", "table": "csv", "events": "events", "crops": "crops"}
-    return {what: options.get(name) for what, name in names.items()}
-
-
-MAX_ERROR_OPTION = click.option(
-    "--max-error", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
-    help="Faces get the label uncertain as far as it takes for at most this share of the labels given to be wrong, by "
-         "what the classifier's file says of it; instead of --uncertain-below. Off by default.",
-)  # fmt: skip
-BLUR_OPTION = click.option(
-    "--blur-faces", is_flag=True, help="Make every face that was found unknowable in what is drawn."
-)
-
-
-def open_engine(options: dict[str, Any], *, lanes: int | None = 1) -> Engine:
-    """Open the engine that the options of ``engine_options`` ask for; ``lanes`` as for ``engine.load``."""
-    from maskinfer.engine.faces.quality import Gate
-    from maskinfer.engine.load import load, most_lanes
-
-    return load(
-        options["detector"],
-        options["classifier"],
-        provider=options["provider"],
-        threads=options["threads"],
-        lanes=most_lanes(options["provider"], options["threads"]) if lanes is None else lanes,
-        detector_kind=options["detector_kind"],
-        det_threshold=options["det_threshold"],
-        det_size_wh=options["det_size"],
-        uncertain_below=options["uncertain_below"],
-        max_error=options.get("max_error"),
-        gate=Gate(options["min_face_px"], options["min_sharpness"]),
-    )
-
-
-def open_job(options: dict[str, Any], *, lanes: int | None = 1) -> tuple[Engine, Outputs]:
-    """Open the engine, and say where results go.
-
-    Args:
-        options: the command's.
-        lanes: as for ``load``.
-    """
-    outputs = read_outputs(options)
-    return open_engine(options, lanes=lanes), outputs
-
-
-def use_model(model: str, options: dict[str, Any]) -> None:
-    """Use a model as the detector or the classifier that it is, by its own word."""
-    from maskinfer.engine.catalog.find import task_of
-
-    task = task_of(model)
-    source = click.get_current_context().get_parameter_source(task)
-    if source is not ParameterSource.DEFAULT:
-        raise click.UsageError(f"{model} is a {task}: leave out --{task}, or MODEL")
-    options[task] = model
-
-
-def read_shares(texts: Sequence[str]) -> dict[str, float] | None:
+def read_shares(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, float] | None:
     """Read ``NAME=SHARE`` options; None when there are none."""
     shares: dict[str, float] = {}
-    for text in texts:
+    for text in values:
         name, _, share = text.partition("=")
         try:
             shares[name] = float(share)

@@ -7,38 +7,50 @@ so that ``--help`` answers at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
 from maskinfer.commands.addresses import read_secret_addresses
-from maskinfer.commands.event_options import event_options, event_rules, read_event_rules
-from maskinfer.commands.options import (
-    BLUR_OPTION,
+from maskinfer.commands.engine_options import (
     MAX_ERROR_OPTION,
-    PATH,
+    EngineOptions,
+    TrackingOptions,
     engine_options,
-    exit_with,
-    open_job,
+    tracking_options,
+)
+from maskinfer.commands.options import PATH, Command, exit_with, read_duration, refuse
+from maskinfer.commands.output_options import (
+    BLUR_OPTION,
+    EventOutputs,
+    EventRules,
+    OutputOptions,
+    event_options,
+    event_rules,
     output_options,
-    read_duration,
-    read_track,
-    show_written,
-    track_options,
 )
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import public_name
 
 
-@click.command(short_help="Label the faces of images.")
+@click.command(cls=Command, short_help="Label the faces in images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
-@click.option("-o", "--out-dir", type=PATH, help="Folder for annotated copies.")
-@output_options
+@click.option("-o", "--out-dir", type=PATH, metavar="FOLDER", help="Save annotated copies in this folder.")
 @BLUR_OPTION
 @MAX_ERROR_OPTION
+@output_options
 @engine_options
-def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **options: Any) -> None:
-    """Label the faces of images: files, folders (with sub-folders) and glob patterns.
+def image(
+    sources: tuple[str, ...],
+    out_dir: Path | None,
+    blur_faces: bool,
+    max_error: float | None,
+    results: OutputOptions,
+    models: EngineOptions,
+) -> None:
+    """Label the faces in images: files, folders (with subfolders) and glob patterns.
+
+    Without -o or an option that writes results, the labels are printed.
 
     \b
     Examples:
@@ -46,55 +58,64 @@ def image(sources: tuple[str, ...], out_dir: Path | None, blur_faces: bool, **op
       maskinfer image photos/ -o annotated/
       maskinfer image 'archive/**/*.png' --jsonl - | jq .faces
     """
-    from maskinfer.console.evaluation import in_order
-    from maskinfer.console.job import show_summary
+    from maskinfer.console.job import show_image, show_summary
     from maskinfer.console.progress import progress_bar
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.images import run_images
-    from maskinfer.engine.results import FrameResult
     from maskinfer.engine.sinks.outputs import Outputs
 
-    engine, outputs = open_job(options)
+    if out_dir is None:
+        refuse(("blur_faces",), "it is for annotated copies, which are written only with -o FOLDER")
+    outputs = results.read()
     is_silent = out_dir is not None or outputs != Outputs()
-
-    def on_result(result: FrameResult) -> None:
-        bar.advance()
-        if not is_silent:
-            counts = ", ".join(f"{k} {n}" for k, n in in_order(result.counts())) or "no faces"
-            click.echo(printable(f"{result.source}: {counts}"))
-
-    with progress_bar("images", "images") as bar:
+    engine = models.open(max_error=max_error)
+    with progress_bar("images", "images") as progress:
         summary = run_images(
             engine,
             sources,
             out_dir=out_dir,
             style=Style(blur_faces=blur_faces),
             outputs=outputs,
-            on_result=on_result,
-            on_total=bar.set_total,
+            on_result=None if is_silent else show_image,
+            progress=progress,
         )
-    show_summary(summary, "images", {"annotated": out_dir, **show_written(options)})
+    show_summary(summary, "images", {"annotated": out_dir, **results.written()})
     exit_with(summary)
 
 
-@click.command(short_help="Turn recorded videos into annotated ones.")
+@click.command(cls=Command, short_help="Annotate recorded videos.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
     "-o", "--out", type=PATH, required=True, metavar="FILE|FOLDER",
-    help="Annotated video: .mp4, .mov or .mkv; a folder for several.",
+    help="Annotated video (.mp4, .mov or .mkv); a folder for several videos.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="So many of several at a time.")
-@output_options
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+    help="Process this many of several videos at a time.",
+)  # fmt: skip
 @BLUR_OPTION
-@event_options
-@track_options
 @MAX_ERROR_OPTION
+@output_options
+@event_options
+@tracking_options
 @engine_options
-def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **options: Any) -> None:
-    """Turn recorded videos into annotated ones: same frames, times, size and sound.
+def video(
+    sources: tuple[str, ...],
+    out: Path,
+    jobs: int,
+    blur_faces: bool,
+    max_error: float | None,
+    results: OutputOptions,
+    event_outputs: EventOutputs,
+    rules: EventRules,
+    tracking: TrackingOptions,
+    models: EngineOptions,
+) -> None:
+    """Annotate recorded videos; frames, times, size and sound stay the same.
 
-    Of several (files, folders, glob patterns) those that are in the output folder already, from the same content with
-    the same settings, are left out; --jsonl, --csv and --events name folders then.
+    SRC can be files, folders and glob patterns. If there are several videos, those whose annotated copies are already
+    in the output folder, made from the same content with the same settings, are skipped; --jsonl, --csv and --events
+    then name folders.
 
     \b
     Examples:
@@ -110,38 +131,48 @@ def video(sources: tuple[str, ...], out: Path, jobs: int, blur_faces: bool, **op
     from maskinfer.engine.jobs.video import run_video
 
     is_one = len(sources) == 1 and bool(out.suffix) and not (Path(sources[0]).is_dir() or out.is_dir())
-    if is_one and jobs > 1:
-        raise click.UsageError("--jobs is for several videos: name a folder for -o")
-    track = read_track(options)
-    engine, outputs = open_job(options, lanes=None)
-    shared: dict[str, Any] = {"track": track, "style": Style(blur_faces=blur_faces), "outputs": outputs}
     if is_one:
-        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as bar:
-            summary = run_video(engine, sources[0], out, on_result=bar.advance, on_total=bar.set_total, **shared)
+        refuse(("jobs",), "there is one video; for several, name a folder for -o")
+    track, style = tracking.read(), Style(blur_faces=blur_faces)
+    outputs = results.read(event_outputs.read(rules, tracking))
+    engine = models.open(is_recording=True, max_error=max_error)
+    if is_one:
+        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as progress:
+            summary = run_video(engine, sources[0], out, track=track, style=style, outputs=outputs, progress=progress)
     else:
-        with progress_bar("videos", "videos") as bar:
+        with progress_bar("videos", "videos") as progress:
             summary = run_videos(
-                engine, sources, out, jobs=jobs, on_video=bar.advance, on_total=bar.set_total, **shared
+                engine, sources, out, jobs=jobs, track=track, style=style, outputs=outputs, progress=progress
             )
-    show_summary(summary, "frames", {"annotated": out, **show_written(options)})
+    show_summary(summary, "frames", {"annotated": out, **results.written(), "events": event_outputs.events})
     exit_with(summary)
 
 
-@click.command(short_help="Draw a video again from its results.")
+@click.command(cls=Command, short_help="Redraw a video from its results.")
 @click.argument("source", metavar="SRC")
 @click.argument("results", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, help="Annotated video: .mp4, .mov or .mkv.")
-@click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, labels and counts.")
-@click.option("--captions/--no-captions", default=True, show_default=True, help="Labels with the boxes.")
-@click.option("--counts/--no-counts", default=True, show_default=True, help="And how many there are of each.")
+@click.option("-o", "--out", type=PATH, required=True, metavar="FILE", help="Annotated video (.mp4, .mov or .mkv).")
+@click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, with captions and counts.")
+@click.option("--captions/--no-captions", default=True, show_default=True, help="Write the label on each box.")
+@click.option("--counts/--no-counts", default=True, show_default=True, help="Write how many faces have each label.")
 @BLUR_OPTION
 @click.option(
     "--only-events", callback=read_duration, metavar="TIME",
-    help="Keep only what is so near to an event, as 2s, one scene after the other, without sound.",
+    help="Keep only the scenes within this time of an event, as 2s, one after the other and without sound.",
 )  # fmt: skip
 @event_rules
-def render(source: str, results: Path, out: Path, only_events: float | None, **options: Any) -> None:
-    """Draw a video again from the results that `video --jsonl` wrote of it; no model runs.
+def render(
+    source: str,
+    results: Path,
+    out: Path,
+    boxes: bool,
+    captions: bool,
+    counts: bool,
+    blur_faces: bool,
+    only_events: float | None,
+    rules: EventRules,
+) -> None:
+    """Redraw a video from the results that `video --jsonl` wrote for it, without running a model.
 
     \b
     Examples:
@@ -154,48 +185,74 @@ def render(source: str, results: Path, out: Path, only_events: float | None, **o
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.render import run_render
 
-    with progress_bar(printable(Path(public_name(source)).name), "frames") as bar:
+    if only_events is None:
+        refuse(EventRules, "events matter only with --only-events")
+    if not boxes:
+        refuse(("captions", "counts"), "they are drawn with the boxes, which --no-boxes leaves out")
+    with progress_bar(printable(Path(public_name(source)).name), "frames") as progress:
         summary = run_render(
             source,
             results,
             out,
-            style=Style(**{name: options[name] for name in ("boxes", "blur_faces", "captions", "counts")}),
+            style=Style(boxes=boxes, captions=captions, counts=counts, blur_faces=blur_faces),
             around_events_s=only_events,
-            events=read_event_rules(options),
-            on_result=bar.advance,
-            on_total=bar.set_total,
+            events=rules.read(),
+            progress=progress,
         )
     show_summary(summary, "frames", {"annotated": out})
     exit_with(summary)
 
 
-@click.command(short_help="Watch cameras, URLs or files.")
+@click.command(cls=Command, short_help="Watch cameras, streams or files.")
 @click.option(
     "--source", "sources", required=True, multiple=True, callback=read_secret_addresses,
     metavar="INDEX|FILE|URL|FOLDER|-|env:NAME|@FILE",
-    help="Camera's index, video file, URL, folder of images, or - for a video on standard input; may be repeated. "
-         "env:NAME and @FILE name an environment variable and a file that hold a URL with a password.",
+    help="Camera index, video file, URL, folder of images, or - for a video on standard input; may be repeated. To "
+         "keep a URL with a password out of the list of processes, name an environment variable or a file that holds "
+         "it.",
 )  # fmt: skip
-@click.option("--show/--no-show", default=True, show_default=True, help="In windows; q closes them.")
-@click.option("--record", type=PATH, help="Annotated video: .mp4, .mov or .mkv; of several sources NAME-1, NAME-2 ...")
-@click.option("--segment", callback=read_duration, metavar="TIME", help="Split recordings, as 90s, 10m, 1h.")
+@click.option(
+    "--show/--no-show", default=True, show_default=True, help="Show each source in a window; press q to quit."
+)
+@click.option(
+    "--record", type=PATH, metavar="FILE",
+    help="Record an annotated video (.mp4, .mov or .mkv); several sources are recorded as NAME-1, NAME-2 ...",
+)  # fmt: skip
+@click.option(
+    "--segment", callback=read_duration, metavar="TIME", help="Start a new recording after this time, as 90s, 10m, 1h."
+)
 @click.option(
     "--policy", type=click.Choice(["auto", "latest", "all"]), default="auto", show_default=True,
-    help="Keep only the newest frame, or all; auto is latest for what is live.",
+    help="Look at the latest frame only, or at all frames; auto is latest for live sources and all for files.",
 )  # fmt: skip
 @click.option(
-    "--give-up-after", callback=read_duration, metavar="TIME", help="End a live source that is lost for longer; never."
-)
-@output_options
+    "--give-up-after", callback=read_duration, metavar="TIME",
+    help="Drop a live source that has been lost for this long; by default it is retried forever.",
+)  # fmt: skip
 @BLUR_OPTION
-@event_options
-@track_options
 @MAX_ERROR_OPTION
+@output_options
+@event_options
+@tracking_options
 @engine_options
-def stream(sources: tuple[str, ...], **options: Any) -> None:
-    """Watch cameras, URLs or files until they end, q is pressed in a window, or Ctrl-C.
+def stream(
+    sources: tuple[str, ...],
+    show: bool,
+    record: Path | None,
+    segment: float | None,
+    policy: Literal["auto", "latest", "all"],
+    give_up_after: float | None,
+    blur_faces: bool,
+    max_error: float | None,
+    results: OutputOptions,
+    event_outputs: EventOutputs,
+    rules: EventRules,
+    tracking: TrackingOptions,
+    models: EngineOptions,
+) -> None:
+    """Watch cameras, streams or files until they end, you press q in a window, or you press Ctrl-C.
 
-    A live source that is lost is tried again for ever, the others are not held up.
+    A live source that is lost is retried, and the other sources go on.
 
     \b
     Examples:
@@ -208,31 +265,37 @@ def stream(sources: tuple[str, ...], **options: Any) -> None:
     from maskinfer.console.progress import progress_bar
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.watch import Sinks, run_watch
+    from maskinfer.engine.sources.camera import is_live
     from maskinfer.engine.sources.live import FeedOptions
 
-    track = read_track(options)
-    engine, outputs = open_job(options)
-    sinks = Sinks(options["show"], options["record"], options["segment"], outputs)
-    with progress_bar("stream", "frames") as bar:
+    if record is None:
+        refuse(("segment",), "nothing is recorded without --record FILE")
+    if record is None and not show:
+        refuse(("blur_faces",), "nothing is drawn with --no-show and without --record FILE")
+    if not any(is_live(source) for source in sources):
+        refuse(("give_up_after",), "none of the sources is live")
+    track = tracking.read()
+    outputs = results.read(event_outputs.read(rules, tracking))
+    engine = models.open(max_error=max_error)
+    with progress_bar("stream", "frames") as progress:
         summary, reports = run_watch(
             engine,
             sources,
-            reading=FeedOptions(options["policy"], options["give_up_after"]),
+            reading=FeedOptions(policy, give_up_after),
             track=track,
-            style=Style(blur_faces=options["blur_faces"]),
-            sinks=sinks,
-            on_result=bar.advance,
-            tell=lambda line: click.echo(printable(line), err=True),
+            style=Style(blur_faces=blur_faces),
+            sinks=Sinks(show, record, segment, outputs),
+            progress=progress,
         )
     for report in reports:
         click.echo(printable(str(report)), err=True)
-    show_summary(summary, "frames", {"recorded": sinks.record, **show_written(options)})
+    show_summary(summary, "frames", {"recorded": record, **results.written(), "events": event_outputs.events})
     exit_with(summary)
 
 
 @click.command(short_help="Check this machine and this installation.")
 def doctor() -> None:
-    """Check this machine and this installation, a line for each thing; non-zero when the default job would fail."""
+    """Check this machine and this installation, one line per check; exit with 1 if the default job would fail."""
     from maskinfer.engine.jobs.doctor import diagnose
 
     broken = False

@@ -1,132 +1,171 @@
-"""The commands that make and judge models: train, export, evaluate."""
+"""The commands that make and judge models: train, train-detector, export, evaluate."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
-from maskinfer.commands.options import PATH, engine_options, open_engine, read_shares, train_extra, use_model
+from maskinfer.commands.engine_options import EngineOptions, engine_options
+from maskinfer.commands.options import PATH, SHARE, Command, read_shares, refuse, train_extra
 
-
-@click.command(short_help="Train a classifier, or the detector, with PyTorch.")
-@click.option("--task", type=click.Choice(["classify", "detect"]), default="classify", show_default=True)
-@click.option("--recipe", metavar="NAME|FILE.toml", help="How to train: standard, or detector, by default.")
-@click.option(
-    "--data",
-    "data",
+_OUT_OPTION = click.option(
+    "--out",
     type=PATH,
     required=True,
-    multiple=True,
-    help="Folder of pictures; several may be given.",
+    metavar="FOLDER",
+    help="Run folder for the checkpoint, the report and the curves.",
 )
-@click.option("--out", type=PATH, required=True, help="Run folder: checkpoint, report, curves.")
-@click.option(
-    "--dev", type=PATH, multiple=True, help="Folder of pictures to report on and stop early by; several may be given."
+_RESUME_OPTION = click.option(
+    "--resume", is_flag=True, help="Continue a training that was stopped; repeat all other options as they were."
 )
-@click.option(
-    "--teacher",
-    "teachers",
-    type=PATH,
-    multiple=True,
-    help="Checkpoint of a trained network, as wide or wider, to begin as and learn from; several teach their mean.",
-)
-@click.option(
-    "--start", type=PATH, help="Exported classifier of the same recipe to begin from, instead of the recipe's weights."
-)
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--seed", type=int, help="Instead of the recipe's.")
-@click.option(
-    "--split",
-    "split_by",
-    type=click.Choice(["group", "random"]),
-    help="Instead of the recipe's: by group, copies and twins stay on one side; at random they leak.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(0),
-    help="Instead of the recipe's: end after so many epochs without a lower loss on --dev; 0 goes to the end.",
-)
-@click.option("--resume", is_flag=True, help="Go on with a training that was stopped; all else as it was given.")
-def train(task: str, recipe: str | None, data: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Train a classifier, or the face detector, with PyTorch.
 
-    --dev, --teacher, --start, --epochs, --seed, --split and --patience are for classifiers.
+
+@click.command(short_help="Train a mask classifier with PyTorch.")
+@click.option(
+    "--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml",
+    help="How to train: standard, small, lecture, or a TOML file.",
+)  # fmt: skip
+@click.option(
+    "--data", type=PATH, required=True, multiple=True, metavar="FOLDER", help="Folder of pictures; may be repeated."
+)
+@_OUT_OPTION
+@click.option(
+    "--dev", type=PATH, multiple=True, metavar="FOLDER",
+    help="Folder of pictures to report on and to stop early by, instead of a share of --data; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--teacher", "teachers", type=PATH, multiple=True, metavar="FILE",
+    help="Checkpoint of a network, as wide or wider, to start from and to learn from; may be repeated to learn from "
+         "the mean of several.",
+)  # fmt: skip
+@click.option(
+    "--start", type=PATH, metavar="FILE",
+    help="Exported classifier with the same labels to start from, instead of the recipe's weights.",
+)  # fmt: skip
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Number of epochs, instead of the recipe's.")
+@click.option("--seed", type=int, metavar="N", help="Random seed, instead of the recipe's.")
+@click.option(
+    "--split", "split_by", type=click.Choice(["group", "random"]),
+    help="How to choose the pictures to test on, instead of the recipe's way: group keeps copies and twins on one "
+         "side, random lets them leak.",
+)  # fmt: skip
+@click.option(
+    "--patience", type=click.IntRange(0), metavar="N",
+    help="Stop after this many epochs without a lower loss on --dev, instead of the recipe's number; 0 never stops "
+         "early.",
+)  # fmt: skip
+@_RESUME_OPTION
+def train(
+    recipe: str,
+    data: tuple[Path, ...],
+    out: Path,
+    dev: tuple[Path, ...],
+    teachers: tuple[Path, ...],
+    start: Path | None,
+    epochs: int | None,
+    seed: int | None,
+    split_by: Literal["group", "random"] | None,
+    patience: int | None,
+    resume: bool,
+) -> None:
+    """Train a mask classifier with PyTorch.
 
     \b
     Examples:
       maskinfer train --recipe lecture --data seed/ --out runs/lecture
-      maskinfer train --recipe standard --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
-      maskinfer train --task detect --data my-scenes/ --out runs/detector
+      maskinfer train --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
     """
     from maskinfer.console.progress import progress_bar
-    from maskinfer.console.training import show_detector_figures, show_epoch
 
-    given = sorted(name for name, value in options.items() if value not in (None, False, ()) and name != "resume")
-    if task == "detect" and given:
-        name = {"split_by": "split", "teachers": "teacher"}.get(given[0], given[0])
-        raise click.UsageError(f"--{name} is for classifiers, not for --task detect")
+    if dev:
+        refuse(("split_by",), "with --dev nothing is kept out of --data")
     with train_extra():
-        if task == "detect":
-            from maskinfer.training.detector.recipe import load_detector_recipe
-            from maskinfer.training.detector.train import train_detector
-        else:
-            from maskinfer.training.classifier.train import train as train_classifier
-    summary: object
-    with progress_bar("train", "steps") as bar:
-        if task == "detect":
-            chosen = load_detector_recipe(recipe or "detector")
-            summary = train_detector(
-                chosen,
-                data,
-                None,
-                out,
-                resume=options["resume"],
-                on_stage=bar.restart,
-                on_step=bar.step,
-                on_figures=show_detector_figures,
-            )
-        else:
-            summary = train_classifier(
-                recipe or "standard", data, out, on_stage=bar.restart, on_step=bar.step, on_epoch=show_epoch, **options
-            )
+        from maskinfer.training.classifier.train import train as run
+    with progress_bar("train", "steps") as progress:
+        summary = run(
+            recipe,
+            data,
+            out,
+            dev=dev,
+            teachers=teachers,
+            start=start,
+            epochs=epochs,
+            seed=seed,
+            split_by=split_by,
+            patience=patience,
+            resume=resume,
+            progress=progress,
+        )
+    click.echo(summary)
+
+
+@click.command("train-detector", short_help="Train the face detector with PyTorch.")
+@click.option(
+    "--recipe", default="detector", show_default=True, metavar="NAME|FILE.toml",
+    help="How to train: detector, or a TOML file.",
+)  # fmt: skip
+@click.option(
+    "--data", type=PATH, required=True, multiple=True, metavar="FOLDER",
+    help="Folder of annotated scenes, bare faces or crops; may be repeated.",
+)  # fmt: skip
+@_OUT_OPTION
+@_RESUME_OPTION
+def train_detector(recipe: str, data: tuple[Path, ...], out: Path, resume: bool) -> None:
+    """Train the face detector with PyTorch, starting from the published RetinaFace.
+
+    \b
+    Examples:
+      maskinfer train-detector --data my-scenes/ --out runs/detector
+      maskinfer train-detector --data my-scenes/ --out runs/detector --resume
+    """
+    from maskinfer.console.progress import progress_bar
+
+    with train_extra():
+        from maskinfer.training.detector.recipe import load_detector_recipe
+        from maskinfer.training.detector.train import train_detector as run
+    with progress_bar("train", "steps") as progress:
+        summary = run(load_detector_recipe(recipe), data, out, resume=resume, progress=progress)
     click.echo(summary)
 
 
 @click.command(short_help="Turn a checkpoint into an ONNX file.")
 @click.argument("checkpoint", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--name", help="Of the model, in its contract; by default the recipe's.")
-@click.option("--version", default="1", show_default=True, help="Of the model, in its contract.")
+@click.option("--name", help="Name in the contract; by default the recipe's.")
+@click.option("--version", default="1", show_default=True, help="Version in the contract.")
 @click.option(
     "--temperature",
     type=click.FloatRange(0, min_open=True),
     default=1.0,
     show_default=True,
-    help="The logits are divided by it; `maskinfer evaluate` says which makes the probabilities true.",
+    metavar="NUMBER",
+    help="Divide the logits by this; `maskinfer evaluate` says which temperature calibrates the probabilities.",
 )
 @click.option(
     "--prior",
     "priors",
     multiple=True,
+    callback=read_shares,
     metavar="LABEL=SHARE",
-    help="How often a label will occur where the model is used, if not as often as the recipe drew it; for each label.",
+    help="How often a label occurs where the model will be used, if that differs from the training; repeat for each "
+    "label.",
 )
-@click.option("--half-weights", is_flag=True, help="Store the weights in float16: half the size.")
+@click.option("--half-weights", is_flag=True, help="Store the weights in float16, which halves the file.")
 def export(
     checkpoint: Path,
     out: Path,
     name: str | None,
     version: str,
     temperature: float,
-    priors: tuple[str, ...],
+    priors: dict[str, float] | None,
     half_weights: bool,
 ) -> None:
-    """Turn a trained checkpoint into an ONNX file that carries its contract.
+    """Turn a trained checkpoint of a classifier or a detector into an ONNX file that carries its contract.
 
-    The graph takes uint8 BGR pictures. It is compared with torch over several batches, and not written if they differ
-    by more than 1e-4, or, of halved weights, 5e-2.
+    The graph takes uint8 BGR pictures. It is compared with torch over several batches, and is not written if the two
+    differ by more than 0.0001, or 0.05 with --half-weights.
 
     \b
     Examples:
@@ -141,31 +180,33 @@ def export(
         name=name,
         version=version,
         temperature=temperature,
-        priors=read_shares(priors),
+        priors=priors,
         half_weights=half_weights,
     )
     click.echo(summary)
 
 
-@click.command(short_help="Score the models on annotated data.")
+@click.command(cls=Command, short_help="Evaluate the models on annotated data.")
 @click.argument("model", required=False)
-@click.option("--data", type=PATH, required=True, help="Annotated scenes or pictures of single faces: file or folder.")
-@click.option("--json", "json_file", type=PATH, help="Write the figures there.")
-@click.option("--jsonl", metavar="FILE", help="Write the predictions there.")
-@click.option("--report", type=PATH, help="Write a page there that shows everything; needs [train].")
 @click.option(
-    "--plots", type=PATH, help="Folder for the plots, and a sheet of the worst mistakes, as PNG; needs [train]."
+    "--data", type=PATH, required=True, metavar="FILE|FOLDER", help="Annotated scenes, or pictures of single faces."
+)
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the figures.")
+@click.option("--jsonl", metavar="FILE", help="Write the predictions.")
+@click.option(
+    "--report", type=PATH, metavar="FILE", help="Write an HTML page that shows everything; needs the [train] extra."
 )
 @click.option(
-    "--max-error",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.02,
-    show_default=True,
-    help="Share of wrong labels for which a threshold is sought.",
-)
+    "--plots", type=PATH, metavar="FOLDER",
+    help="Save the plots and a sheet of the worst mistakes as PNG; needs the [train] extra.",
+)  # fmt: skip
+@click.option(
+    "--max-error", type=SHARE, default=0.02, show_default=True, metavar="SHARE",
+    help="Share of wrong labels for which a score threshold is sought.",
+)  # fmt: skip
 @click.option(
     "--fit-boxes/--no-fit-boxes", default=True, show_default=True,
-    help="Scale the boxes found in each data set by the one factor with which most of its faces are found, since "
+    help="Scale the boxes found in each data set by one factor, the one with which most of its faces are found, since "
          "annotators draw boxes by different habits. The factors are shown.",
 )  # fmt: skip
 @engine_options
@@ -178,16 +219,16 @@ def evaluate(
     plots: Path | None,
     max_error: float,
     fit_boxes: bool,
-    **options: Any,
+    models: EngineOptions,
 ) -> None:
-    """Score detector and classifier together, every figure with its 95 % interval.
+    """Evaluate detector and classifier together, every figure with its 95 % interval.
 
-    Of several data sets the mean comes first, each with the same weight, and the worst: a choice that is good on one
-    set, or on all faces pooled, need not hold on the next.
+    If there are several data sets, their mean comes first, each with the same weight, and then the worst: a choice that
+    is good on one set, or on all faces pooled, need not hold on the next.
 
-    MODEL is a classifier or a detector, by name or file, that takes the place of the default one. DATA is a
-    scenes.jsonl or a folder that holds one; or pictures of one face each: a crops.jsonl, a folder that holds one, or a
-    folder of pictures for each label.
+    MODEL is a classifier or a detector, by name or file, that replaces the default one. --data is a scenes.jsonl or a
+    folder that holds one; or pictures of one face each: a crops.jsonl, a folder that holds one, or a folder with a
+    subfolder of pictures for each label.
 
     \b
     Examples:
@@ -201,21 +242,19 @@ def evaluate(
     from maskinfer.training.evaluation.to_json import check_outputs, write_figures
 
     check_outputs(json_file, report)
-    if model is not None:
-        use_model(model, options)
+    chosen = models if model is None else models.with_model(model)
     with train_extra():
         if report or plots:  # before the long run, so that a missing package is told at once
             from maskinfer.training.evaluation.plots import write_plots
             from maskinfer.training.evaluation.report.page import write_report
-    with progress_bar("evaluate", "images") as bar:
+    with progress_bar("evaluate", "images") as progress:
         evaluation = run(
-            open_engine(options),
+            chosen.open(),
             data,
             fit_boxes=fit_boxes,
             max_error=max_error,
             jsonl=jsonl,
-            on_result=bar.advance,
-            on_total=bar.set_total,
+            progress=progress,
         )
     if json_file is not None:
         write_figures(evaluation, json_file)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from maskinfer.benchmark.capacity import CameraLoad, Trial
+from maskinfer.benchmark.capacity import CameraLoad, Trial, count_cameras
 from maskinfer.benchmark.job_times import JobTimes
 from maskinfer.benchmark.report import Change, Report, Row, noisy
 from maskinfer.console.progress import stdout_console
@@ -116,27 +116,15 @@ def show_job(job: JobTimes) -> None:
     out.print(f"the limit: {job.limit}", soft_wrap=True)
 
 
-def show_trial(trial: Trial) -> None:
-    """Print what became of so many cameras."""
-    verdict = "held" if trial.is_held else "too many"
-    stdout_console().print(
-        f"{trial.cameras:3d} {_cameras(trial.cameras)}: {trial.per_second:.1f} results/s each "
-        f"({trial.share:.0%} of the frames), "
-        f"{trial.faces:.1f} faces in each, after {trial.p50_ms:.0f} ms (median; 95 % within {trial.p95_ms:.0f} ms): "
-        f"{verdict}",
-        soft_wrap=True,
-    )
-
-
-def show_capacity(held: int, trials: Sequence[Trial], wanted: CameraLoad) -> None:
+def show_capacity(max_cameras: int, trials: Sequence[Trial], load: CameraLoad) -> None:
     """Print the answer."""
-    width, height = wanted.size_wh
+    width, height = load.size_wh
     such = (
-        f"of {width}x{height}, {wanted.rate} frames/s, {wanted.faces} faces, 95 % of the results within "
-        f"{wanted.latency_ms:g} ms"
+        f"of {width}x{height}, {load.rate} frames/s, {load.faces} faces, 95 % of the results within "
+        f"{load.latency_ms:g} ms"
     )
-    if held:
-        stdout_console().print(f"this machine holds {held} {_cameras(held)} {such}", soft_wrap=True)
+    if max_cameras:
+        stdout_console().print(f"this machine holds {count_cameras(max_cameras)} {such}", soft_wrap=True)
         return
     one = trials[0]
     stdout_console().print(
@@ -144,7 +132,3 @@ def show_capacity(held: int, trials: Sequence[Trial], wanted: CameraLoad) -> Non
         f"within {one.p95_ms:.0f} ms",
         soft_wrap=True,
     )
-
-
-def _cameras(count: int) -> str:
-    return "camera" if count == 1 else "cameras"

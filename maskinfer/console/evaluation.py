@@ -15,7 +15,7 @@ from maskinfer.engine.results import LABELS
 if TYPE_CHECKING:
     from maskinfer.training.evaluation.confidence import Confidence
     from maskinfer.training.evaluation.intervals import Estimate
-    from maskinfer.training.evaluation.metrics import Figures, OverSets
+    from maskinfer.training.evaluation.metrics import GroupMetrics, OverSets
     from maskinfer.training.evaluation.run import Evaluation
 from maskinfer.console.progress import stdout_console
 
@@ -66,7 +66,7 @@ def per_image(rate: Estimate | None) -> str:
     return "" if rate is None else f"{rate.value:.3f} ({rate.low:.3f}-{rate.high:.3f})"
 
 
-def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
+def _figures_table(title: str, groups: Mapping[str, GroupMetrics]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("data", "class"):
         table.add_column(name, no_wrap=True)
@@ -74,7 +74,7 @@ def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name, figures in groups.items():
         for label, found in figures.classes.items():
-            shares = (percent(share) for share in (found.recall, found.accuracy, found.correct))
+            shares = (percent(share) for share in (found.recall, found.label_recall, found.correct))
             table.add_row(Text(name), label, str(figures.score.faces[label]), *shares)
         false_positives = per_image(figures.false_positives)
         table.add_row(Text(name), "correct2", "", "", "", percent(figures.correct2), false_positives)
@@ -85,7 +85,7 @@ def _figures_table(title: str, groups: Mapping[str, Figures]) -> Table:
 
 def percent(share: Estimate) -> str:
     """Return a share with its 95 % interval, in percent; a dash where nothing was counted."""
-    if not share.of:
+    if not share.n:
         return "-"
     return f"{100 * share.value:.1f} ({100 * share.low:.1f}-{100 * share.high:.1f})"
 

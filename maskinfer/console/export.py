@@ -33,7 +33,7 @@ def show_quantization(summary: QuantizeSummary) -> None:
     table.add_row(f"{found.what}, per cent", percent(found.old), percent(found.new), points)
     if found.old_false is not None and found.new_false is not None:
         table.add_row("false positives/image", f"{found.old_false:.3f}", f"{found.new_false:.3f}")
-    table.add_row("agreement", "", f"{found.agreement:.2%} of {found.new.of} faces")
+    table.add_row("agreement", "", f"{found.agreement:.2%} of {found.new.n} faces")
     out.print(table)
     if summary.in_float:
         out.print(f"left in float: {', '.join(summary.in_float)}", markup=False)

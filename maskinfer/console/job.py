@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from maskinfer.engine.jobs.summary import JobSummary
+    from maskinfer.engine.results import FrameResult
 from maskinfer.console.evaluation import in_order
 from maskinfer.console.progress import STDERR
 from maskinfer.engine.errors import printable
+
+
+def show_image(result: FrameResult) -> None:
+    """Print how many faces of an image have each label, on standard output."""
+    counts = ", ".join(f"{label} {count}" for label, count in in_order(result.counts())) or "no faces"
+    click.echo(printable(f"{result.source}: {counts}"))
 
 
 def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:

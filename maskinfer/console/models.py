@@ -20,7 +20,7 @@ def show_models(entries: Sequence[Entry]) -> None:
     for name in ("model", "task", "on this machine", "what it is"):
         table.add_column(name, overflow="fold")
     for entry in entries:
-        here = f"{entry.file.stat().st_size / 1e6:.1f} MB, {entry.origin}" if entry.is_here else "no"
+        here = f"{entry.file.stat().st_size / 1e6:.1f} MB, {entry.origin}" if entry.is_installed else "no"
         rights = " (non-commercial research only)" if entry.research_only else ""
         table.add_row(entry.name, entry.task, here, f"{entry.about}{rights}")
     stdout_console().print(table)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-if TYPE_CHECKING:
-    pass
+from maskinfer.engine.errors import printable
+from maskinfer.engine.flow.progress import Progress
 
 # Standard output may hold results, so everything else goes to standard error.
 TABLE_WIDTH = 120
@@ -38,24 +36,35 @@ class _SpeedColumn(ProgressColumn):
         return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else f"-- {self._unit}/s")
 
 
-@dataclass(frozen=True, slots=True)
 class Bar:
-    """A progress bar: set its total once it is known, advance it by one, begin anew, show a step and its place."""
+    """A bar of rich's that a job reports to; see ``engine.flow.progress.Progress``."""
 
-    set_total: Callable[[int | None], None]
-    advance: Callable[..., None]
-    restart: Callable[[str], None]
-    show: Callable[[str, int], None]
+    def __init__(self, bars: RichProgress, what: str) -> None:
+        self._bars, self._stage = bars, what
+        self._task = bars.add_task(what, total=None)
 
-    def step(self, total: int) -> None:
-        """Advance by one of so many."""
-        self.set_total(total)
-        self.advance()
+    def describe(self, stage: str, /) -> None:
+        """Begin a stage: show its name, and count anew."""
+        self._stage = stage
+        self.set_total(None)
+
+    def set_total(self, total: int | None, /) -> None:
+        """Count anew, up to so many."""
+        self._bars.remove_task(self._task)  # rich cannot forget a total
+        self._task = self._bars.add_task(self._stage, total=total)
+
+    def advance(self, count: int = 1, /) -> None:
+        """Count so many more as done."""
+        self._bars.advance(self._task, count)
+
+    def say(self, line: str, /) -> None:
+        """Print a line above the bar, in a pipe too."""
+        STDERR.print(printable(line), markup=False)
 
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Bar]:
-    """Show a bar with speed and time left on a terminal; show nothing in a pipe."""
+def progress_bar(what: str, unit: str) -> Iterator[Progress]:
+    """Show a bar with speed and time left on a terminal; in a pipe, only the lines that the job says."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -64,23 +73,21 @@ def progress_bar(what: str, unit: str) -> Iterator[Bar]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=STDERR, disable=not STDERR.is_terminal, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield Bar(
-            lambda total: progress.update(task, total=total),
-            lambda *_: progress.advance(task),
-            lambda name: progress.reset(task, total=None, description=name),
-            lambda name, done: progress.update(task, description=name, completed=done),
-        )
+    with _bar(what, *columns) as bar:
+        yield bar
 
 
 @contextmanager
-def byte_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how much of a file was fetched on a terminal; show nothing in a pipe."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=STDERR, disable=not STDERR.is_terminal, transient=True) as progress:
-        task = progress.add_task(what, total=None, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+def byte_bar(what: str) -> Iterator[Progress]:
+    """Show how much of a file has been fetched on a terminal; nothing in a pipe."""
+    with _bar(what, TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()) as bar:
+        yield bar
+
+
+@contextmanager
+def _bar(what: str, *columns: ProgressColumn) -> Iterator[Progress]:
+    with RichProgress(*columns, console=STDERR, disable=not STDERR.is_terminal, transient=True) as bars:
+        yield Bar(bars, what)
 
 
 def stdout_console(width: int = TABLE_WIDTH) -> Console:

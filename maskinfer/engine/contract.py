@@ -58,9 +58,9 @@ class CropRule:
     """How a face is cut from its frame for the classifier.
 
     Attributes:
-        square: widen the shorter side of the detector's box to the longer one; otherwise the box is stretched.
+        square: extend the shorter side of the detector's box to the longer one; otherwise the box is stretched.
         margin: added on each of the four sides, as a fraction of the side's length.
-        border: what lies outside the frame: ``replicate`` repeats the edge pixels, ``black`` is black.
+        border: how the part outside the frame is filled: ``replicate`` repeats the edge pixels, ``black`` is black.
     """
 
     square: bool = True

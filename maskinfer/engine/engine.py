@@ -56,18 +56,18 @@ class ModelsInLanes:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Detector and classifier together.
+    """A detector and a classifier, working together.
 
-    Safe to call from several threads at once; each call is on its own.
+    Several threads may call it at the same time; calls do not affect each other.
 
     Attributes:
         detector: finds faces.
         classifier: labels them.
-        gate: which faces get a label.
-        threads: of the CPU that a job with this engine may keep busy.
-        lanes: frames of a video that are looked at at the same time, each with runs of its own.
+        gate: how large and sharp a face must be to get a label.
+        threads: CPU threads that a job with this engine may use.
+        lanes: frames of a video that are processed at the same time, each with its own runs of the models.
         face_check: how the classifier has a say in what is a face; None where the detector alone decides.
-        for_recordings: models that ``follow`` opens and takes instead; None for those above.
+        for_recordings: opens the models that ``follow`` uses for recordings; None to use those above.
     """
 
     detector: PictureDetector
@@ -87,14 +87,14 @@ class Engine:
 
         Args:
             images: uint8 (height, width, 3), BGR; uint8 (height, width), grey; the path of an image file, which is
-                turned upright as its EXIF says; a PIL image, whose pixels are taken as they are; or a list of any of
-                these, of any sizes, whose faces then go through the classifier together.
+                rotated upright according to its EXIF data; a PIL image, whose pixels are used as they are; or a list
+                of any of these, of any sizes, whose faces then go through the classifier together.
 
         Returns:
-            A result, or a list of one result for each image. Its ``source`` is the path, if there is one, or "".
+            One result, or a list with one result for each image. Its ``source`` is the path, or "" if there is none.
 
         Raises:
-            RequestError: it is none of these; videos, folders and cameras are for ``iterate``.
+            RequestError: the argument is none of these. For videos, folders and cameras use ``iterate``.
             SourceError: a file cannot be read.
         """
         if isinstance(images, (list, tuple)):
@@ -105,8 +105,8 @@ class Engine:
         """Return a result for each frame; the faces of all frames share the classifier's runs.
 
         Args:
-            frames: of one or several sources, those of a source in their order.
-            trackers: for each frame that of its source, which follows its faces; None for faces on their own.
+            frames: of one or several sources; the frames of each source in order.
+            trackers: for each frame, the tracker of its source; None to treat the frame on its own.
         """
         trackers = trackers or [None] * len(frames)
         return self._label(frames, trackers, self._find(_frames_to_detect(frames, trackers)))
@@ -114,10 +114,10 @@ class Engine:
     def follow(
         self, frames: Iterable[Frame], track: TrackOptions | None = None
     ) -> Iterator[list[tuple[Frame, FrameResult]]]:
-        """Yield one source's frames with their results, a few at a time, in order; the detector runs ahead.
+        """Yield the frames of one source with their results, a few at a time and in order; the detector runs ahead.
 
         Args:
-            frames: in their order; when that raises, the results of what came before are given first.
+            frames: in order. If the iterable raises, the results of the frames before are yielded first.
             track: how to follow faces from frame to frame; None for faces on their own.
         """
         other = self.for_recordings
@@ -161,17 +161,17 @@ class Engine:
     ) -> Iterator[FrameResult]:
         """Yield a result for every frame of an image, a folder of images, a video file, a URL or a camera index.
 
-        A recording is read ahead in a thread, and its frames are looked at in the engine's lanes, as by the command
-        ``video``. Of a live source the newest frame is looked at, and it is tried again when it is lost, as by
-        ``stream``.
+        A recording is read ahead in a thread, and its frames are processed in the engine's lanes, as the command
+        ``video`` does. A live source yields its newest frame each time and is reconnected when it is lost, as the
+        command ``stream`` does.
 
         Args:
             source: what to read.
             track: how to follow faces from frame to frame; None for faces on their own.
-            reading: how a live source is read.
+            reading: how to read a live source.
 
         Raises:
-            SourceError: the source cannot be read, or not to its end (after the results of what came before).
+            SourceError: the source cannot be read to its end; raised after the results of the frames before.
         """
         # The models take most of the time of all stages, so the decoder gets half of the threads.
         with open_source(source, reading=reading, threads=max(1, self.threads // 2)) as frames:

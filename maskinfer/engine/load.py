@@ -46,19 +46,21 @@ def load(
             path, or an object of your own that is a ``Detector``.
         classifier: ``auto``, a shipped model's name, the path of an ONNX file that carries a contract, or an object of
             your own that is a ``Classifier``.
-        provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; one that is named is active, or it is an error. An
-            object of your own runs where it runs.
-        threads: of the CPU; None for all that this process may use.
-        lanes: frames of a video that are looked at at the same time, each by its share of the threads. One gives each
-            frame soonest, as many as threads give most frames a second on a CPU. None is one lane for images and live
-            sources, and for recordings, whose models are opened with the first of them, what gives most frames.
-        detector_kind: of a detector file that carries no contract; ``scrfd`` for insightface's own.
-        det_threshold: least score of a face, 0 to 1; None for the models' own.
-        det_size_wh: frames are scaled to fit into this many pixels; None for the detector's own.
-        uncertain_below: faces whose label scores less get the label ``uncertain``; None for the classifier's own.
-        max_error: so do those whose label would be wrong more often than this, by the classifier's contract; None for
-            no such limit.
-        gate: so do faces that are too small or too blurred; None for no such limit.
+        provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; naming one that is not active is an error. It does
+            not apply to objects of your own.
+        threads: CPU threads; None for all that this process may use.
+        lanes: frames of a video that are processed at the same time, each with its share of the threads. One lane
+            gives the lowest latency; as many lanes as threads give the most frames per second on a CPU. None is one
+            lane for images and live sources, and the most frames per second for recordings, whose models are opened
+            with the first recording.
+        detector_kind: the kind of a detector file without a contract; ``scrfd`` for insightface's own files.
+        det_threshold: lowest score of a face, 0 to 1; None for the models' default.
+        det_size_wh: width and height in pixels that frames are scaled to fit into; None for the detector's default.
+        uncertain_below: faces whose label has a lower score get the label ``uncertain``; None for the classifier's
+            default.
+        max_error: turns as many labels into ``uncertain`` as needed for at most this share of the others to be wrong,
+            according to the classifier's contract; None for no such limit.
+        gate: faces that are smaller or more blurred get the label ``uncertain``; None for no such limit.
 
     Raises:
         ModelNotFoundError: there is no model of that name, or no such file.
@@ -66,7 +68,7 @@ def load(
         ContractError: a file carries no contract, or one that does not fit its graph.
         ProviderError: the execution provider that was named is not active.
         MissingExtraError: the model needs an optional package that is not installed.
-        RequestError: an option is out of its range, or an object is neither a detector nor a classifier.
+        RequestError: an option is out of range, or an object is neither a detector nor a classifier.
     """
     budget = available_threads() if threads is None else threads
     of_images = 1 if lanes is None else lanes

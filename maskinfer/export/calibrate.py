@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, load_detector
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.face_check import fit_face_check
 from maskinfer.export.metadata import write_contract
@@ -58,7 +59,7 @@ def calibrate(
     *,
     faces: Path | None = None,
     detector: str = AUTO_DETECTOR,
-    on_scene: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> CalibrateSummary:
     """Write a copy of a classifier whose contract says from which probability on its labels err at most so often.
 
@@ -68,7 +69,7 @@ def calibrate(
         out: the ONNX file; it appears when it is whole.
         faces: annotated scenes; the contract then says too how it tells faces behind the detector.
         detector: a shipped model's name, or an ONNX file with a contract.
-        on_scene: called after each of those scenes, with how many there are.
+        progress: told of each of those scenes.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be read.
@@ -90,7 +91,7 @@ def calibrate(
     check = contract.face_check
     if faces is not None:
         finder = load_detector(detector, provider="cpu")
-        check = fit_face_check(OnnxClassifier(session, contract), finder, read_scenes(faces), on_scene)
+        check = fit_face_check(OnnxClassifier(session, contract), finder, read_scenes(faces), progress)
     graph = onnx.load(str(file))
     write_contract(graph, replace(contract, error_thresholds=thresholds, face_check=check))
     data = graph.SerializeToString()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -19,8 +18,8 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.results import FloatArray
-from maskinfer.engine.runtime.providers import import_onnxruntime
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.parity import largest_difference, open_graph, sample_pictures
 from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, MAX_HALF_DIFFERENCE, RIGHTS, halve_weights, to_graph
 from maskinfer.training.classifier.checkpoint import Checkpoint, load_checkpoint, restore
 from maskinfer.training.classifier.network import MEAN_RGB, STD_RGB, to_network_input
@@ -140,7 +139,7 @@ def export_classifier(
         halve_weights(model)
     allowed = MAX_HALF_DIFFERENCE if half_weights else MAX_DIFFERENCE
     write_contract(model, contract)
-    parity = largest_difference(model.SerializeToString(), trained, temperature, shift)
+    parity = parity_with_torch(model.SerializeToString(), trained, temperature, shift)
     if not parity <= allowed:
         raise ParityError(
             f"the graph's probabilities differ from torch's by {parity:.2g}, over {allowed}; {out} is not written"
@@ -195,30 +194,19 @@ def _to_onnx(trained: Checkpoint, temperature: float, shift: FloatArray) -> onnx
     return to_graph(deployed, example, {0: torch.export.Dim("batch")}, [OUTPUT, FACE_OUTPUT][: 1 + recipe.tells_faces])
 
 
-def largest_difference(
-    model: bytes, trained: Checkpoint, temperature: float = 1.0, shift: FloatArray | None = None
+def parity_with_torch(
+    graph: bytes, trained: Checkpoint, temperature: float = 1.0, shift: FloatArray | None = None
 ) -> float:
     """Return the largest absolute difference of any probability from torch's, over several batches and pictures."""
-    session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
-    network, labels = restore(trained), len(trained.recipe.labels)
+    session, network, labels = open_graph(graph), restore(trained), len(trained.recipe.labels)
     added = torch.zeros(labels) if shift is None else torch.from_numpy(shift)
-    worst = 0.0
-    for batch in PARITY_BATCHES:
-        pictures = _pictures(batch, trained.recipe.size_px)
+
+    def run(batch: int) -> tuple[Sequence[FloatArray], Sequence[FloatArray]]:
+        pictures = sample_pictures(batch, (trained.recipe.size_px, trained.recipe.size_px))
         with torch.inference_mode():
             logits = network(to_network_input(torch.from_numpy(pictures)))
             expected = [torch.softmax(logits[:, :labels] / temperature + added, 1).numpy()]
             expected += [torch.sigmoid(logits[:, column]).numpy() for column in range(labels, logits.shape[1])]
-        for given, wanted in zip(session.run(None, {INPUT: pictures}), expected, strict=True):
-            difference = float(np.abs(given - wanted).max())
-            worst = difference if np.isnan(difference) else max(worst, difference)
-    return worst
+        return session.run(None, {INPUT: pictures}), expected
 
-
-def _pictures(count: int, side: int) -> NDArray[np.uint8]:
-    """Return noise, flat black, flat white, and colour gradients in turn."""
-    rng = np.random.default_rng(count)
-    ramp = np.linspace(0, 255, side)
-    gradient = np.stack([np.add.outer(ramp, ramp) / 2, np.tile(ramp, (side, 1)), np.tile(ramp[::-1], (side, 1)).T], 2)
-    kinds = [rng.integers(0, 256, (side, side, 3)), np.zeros_like(gradient), np.full_like(gradient, 255), gradient]
-    return np.stack([kinds[n % len(kinds)] for n in range(count)]).astype(np.uint8)
+    return largest_difference(map(run, PARITY_BATCHES))

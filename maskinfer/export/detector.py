@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskinfer.engine.contract import DetectorContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.files.atomic import atomic_write
-from maskinfer.engine.runtime.providers import import_onnxruntime
+from maskinfer.engine.results import FloatArray
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.parity import largest_difference, open_graph, sample_pictures
 from maskinfer.export.torch_graph import INPUT, MAX_DIFFERENCE, RIGHTS, to_graph
 from maskinfer.training.detector.checkpoint import DetectorCheckpoint, load_checkpoint, restore
 from maskinfer.training.detector.model import (
@@ -114,7 +114,7 @@ def export_detector(checkpoint: Path, out: Path, *, name: str | None = None, ver
         raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
     trained = load_checkpoint(checkpoint)
     model = _to_onnx(restore(trained))
-    parity = largest_difference(model.SerializeToString(), restore(trained))
+    parity = parity_with_torch(model.SerializeToString(), restore(trained))
     if not parity <= MAX_DIFFERENCE:
         raise ParityError(
             f"the graph's outputs differ from torch's by {parity:.2g}, over {MAX_DIFFERENCE}; {out} is not written"
@@ -149,26 +149,15 @@ def _to_onnx(model: RetinaFace) -> onnx.ModelProto:
     return to_graph(_Deployed(model), example, {0: torch.export.Dim("batch"), 1: height, 2: width}, OUTPUTS)
 
 
-def largest_difference(graph: bytes, model: RetinaFace) -> float:
+def parity_with_torch(graph: bytes, model: RetinaFace) -> float:
     """Return the largest absolute difference of any output from torch's, over several batches and sizes."""
-    session = import_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for shape in PARITY_SHAPES:
-        frames = _pictures(*shape)
+    session = open_graph(graph)
+
+    def run(count: int, height: int, width: int) -> tuple[Sequence[FloatArray], Sequence[FloatArray]]:
+        frames = sample_pictures(count, (width, height))
         with torch.inference_mode():
             boxes, logits, landmarks = model(to_detector_input(torch.from_numpy(frames)))
-        expected = boxes, torch.softmax(logits, 2), landmarks
-        found = session.run(list(OUTPUTS), {INPUT: frames})
-        for ours, theirs in zip(found, expected, strict=True):
-            difference = float(np.abs(ours - theirs.numpy()).max())
-            worst = difference if np.isnan(difference) else max(worst, difference)
-    return worst
+        expected = [output.numpy() for output in (boxes, torch.softmax(logits, 2), landmarks)]
+        return session.run(list(OUTPUTS), {INPUT: frames}), expected
 
-
-def _pictures(count: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Return noise, and colour gradients, in turn."""
-    rng = np.random.default_rng(count)
-    down, across = np.linspace(0, 255, height)[:, None], np.linspace(0, 255, width)[None]
-    gradient = np.stack(np.broadcast_arrays(down, across, 255 - down), 2)
-    kinds = [rng.integers(0, 256, (height, width, 3)), gradient]
-    return np.stack([kinds[n % len(kinds)] for n in range(count)]).astype(np.uint8)
+    return largest_difference(run(*shape) for shape in PARITY_SHAPES)

@@ -7,7 +7,7 @@ predictions are scaled by one factor, since annotators' boxes differ by habit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.face_check import face_scores, logits
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import FloatArray
 from maskinfer.training.data.scenes import Scene
 
@@ -60,7 +61,7 @@ def fit_face_check(
     classifier: OnnxClassifier,
     detector: OnnxDetector,
     scenes: Sequence[Scene],
-    on_scene: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> FaceCheck:
     """Return how the two decide together what is a face.
 
@@ -71,7 +72,7 @@ def fit_face_check(
         classifier: its graph has the second output.
         detector: with the threshold that it has on its own.
         scenes: annotated; best such as neither of both was trained on.
-        on_scene: called after each scene, with how many there are.
+        progress: told of each scene.
 
     Raises:
         RequestError: the classifier does not tell faces, or the scenes hold no faces or nothing else.
@@ -80,9 +81,8 @@ def fit_face_check(
         raise RequestError(f"{classifier.contract.name} does not tell faces from other things: train it to")
     low = replace(detector, contract=replace(detector.contract, det_threshold=PROPOSALS_FROM))
     by_set: dict[str, list[tuple[Scene, FloatArray, FloatArray, FloatArray]]] = {}
-    for scene in scenes:
+    for scene in counted(scenes, len(scenes), progress):
         by_set.setdefault(scene.set, []).append((scene, *_propose(low, classifier, scene)))
-        on_scene(len(scenes))
     sets = [_compared(rows) for rows in by_set.values()]
     weight, detector_weight, bias = _regress(sets)
     base = detector.contract.name.removesuffix(_INT8)

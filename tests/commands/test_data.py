@@ -47,12 +47,13 @@ def test_drawn_masks_are_training_data(faces: Path, tmp_path: Path) -> None:
     [
         (["data", "synth", "--wear", "hat=1"], "unknown wear 'hat'"),
         (["data", "synth", "--wear", "chin"], "expected NAME=SHARE"),
-        (["train", "--task", "detect", "--epochs", "3"], "--epochs is for classifiers"),
+        (["train-detector", "--epochs", "3"], "No such option"),
+        (["train", "--dev", "x", "--split", "random"], "--split would do nothing: with --dev nothing is kept out"),
         (["train", "--recipe", "nothing"], "no recipe 'nothing'"),
     ],
 )
 def test_what_cannot_be_asked_for(faces: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    if arguments[0] == "train":
+    if arguments[0].startswith("train"):
         pytest.importorskip("torch")
     done = maskinfer(*arguments, "--data", faces, "--out", tmp_path / "out")
     check_error(done, 2, said)

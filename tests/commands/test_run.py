@@ -32,6 +32,9 @@ COMMANDS = (
     "render",
     "data",
     "doctor",
+    "train-detector",
+    "benchmark",
+    "calibrate",
 )
 
 

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 from maskinfer.engine.contract import InputSpec  # noqa: E402
 from maskinfer.engine.errors import ModelError, ParityError, RequestError  # noqa: E402
 from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
-from maskinfer.export.classifier import export_classifier, largest_difference  # noqa: E402
+from maskinfer.export.classifier import export_classifier, parity_with_torch  # noqa: E402
 from maskinfer.export.torch_graph import MAX_DIFFERENCE, OPSET  # noqa: E402
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
 from maskinfer.training.classifier.from_onnx import begin_from  # noqa: E402
@@ -243,7 +243,7 @@ def test_parity_tells_a_wrong_graph(pair: tuple[Path, Path], tensor: str, change
     model = onnx.load(str(file))
     weights = next(held for held in model.graph.initializer if held.name == tensor)
     weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(weights))), tensor))
-    assert largest_difference(model.SerializeToString(), load_checkpoint(checkpoint), 1.0) > 10 * MAX_DIFFERENCE
+    assert parity_with_torch(model.SerializeToString(), load_checkpoint(checkpoint), 1.0) > 10 * MAX_DIFFERENCE
 
 
 def test_weights_that_do_not_survive_the_export_are_not_written(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from maskinfer.export.quantize.run import quantize
 from maskinfer.export.quantize.side_by_side import compare_detectors, compare_speed
 from maskinfer.training.data.scenes import read_scenes
 from tests.helpers.graphs import save_model
+from tests.helpers.progress import Watcher
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxruntime.*")]
 
@@ -96,9 +97,9 @@ def test_the_int8_file_runs_as_the_float_one_does(tiny: Path, scenes: Path, tmp_
 
 
 def test_half_of_the_scenes_measure_and_the_other_half_calibrates(tiny: Path, scenes: Path, tmp_path: Path) -> None:
-    assert quantize(str(tiny), scenes, tmp_path / "a.onnx", **FREELY).accuracy.new.of == 2
+    assert quantize(str(tiny), scenes, tmp_path / "a.onnx", **FREELY).accuracy.new.n == 2
     both = quantize(str(tiny), scenes, tmp_path / "b.onnx", calibration=scenes, **FREELY)
-    assert both.accuracy.new.of == 4
+    assert both.accuracy.new.n == 4
     assert both.accuracy.what == "accuracy"
 
 
@@ -119,9 +120,9 @@ def test_the_node_that_rounds_worst_comes_first(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     batches = [rng.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8) for _ in range(3)]
     prepared = prepare(tiny, batches, judged=2)
-    steps: list[int] = []
-    ranking = rank_nodes(prepared, on_node=steps.append)
-    assert steps == [3, 3, 3]
+    watcher = Watcher()
+    ranking = rank_nodes(prepared, progress=watcher)
+    assert (watcher.totals, watcher.counts) == ([3], [3])
     assert set(rank_nodes(prepared, ["second"])) == {"first", "head"}
     errors = [rounding_error(prepared, quantized(prepared, [name])) for name in ranking]
     assert errors == sorted(errors)
@@ -144,9 +145,9 @@ def test_the_first_nodes_stay_in_float_where_that_is_faster(tiny: Path) -> None:
 
         return run_of
 
-    graphs: list[int] = []
-    assert fastest_start(prepared, runner(1), seconds=0, on_graph=graphs.append) == ("first",)
-    assert graphs == [3, 3, 3]
+    watcher = Watcher()
+    assert fastest_start(prepared, runner(1), seconds=0, progress=watcher) == ("first",)
+    assert (watcher.totals, watcher.counts) == ([3], [3])
     assert fastest_start(prepared, runner(0), seconds=0) == ()
     # Something is always in int8.
     assert fastest_start(prepared, runner(2), seconds=0) == ("first", "second") == weighted_nodes(prepared)[:2]

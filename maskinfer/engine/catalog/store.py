@@ -17,8 +17,9 @@ from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import ModelError, ModelNotFoundError, RequestError
 from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.checks import sha256_of
-from maskinfer.engine.files.download import OnBytes, fetch
+from maskinfer.engine.files.download import fetch
 from maskinfer.engine.files.inside import inside
+from maskinfer.engine.flow.progress import SILENT, Progress
 
 INSIGHTFACE_LICENCE = "insightface's own models are for non-commercial research only"
 
@@ -48,7 +49,7 @@ class Entry:
     about: str
 
     @property
-    def is_here(self) -> bool:
+    def is_installed(self) -> bool:
         """Whether the file is on this machine."""
         return self.file.is_file()
 
@@ -97,16 +98,16 @@ def pull(
     name: str,
     *,
     offline: bool = False,
-    accept: Callable[[Entry], bool] = lambda entry: False,
-    on_bytes: OnBytes = lambda done, total: None,
+    accept: Callable[[Entry], bool] | None = None,
+    progress: Progress = SILENT,
 ) -> Entry:
     """Bring a model onto this machine, if it is not here.
 
     Args:
         name: of the model.
         offline: fetch nothing.
-        accept: asked before a research-only model is fetched; shows its licence.
-        on_bytes: see ``download.fetch``.
+        accept: asked before a research-only model is fetched; shows its licence. None refuses it.
+        progress: told how many bytes there are and have been fetched.
 
     Raises:
         ModelNotFoundError: none has that name, or it is not here and nothing may be fetched.
@@ -115,16 +116,16 @@ def pull(
         ModelError: the file that is here is another one.
     """
     entry = find_entry(name)
-    if entry.is_here:
+    if entry.is_installed:
         return _checked(entry)
     if offline:
         raise ModelNotFoundError(f"{name} is not on this machine, and nothing is fetched offline")
-    if entry.research_only and not accept(entry):
+    if entry.research_only and not (accept is not None and accept(entry)):
         raise RequestError(f"{name} was not fetched: its licence has to be accepted ({entry.licence})")
     if entry.origin == "insightface":
         pull_insightface(name.removeprefix(INSIGHTFACE_PREFIX))
     else:
-        fetch(registered()[name].urls, entry.file, entry.sha256, on_bytes=on_bytes)
+        fetch(registered()[name].urls, entry.file, entry.sha256, progress=progress)
     return entry
 
 

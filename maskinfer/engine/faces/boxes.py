@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.results import FloatArray
 
+Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
+"""Decoded predictions over the threshold, in input pixels: xyxy (N, 4), scores (N,), landmarks (N, 5, 2)."""
+
 
 def suppress(xyxy: FloatArray, scores: FloatArray, iou_threshold: float) -> NDArray[np.intp]:
     """Greedy non-maximum suppression.

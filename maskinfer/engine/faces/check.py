@@ -19,13 +19,13 @@ _CROPS = 5
 def check_detector(detector: Detector, frames: Sequence[BGRFrame] = ()) -> None:
     """Check that an object is a detector, by running it.
 
-    It has to return one ``Detections`` for each frame, in their order, of any sizes; what it finds in a
-    frame may depend neither on the other frames nor on earlier calls; it must not change the frames.
+    It must return one ``Detections`` for each frame, in order, for frames of any size. The faces of a frame must not
+    depend on other frames or on earlier calls, and the frames must not be changed.
 
     Args:
         detector: the object.
-        frames: uint8 (height, width, 3), BGR, with faces, so that there is something to compare; plain and noisy frames
-            are tried besides.
+        frames: uint8 (height, width, 3), BGR, with faces, so that there is something to compare; plain and noisy
+            frames are tried as well.
 
     Raises:
         RequestError: it cannot be called.
@@ -50,12 +50,11 @@ def check_detector(detector: Detector, frames: Sequence[BGRFrame] = ()) -> None:
 def check_classifier(classifier: Classifier) -> None:
     """Check that an object is a classifier, by running it on noise.
 
-    It has to say its ``labels``, ``size_wh`` and ``crop``, and to return a row of probabilities for each crop, of any
-    number of crops; a row may depend neither on the other crops nor on earlier calls; it must not change
-    the crops.
+    It must have ``labels``, ``size_wh`` and ``crop``, and return a row of probabilities for each crop, for any number
+    of crops. A row must not depend on other crops or on earlier calls, and the crops must not be changed.
 
     Raises:
-        RequestError: it cannot be called, or does not say what it has to.
+        RequestError: it cannot be called, or lacks one of these attributes.
         ModelError: it does something else; the message says what.
     """
     checked = own_classifier(classifier)

@@ -12,7 +12,7 @@ from maskinfer.engine.catalog.find import best_precision_name, find_model
 from maskinfer.engine.contract import ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
-from maskinfer.engine.results import BGRFrame, FloatArray
+from maskinfer.engine.results import BGRBatch, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session
 
@@ -33,11 +33,11 @@ class OnnxClassifier:
     session: ort.InferenceSession
     contract: ClassifierContract
 
-    def __call__(self, crops: BGRFrame) -> FloatArray:
+    def __call__(self, crops: BGRBatch) -> FloatArray:
         """Return the probabilities of each crop; see ``protocols.Classifier``."""
         return self.look(crops)[0]
 
-    def look(self, crops: BGRFrame) -> tuple[FloatArray, FloatArray | None]:
+    def look(self, crops: BGRBatch) -> tuple[FloatArray, FloatArray | None]:
         """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the graph says that."""
         name = self.session.get_inputs()[0].name
         batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
-from maskinfer.engine.results import BGRFrame, FloatArray
+from maskinfer.engine.results import BGRBatch, BGRFrame, FloatArray
 
 
 def crop_windows(xyxy: FloatArray, rule: CropRule) -> FloatArray:
@@ -20,7 +20,7 @@ def crop_windows(xyxy: FloatArray, rule: CropRule) -> FloatArray:
     return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
 
 
-def cut_crops(frame: AnyPicture, xyxy: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRFrame:
+def cut_crops(frame: AnyPicture, xyxy: FloatArray, rule: CropRule, size_wh: tuple[int, int]) -> BGRBatch:
     """Cut faces from a frame, as the classifier sees them. Training cuts its crops with this very function.
 
     Args:

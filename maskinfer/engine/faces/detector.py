@@ -15,7 +15,7 @@ from maskinfer.engine.catalog.insightface import INSIGHTFACE_PREFIX
 from maskinfer.engine.contract import DETECTOR_KINDS, METADATA_KEY, DetectorContract, from_metadata
 from maskinfer.engine.errors import ContractError, ModelError, RequestError
 from maskinfer.engine.faces import retinaface, scrfd
-from maskinfer.engine.faces.boxes import grown, suppress
+from maskinfer.engine.faces.boxes import Candidates, grown, suppress
 from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_letterbox
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.stages import stage
@@ -32,8 +32,6 @@ DEFAULT_DETECTOR = AUTO
 AUTO_DETECTOR = "retinaface-mask"
 # Larger batches of detector inputs were not faster on a CPU and cost memory.
 MAX_BATCH = 8
-Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
-"""Decoded predictions over the threshold, in input pixels: xyxy (N, 4), scores (N,), landmarks (N, 5, 2)."""
 Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], list[Candidates]]
 _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.decode}
 

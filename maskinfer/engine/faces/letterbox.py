@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _ceil_to(value: int, divisor: int) -> int:
     return math.ceil(value / divisor) * divisor
 
 
-def letterbox_batch(frames: Sequence[AnyPicture], plan: Sequence[Letterbox]) -> BGRFrame:
+def letterbox_batch(frames: Sequence[AnyPicture], plan: Sequence[Letterbox]) -> BGRBatch:
     """Lay frames of any sizes into one batch.
 
     Args:

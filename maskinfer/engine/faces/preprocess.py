@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.contract import InputSpec
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRBatch
 
 
-def to_input(batch: BGRFrame, spec: InputSpec) -> NDArray[Any]:
+def to_input(batch: BGRBatch, spec: InputSpec) -> NDArray[Any]:
     """Return the graph's input.
 
     Args:
@@ -32,7 +32,7 @@ def to_input(batch: BGRFrame, spec: InputSpec) -> NDArray[Any]:
     return np.ascontiguousarray(values if spec.layout == "NHWC" else values.transpose(0, 3, 1, 2))
 
 
-def _blob(batch: BGRFrame, spec: InputSpec) -> NDArray[np.float32]:
+def _blob(batch: BGRBatch, spec: InputSpec) -> NDArray[np.float32]:
     """Do the common case in one pass; several times faster than numpy on a full frame."""
     swap = spec.colour_order == "RGB"
     return np.asarray(cv2.dnn.blobFromImages(list(batch), 1 / spec.std[0], mean=spec.mean, swapRB=swap), np.float32)

@@ -11,11 +11,11 @@ import numpy as np
 from maskinfer.engine.contract import ClassifierContract, CropRule
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
-from maskinfer.engine.results import UNCERTAIN, BGRFrame, Detections, FloatArray
+from maskinfer.engine.results import UNCERTAIN, BGRBatch, BGRFrame, Detections, FloatArray
 
 
 class Detector(Protocol):
-    """Finds the faces of frames; ``check_detector`` tells whether an object does."""
+    """Finds the faces of frames; ``check_detector`` checks an object of yours."""
 
     def __call__(self, frames: Sequence[BGRFrame], /) -> Sequence[Detections]:
         """Return the faces of each frame, in the frames' order.
@@ -29,10 +29,10 @@ class Detector(Protocol):
 
 
 class Classifier(Protocol):
-    """Gives the probability of every label; ``check_classifier`` tells whether an object does.
+    """Returns the probability of every label; ``check_classifier`` checks an object of yours.
 
     Attributes:
-        labels: one for each column of the output, in its order; at least two.
+        labels: the names of the output's columns, in order; at least two.
         size_wh: width and height of a crop in pixels.
         crop: how a face is cut from its frame; ``CropRule()`` is a square with a margin of 15 %.
     """
@@ -46,7 +46,7 @@ class Classifier(Protocol):
     @property
     def crop(self) -> CropRule: ...  # noqa: D102
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return float32 (N, labels), whose rows sum to 1.
 
         Several threads may call it at the same time.
@@ -71,7 +71,7 @@ class ContractClassifier(Protocol):
     @property
     def contract(self) -> ClassifierContract: ...  # noqa: D102
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return the probabilities of each crop; see ``Classifier``."""
         ...
 
@@ -110,7 +110,7 @@ class OwnClassifier:
     model: Classifier
     contract: ClassifierContract
 
-    def __call__(self, crops: BGRFrame, /) -> FloatArray:
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return the probabilities of each crop; see ``Classifier``.
 
         Raises:

@@ -17,11 +17,11 @@ _SOBEL_GAIN = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a face must have to get a label other than ``uncertain``.
+    """How large and sharp a face must be to get a label other than ``uncertain``.
 
     Attributes:
-        min_face_px: of the shorter side of the detector's box, in pixels of the source frame.
-        min_sharpness: see ``sharpness``.
+        min_face_px: shortest side of the detector's box, in pixels of the source frame.
+        min_sharpness: lowest sharpness; see ``Face.sharpness``.
     """
 
     min_face_px: float = 0.0
@@ -42,7 +42,7 @@ class Gate:
 
         Args:
             xyxy: (4,), the detector's box, in pixels of the source frame.
-            sharp: its ``sharpness``; None, when it was not measured, is enough.
+            sharp: its sharpness; None, if it was not measured, passes.
         """
         if min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]) < self.min_face_px:
             return False

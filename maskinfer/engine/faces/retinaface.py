@@ -14,9 +14,8 @@ import numpy as np
 
 from maskinfer.engine.contract import DetectorContract
 from maskinfer.engine.errors import ContractError
+from maskinfer.engine.faces.boxes import Candidates
 from maskinfer.engine.results import FloatArray
-
-Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
 
 
 @lru_cache(maxsize=16)

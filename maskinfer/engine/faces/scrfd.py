@@ -14,12 +14,12 @@ import numpy as np
 
 from maskinfer.engine.contract import DetectorContract, InputSpec
 from maskinfer.engine.errors import ContractError, ModelError
+from maskinfer.engine.faces.boxes import Candidates
 from maskinfer.engine.results import FloatArray
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-Candidates = tuple[FloatArray, FloatArray, FloatArray | None]
 # insightface/python-package/insightface/model_zoo/scrfd.py: (strides, anchors a cell, landmarks) by outputs
 _FORMS = {
     6: ((8, 16, 32), 2, False),

@@ -25,17 +25,17 @@ _FACE_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TrackOptions:
-    """How faces are followed.
+    """How faces are tracked.
 
     Attributes:
-        min_iou: least overlap of a face with where its track would be.
-        max_gap_s: a track that was not seen for longer has left.
+        min_iou: smallest overlap (IoU) of a face with the predicted box of its track.
+        max_gap_s: a track that was not seen for longer ends.
         memory_s: time constant of the running mean of the probabilities.
-        margin: by which another label has to be ahead before a track's label changes.
-        classify_every: a track that is certain is classified in every so many frames; 1 for all.
-        certain_from: mean probability of a label from which a track is certain.
-        certain_after: frames that it has to be classified in before that.
-        detect_every: the detector runs on every so many frames; between them faces are where their tracks would be.
+        margin: lead in probability that another label needs before a track's label changes.
+        classify_every: a track whose label is certain is classified only in every Nth frame; 1 for every frame.
+        certain_from: mean probability above which a track's label is certain.
+        certain_after: number of classified frames before a label can be certain.
+        detect_every: the detector runs only on every Nth frame; in between, boxes are those predicted by the tracks.
 
     Raises:
         RequestError: a number of frames is under 1.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from maskinfer.engine.errors import DownloadError, OutputError, RequestError
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.flow.progress import SILENT, Progress
 
 _CHUNK_BYTES = 1 << 16
 # Far more than any model of faces has; a server that never ends does not fill the disk.
 MOST_BYTES = 2 << 30
-OnBytes = Callable[[int, int | None], None]
 
 
 def fetch(
@@ -24,7 +24,7 @@ def fetch(
     sha256: str,
     *,
     timeout_s: float = 30.0,
-    on_bytes: OnBytes = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Fetch a file from the first of several addresses that has it.
 
@@ -37,7 +37,7 @@ def fetch(
         out: appears when the bytes are those of ``sha256``; its folder is made.
         sha256: of the whole file, in hexadecimal.
         timeout_s: for a connection, and for the next bytes of one.
-        on_bytes: called with the bytes that are there and, where the server says it, of how many.
+        progress: told how many bytes there are, where the server says it, and how many have been fetched.
 
     Raises:
         DownloadError: no address gave the file; the message says what each did.
@@ -51,7 +51,7 @@ def fetch(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         for url in urls:
-            problem = _fetch_from(url, part, sha256, timeout_s, on_bytes)
+            problem = _fetch_from(url, part, sha256, timeout_s, progress)
             if problem is None:
                 part.replace(out)
                 return out
@@ -61,11 +61,11 @@ def fetch(
     raise DownloadError(f"{out.name} could not be fetched: {'; '.join(problems) or 'no address is known'}")
 
 
-def _fetch_from(url: str, part: Path, sha256: str, timeout_s: float, on_bytes: OnBytes) -> str | None:
+def _fetch_from(url: str, part: Path, sha256: str, timeout_s: float, progress: Progress) -> str | None:
     """Fetch into ``part``; return what went wrong, or None when its bytes are right."""
     while True:
         resumed = part.stat().st_size if part.is_file() else 0
-        problem = _append(url, part, resumed, timeout_s, on_bytes)
+        problem = _append(url, part, resumed, timeout_s, progress)
         if problem is not None:
             return problem
         if sha256_of(part) == sha256:
@@ -76,7 +76,7 @@ def _fetch_from(url: str, part: Path, sha256: str, timeout_s: float, on_bytes: O
             return "its bytes are not those of the registry (SHA-256)"
 
 
-def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnBytes) -> str | None:
+def _append(url: str, part: Path, start: int, timeout_s: float, progress: Progress) -> str | None:
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
@@ -87,7 +87,7 @@ def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnByte
             total = start + int(rest) if rest else None
             if (total or 0) > MOST_BYTES:
                 return f"it has {total:,} bytes, expected at most {MOST_BYTES:,}"
-            done = _copy(answer, part, start, total, on_bytes)
+            done = _copy(answer, part, start, total, progress)
     except urllib.error.HTTPError as error:
         # All was there already: the checksum decides.
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
@@ -105,11 +105,13 @@ def _append(url: str, part: Path, start: int, timeout_s: float, on_bytes: OnByte
     return None if total in (None, done) else f"it ended after {done} of {total} bytes"
 
 
-def _copy(answer: http.client.HTTPResponse, part: Path, start: int, total: int | None, on_bytes: OnBytes) -> int:
+def _copy(answer: http.client.HTTPResponse, part: Path, start: int, total: int | None, progress: Progress) -> int:
     done = start
+    progress.set_total(total)
+    progress.advance(start)
     with part.open("ab" if start else "wb") as file:
         while done <= MOST_BYTES and (chunk := answer.read(_CHUNK_BYTES)):
             file.write(chunk)
             done += len(chunk)
-            on_bytes(done, total)
+            progress.advance(len(chunk))
     return done

@@ -17,10 +17,11 @@ from maskinfer.engine.schema import from_json
 
 
 def read_results(file: str | Path) -> Iterator[FrameResult]:
-    """Yield the results that a JSON Lines file holds, in their order.
+    """Yield the results in a JSON Lines file, in order.
 
     Raises:
-        SourceNotFoundError: there is no such file. SourceError: a line is no result; the message says which.
+        SourceNotFoundError: there is no such file.
+        SourceError: a line is no result; the message says which.
     """
     try:
         with Path(file).open(encoding="utf-8") as lines:

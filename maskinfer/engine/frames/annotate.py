@@ -46,10 +46,10 @@ class Style:
     """How frames are annotated.
 
     Attributes:
-        boxes: draw boxes, labels and counts; nothing without.
-        blur_faces: make every face that was found unknowable.
-        captions: with the boxes, labels and scores.
-        counts: with the boxes, how many there are of each label.
+        boxes: draw boxes, labels and counts; if False, draw none of them.
+        blur_faces: make every detected face unrecognizable.
+        captions: draw labels and scores with the boxes.
+        counts: draw the number of faces for each label with the boxes.
     """
 
     boxes: bool = True
@@ -62,12 +62,12 @@ PLAIN = Style()
 
 
 def annotate(frame: AnyPicture, result: FrameResult, style: Style = PLAIN) -> None:
-    """Draw a frame's result on it, in place.
+    """Draw the result of a frame on it, in place.
 
     Args:
         frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
-        result: of this very frame.
-        style: how.
+        result: the result of this frame.
+        style: what to draw.
     """
     if style.blur_faces:
         blur_faces(frame, result)

@@ -12,16 +12,16 @@ from maskinfer.engine.results import BGRFrame
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a source, on its whole way: read, looked at, drawn on, written.
+    """One frame of a source, from reading to writing.
 
     Attributes:
-        source: as the user named it, without passwords.
-        index: in the source, from 0.
+        source: its source, as the user named it, without passwords.
+        index: its index in the source, from 0.
         time_s: presentation time in seconds from the source's first frame; 0 for an image.
-        picture: the pixels, upright; the caller's own to draw on.
+        picture: the pixels, upright; the caller may draw on them.
         pts: presentation time on the source's clock, in ticks of ``time_base``; strictly increasing.
         time_base: seconds per tick.
-        duration: until the next frame, in ticks; None when that is not known.
+        duration: ticks until the next frame; None if unknown.
     """
 
     source: str
@@ -34,7 +34,7 @@ class Frame:
 
     @property
     def bgr(self) -> BGRFrame:
-        """The pixels, uint8 (height, width, 3), blue green red, 0 to 255; the caller's own to draw on."""
+        """The pixels, uint8 (height, width, 3), BGR, 0 to 255; the caller may draw on them."""
         return self.picture.bgr
 
 

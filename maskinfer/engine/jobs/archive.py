@@ -18,6 +18,7 @@ from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.files.images import SourceFile, list_files
 from maskinfer.engine.files.jsonl import STDOUT
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
@@ -60,9 +61,8 @@ def run_videos(
     track: TrackOptions | None = None,
     style: Style = PLAIN,
     outputs: Outputs | None = None,
-    on_result: OnResult = lambda result: None,
-    on_total: Callable[[int], None] = lambda total: None,
-    on_video: Callable[[VideoTask], None] = lambda task: None,
+    on_result: OnResult | None = None,
+    progress: Progress = SILENT,
 ) -> JobSummary:
     """Turn many recorded videos into annotated ones, leaving out those that are done.
 
@@ -79,9 +79,8 @@ def run_videos(
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
         outputs: whose files are folders here, with a file for each video.
-        on_result: called after each frame that was written, from several threads.
-        on_total: called once, with the number of videos.
-        on_video: called after each video.
+        on_result: called with the result of each frame that was written, from several threads.
+        progress: told how many videos there are and have been done.
 
     Returns:
         The summary of all; a video that cannot be read is among its problems, and the others are done.
@@ -93,7 +92,7 @@ def run_videos(
     tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video"), out_dir, outputs or Outputs())
     journal = _Journal(out_dir, _settings(engine, track, style, outputs))
     total = JobSummary()
-    on_total(len(tasks))
+    progress.set_total(len(tasks))
     with stop_on_signal() as stopped, ThreadPoolExecutor(jobs, "video") as pool:
 
         def run(task: VideoTask) -> JobSummary:
@@ -108,14 +107,13 @@ def run_videos(
                 journal.note(key, task, summary.problems)
             return summary
 
-        futures = {pool.submit(run, task): task for task in tasks}
-        waiting = list(futures)
+        waiting = [pool.submit(run, task) for task in tasks]
         while waiting:
             # With a time-out, so that a signal is seen while all wait.
             done, _ = wait(waiting, _POLL_S, FIRST_COMPLETED)
             for future in (one for one in waiting if one in done):
                 total.merge(future.result())
-                on_video(futures[future])
+                progress.advance()
             waiting = [one for one in waiting if one not in done]
         total.signal = stopped()
     return total
@@ -158,7 +156,7 @@ def _run_one(
     task: VideoTask,
     track: TrackOptions | None,
     style: Style,
-    on_result: OnResult,
+    on_result: OnResult | None,
     stopped: Callable[[], int],
 ) -> JobSummary:
     try:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.files.images import SourceFile, list_images, read_image, write_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
-from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
+from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 
@@ -23,25 +24,26 @@ def run_images(
     out_dir: str | Path | None = None,
     style: Style = PLAIN,
     outputs: Outputs | None = None,
-    on_result: OnResult = ignore_result,
-    on_total: Callable[[int], None] = lambda total: None,
+    on_result: OnResult | None = None,
+    progress: Progress = SILENT,
 ) -> JobSummary:
     """Label the faces of images.
 
     Args:
-        engine: finds and labels.
-        sources: files, folders and glob patterns, or one of them.
-        out_dir: where annotated copies go, under their names below the folder that was named.
-        style: how they are annotated.
-        outputs: where else results go.
-        on_result: called after each image.
-        on_total: called once, with the number of images.
+        engine: finds and labels the faces.
+        sources: files, folders and glob patterns, or a single one.
+        out_dir: folder for annotated copies, which keep their paths relative to the source folder; None for none.
+        style: how to annotate them.
+        outputs: where else to write results.
+        on_result: called with the result of each image.
+        progress: receives the number of images, and how many are done.
 
     Returns:
-        The summary; an image that cannot be read is among its problems, and the others are done.
+        The summary. Images that cannot be read are among its problems; the others are processed.
 
     Raises:
-        SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output.
+        SourceNotFoundError: nothing matches.
+        RequestError: an output would overwrite an input or another output.
         OutputError: an output cannot be written.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources
@@ -49,9 +51,8 @@ def run_images(
     if out_dir is not None:
         _check_outputs(images, Path(out_dir))
     summary = JobSummary()
-    on_total(len(images))
     with open_outputs(outputs, summary.problems.append, classifier=engine.classifier) as add:
-        for image in images:
+        for image in counted(images, len(images), progress):
             try:
                 frame = Frame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
             except SourceError as error:
@@ -62,7 +63,8 @@ def run_images(
             if out_dir is not None:
                 _write_annotated(Path(out_dir, image.relative), frame, result, style)
             summary.add(result)
-            on_result(result)
+            if on_result is not None:
+                on_result(result)
     return summary
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.files.jsonl import read_results
 from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import QUEUE_FRAMES
-from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import EventLog, EventOptions
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
@@ -63,8 +62,7 @@ def run_render(
     style: Style,
     around_events_s: float | None = None,
     events: EventOptions | None = None,
-    on_result: Callable[[FrameResult], None] = lambda result: None,
-    on_total: Callable[[int | None], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> JobSummary:
     """Draw a video's results on it.
 
@@ -76,8 +74,7 @@ def run_render(
         around_events_s: keep only what is so near to an event, in seconds, one scene after the other and without sound;
             None keeps all.
         events: when something is an event.
-        on_result: called after each frame.
-        on_total: called once, with the number of frames if the source declares it.
+        progress: told how many frames the source declares, if it does, and how many have been read.
 
     Raises:
         SourceError: the source or the results cannot be read, or are not of one another.
@@ -91,7 +88,7 @@ def run_render(
         video = stack.enter_context(open_video(source))
         lines = read_results(results)
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source if scenes is None else None))
-        on_total(video.info.frame_count)
+        progress.set_total(video.info.frame_count)
         for frame in stack.enter_context(prefetch(video, QUEUE_FRAMES)):
             result = next(lines, None)
             if result is None:
@@ -108,7 +105,7 @@ def run_render(
                 annotate(frame.picture, result, style)
                 writer.write(frame.picture, pts, frame.time_base, frame.duration)
                 summary.add(result)
-            on_result(result)
+            progress.advance()
             if stopped():
                 break
         summary.signal = stopped()

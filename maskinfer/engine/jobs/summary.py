@@ -12,21 +12,17 @@ from maskinfer.engine.results import FrameResult
 OnResult = Callable[[FrameResult], None]
 
 
-def ignore_result(result: FrameResult) -> None:
-    """Do nothing with a result."""
-
-
 @dataclass(slots=True)
 class JobSummary:
     """What a job did.
 
     Attributes:
-        frames: frames or images done.
-        faces: of each label, over all frames.
+        frames: number of frames or images processed.
+        faces: number of faces for each label, over all frames.
         seconds: wall-clock time.
-        problems: one line for each thing that could not be done; empty when all went well.
-        skipped: videos that were done before.
-        signal: number of the signal that ended it, SIGINT or SIGTERM; 0 when none did.
+        problems: one line for each thing that could not be done; empty if everything worked.
+        skipped: number of videos that an earlier job had finished.
+        signal: number of the signal that ended the job, SIGINT or SIGTERM; 0 if none did.
     """
 
     frames: int = 0
@@ -44,7 +40,7 @@ class JobSummary:
         self.seconds = time.perf_counter() - self._started
 
     def merge(self, other: JobSummary) -> None:
-        """Count what another job did, which was part of this one."""
+        """Add the summary of a job that was part of this one."""
         self.frames += other.frames
         self.faces.update(other.faces)
         self.problems += other.problems

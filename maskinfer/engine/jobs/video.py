@@ -13,10 +13,11 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.flow.stages import stage, staged
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
-from maskinfer.engine.jobs.summary import JobSummary, OnResult, ignore_result
+from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
@@ -34,30 +35,31 @@ def run_video(
     track: TrackOptions | None = None,
     style: Style = PLAIN,
     outputs: Outputs | None = None,
-    on_result: OnResult = ignore_result,
-    on_total: Callable[[int | None], None] = lambda total: None,
+    on_result: OnResult | None = None,
+    progress: Progress = SILENT,
     stopped: Callable[[], int] | None = None,
 ) -> JobSummary:
     """Label the faces of a recorded video, and write an annotated one; reading, inference and writing overlap.
 
     Args:
-        engine: finds and labels.
+        engine: finds and labels the faces.
         source: the video.
-        out: .mp4, .mov or .mkv; appears when it is whole. None for no video: nothing is drawn then.
-        track: how faces are followed; None for faces on their own.
-        style: how frames are annotated.
-        outputs: where results go besides.
-        on_result: called after each frame.
-        on_total: called once, with the number of frames if the source declares it.
-        stopped: asked between frames; gives the number of a signal that is to end the job, or 0. By default Ctrl-C
-            and SIGTERM are waited for.
+        out: .mp4, .mov or .mkv; it appears when it is complete. None for no video.
+        track: how to track faces; None to treat each frame on its own.
+        style: how to annotate frames.
+        outputs: where else to write results.
+        on_result: called with the result of each frame.
+        progress: receives the number of frames, if the source declares it, and how many are done.
+        stopped: called between frames; returns the number of a signal that ends the job, or 0. By default Ctrl-C and
+            SIGTERM end it.
 
     Returns:
-        The summary; if the source ends early or is broken in the middle, that is among its problems, and what
-        could be read was written.
+        The summary. If the source ends early or is damaged, that is among its problems, and what could be read is
+        written.
 
     Raises:
-        SourceError: the source cannot be opened. RequestError: the output is the input, or has an unknown format.
+        SourceError: the source cannot be opened.
+        RequestError: the output is the input, or has an unknown format.
         OutputError: an output cannot be written.
     """
     summary = JobSummary()
@@ -70,7 +72,7 @@ def run_video(
         opened = None if out is None else open_writer(Path(out), video.info, audio_from=str(source), threads=threads)
         writer = None if opened is None else stack.enter_context(opened)
         add = stack.enter_context(open_outputs(outputs, summary.problems.append, classifier=engine.classifier))
-        on_total(video.info.frame_count)
+        progress.set_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
         try:
@@ -84,7 +86,9 @@ def run_video(
                         with stage("encode"):
                             writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
                     summary.add(result)
-                    on_result(result)
+                    progress.advance()
+                    if on_result is not None:
+                        on_result(result)
                 if stopped():
                     break
         except SourceError as error:

@@ -15,6 +15,7 @@ import numpy as np
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
@@ -103,8 +104,8 @@ def run_watch(
     track: TrackOptions | None = None,
     style: Style = PLAIN,
     sinks: Sinks | None = None,
-    on_result: OnResult = lambda result: None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_result: OnResult | None = None,
+    progress: Progress = SILENT,
     stopped: Callable[[], int] | None = None,
 ) -> tuple[JobSummary, list[SourceReport]]:
     """Watch sources until all have ended, a window is closed, or a signal.
@@ -118,8 +119,8 @@ def run_watch(
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
         sinks: where results go.
-        on_result: called after each frame.
-        tell: called with a line when a source is lost or is back.
+        on_result: called with the result of each frame.
+        progress: told of each frame, and in a line when a source is lost or is back.
         stopped: asked between frames; gives the number of a signal that is to end the watch, or 0. By default Ctrl-C
             and SIGTERM are waited for.
 
@@ -140,12 +141,12 @@ def run_watch(
             sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
         )
         add = stack.enter_context(opened)
-        feeds = stack.enter_context(open_feeds(sources, reading, tell))
+        feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
 
-        def problem(line: str) -> None:
+        def on_error(line: str) -> None:
             if line not in summary.problems:
                 summary.problems.append(line)
-                tell(line)
+                progress.say(line)
 
         desks = {
             feed: _open_source_state(stack, feed, i, len(sources), sinks, engine, track)
@@ -157,14 +158,16 @@ def run_watch(
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)
                 summary.add(result)
-                on_result(result)
+                progress.advance()
+                if on_result is not None:
+                    on_result(result)
             drawn = [
-                _draw(desks[fed.feed], fed, result, style, problem) for fed, result in zip(batch, results, strict=True)
+                _draw(desks[fed.feed], fed, result, style, on_error) for fed, result in zip(batch, results, strict=True)
             ]
             if not all(drawn):
                 break
         for desk in desks.values():
-            _end_recording(desk, problem)
+            _end_recording(desk, on_error)
         summary.signal = stopped()
         summary.problems += [feed.problem for feed in feeds.feeds if feed.problem]
     return summary, [desk.finished() for desk in desks.values()]
@@ -184,17 +187,17 @@ def _open_source_state(
     return _SourceState(feed, SourceReport(feed.name), tracker, recorder, window)
 
 
-def _end_recording(desk: _SourceState, problem: Callable[[str], None]) -> None:
+def _end_recording(desk: _SourceState, on_error: Callable[[str], None]) -> None:
     """Finish a recording; one that fails, as on a full disk, holds up no other."""
     try:
         if desk.recorder is not None:
             desk.recorder.close()
     except OutputError as error:
-        problem(str(error))
+        on_error(str(error))
 
 
 def _draw(
-    desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style, problem: Callable[[str], None]
+    desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style, on_error: Callable[[str], None]
 ) -> bool:
     """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
     if desk.recorder is None and desk.window is None:
@@ -204,5 +207,5 @@ def _draw(
         try:
             desk.recorder.write(fed.frame, fed.info)
         except OutputError as error:
-            problem(f"{error}; the watch went on without this recording")
+            on_error(f"{error}; the watch went on without this recording")
     return desk.window is None or desk.window.show(fed.frame.bgr)

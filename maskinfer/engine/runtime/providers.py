@@ -11,15 +11,9 @@ from maskinfer.engine.runtime.telemetry import silence_onnxruntime
 
 AUTO = "auto"
 CPU = "CPUExecutionProvider"
-# TensorRT builds an engine for minutes and OpenVINO may round to bf16: both want to be asked for by name.
-AUTO_ORDER = (
-    "CUDAExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "ROCMExecutionProvider",
-    "CoreMLExecutionProvider",
-    "DmlExecutionProvider",
-    CPU,
-)
+# What is not here wants to be asked for by name: TensorRT and MIGraphX build engines for minutes, OpenVINO may round to
+# bf16, CoreML was reported 6 to 8 times slower than the CPU with models of this size, and DirectML was not measured.
+AUTO_ORDER = ("CUDAExecutionProvider", CPU)
 _SUFFIX = "ExecutionProvider"
 # Every build has it, but it only calls models in a cloud: a session on it would run on the CPU.
 _REMOTE = "AzureExecutionProvider"
@@ -81,7 +75,10 @@ def resolve_provider(name: str) -> str:
     key = short_name(name)
     if key == BF16:
         if not has_bf16():
-            raise RequestError(f"provider {BF16}: this processor does not multiply bfloat16: ask for openvino")
+            raise RequestError(
+                f"provider {BF16}: this processor does not multiply bfloat16, or the system does not say (only Linux "
+                "does): ask for openvino"
+            )
         key = "openvino"
     key = _ALIASES.get(key, key)
     if key not in known:

@@ -21,12 +21,12 @@ CropOf = Callable[[str, int, str], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class EventTargets:
-    """Where events go, and when something is one.
+    """Where events go, and what counts as one.
 
     Attributes:
-        file: JSON Lines, or ``-``; None for nowhere.
-        webhook: address that each event is posted to; None for none.
-        options: when something is an event.
+        file: a JSON Lines file, or ``-`` for standard output; None for no file.
+        webhook: the URL that each event is posted to; None for no webhook.
+        options: when something counts as an event.
     """
 
     file: str | None = None

@@ -28,16 +28,16 @@ EVENT_MAX_ERROR = 0.02
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """When something is worth an event.
+    """When something counts as an event.
 
     Attributes:
-        min_score: labels with less are uncertain; None for the score from which on at most 2 % of the classifier's
-            labels are wrong, if its file says which that is, or else 0.8.
-        gate: labels of faces that do not pass are uncertain too; None in ``Face.sharpness`` passes.
-        appear_s: a face that is gone sooner makes no event.
-        hold_s: a label has to stay for so long before it is settled, or changed.
-        cooldown_s: least time between two changes of one person.
-        leave_s: a face that was not seen for longer has left.
+        min_score: labels with a lower score count as uncertain; None for the score above which at most 2 % of the
+            classifier's labels are wrong, if its file states it, otherwise 0.8.
+        gate: labels of faces that do not pass count as uncertain too; a ``Face.sharpness`` of None passes.
+        appear_s: faces that are gone sooner cause no event.
+        hold_s: how long a label must last before it is settled or changed.
+        cooldown_s: shortest time between two changes of one person.
+        leave_s: a person whose face was not seen for longer has left.
 
     Raises:
         RequestError: a time is negative, or the score is not from 0 to 1.
@@ -58,7 +58,7 @@ class EventOptions:
 
     @property
     def least_score(self) -> float:
-        """``min_score``, or the default of classifiers that do not say how often they err."""
+        """``min_score``, or the default for classifiers that do not state how often they are wrong."""
         return DEFAULT_MIN_SCORE if self.min_score is None else self.min_score
 
 
@@ -76,15 +76,15 @@ class Event:
     """What happened to one person.
 
     Attributes:
-        kind: what.
-        source: where, as the user named it.
-        track_id: who, within the source.
-        frame, time_s: when: the frame's index and presentation time in seconds. Of ``left``, when it was seen last.
-        label: settled so far; ``uncertain`` before that.
-        score: probability of the label in that frame; 0 of ``uncertain``.
-        previous: label before a change; None otherwise.
-        dwell_s: since the face was first seen, in seconds.
-        xyxy: where, in pixels of the frame.
+        kind: what happened.
+        source: where it happened, as the user named it.
+        track_id: the person, within the source.
+        frame, time_s: the frame's index and its presentation time in seconds; for ``left``, those of the last sight.
+        label: the label that is settled; ``uncertain`` before that.
+        score: the label's probability in that frame; 0 for ``uncertain``.
+        previous: the label before a change; None for other events.
+        dwell_s: seconds since the face was first seen.
+        xyxy: the face's box in pixels of the frame.
     """
 
     kind: EventKind
@@ -99,7 +99,7 @@ class Event:
     xyxy: tuple[float, float, float, float]
 
     def to_dict(self) -> EventRecord:
-        """Return the record that the outputs hold (``schemas/event.schema.json``)."""
+        """Return the record that is written to outputs (``schemas/event.schema.json``)."""
         return {
             "event": self.kind,
             "source": self.source,
@@ -120,16 +120,16 @@ def find_events(
     *,
     classifier: ContractClassifier | None = None,
 ) -> Iterator[Event]:
-    """Yield what happened to each person, as it happens; at the end, everyone who is still there leaves.
+    """Yield an event for each person and change, as it happens; at the end, everyone who is still there leaves.
 
     Args:
-        results: of one or several sources, those of a source in their order, whose faces are followed, as
+        results: of one or several sources, those of each source in order, with tracked faces, as
             ``engine.iterate(source, track=TrackOptions())`` and ``read_results`` yield them.
-        options: when something is an event.
-        classifier: that of the engine (``engine.classifier``), whose file may say which score is enough.
+        options: when something counts as an event.
+        classifier: the engine's (``engine.classifier``), whose file may state which score is enough.
 
     Raises:
-        RequestError: the faces were not followed.
+        RequestError: the faces were not tracked.
     """
     rules = options or EventOptions() if classifier is None else events_for(classifier.contract, options)
     logs: dict[str, EventLog] = {}

@@ -20,31 +20,31 @@ from maskinfer.engine.sinks.table import AddFrame, open_csv
 
 
 class Sink(Protocol):
-    """Takes the results of a job, whatever it does with them."""
+    """Receives the results of a job."""
 
     def write(self, frame: Picture, result: FrameResult, /) -> None:
-        """Take a frame, before anything is drawn on it, and its result; those of a source come in their order.
+        """Receive a frame, before anything is drawn on it, and its result; each source's frames come in order.
 
-        What it raises ends the job. A job over several videos at a time calls it from several threads.
+        An exception ends the job. A job over several videos at a time calls this from several threads.
 
         Args:
-            frame: the pixels; ``frame.bgr`` is all of them, uint8 (height, width, 3), to be looked at only.
-            result: of this very frame; it has the source, the frame's index and its time.
+            frame: the pixels; ``frame.bgr`` is uint8 (height, width, 3) and must not be changed.
+            result: the result of this frame, with its source, index and time.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Files that results go to; None for those that are not wanted.
+    """Where results are written; None for outputs that are not wanted.
 
     Attributes:
-        jsonl: a line a frame, or ``-`` for standard output.
-        csv: a row a face, or ``-``.
-        events: a record a person and change; they need faces that are followed.
-        crops: folder for a picture of each face.
-        crop_labels: faces of other labels make no picture; empty for all.
-        sinks: of your own, which are told of every frame; those that have to be closed are the caller's to close.
+        jsonl: file with one line per frame; ``-`` for standard output.
+        csv: file with one row per face; ``-`` for standard output.
+        events: one record per person and change; events need tracking.
+        crops: folder for pictures of the faces.
+        crop_labels: only faces with these labels get a picture; empty for all.
+        sinks: sinks of your own, which receive every frame; closing them is up to the caller.
     """
 
     jsonl: str | None = None
@@ -55,10 +55,10 @@ class Outputs:
     sinks: tuple[Sink, ...] = ()
 
     def check(self) -> None:
-        """Check that each has a place of its own.
+        """Check that no two outputs share a place.
 
         Raises:
-            RequestError: two of them would go to standard output, or into one file.
+            RequestError: two outputs would go to standard output or into the same file.
         """
         files = [self.jsonl, self.csv, None if self.events is None else self.events.file]
         named = [file for file in files if file is not None]

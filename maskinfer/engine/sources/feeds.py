@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from maskinfer.engine.errors import SourceError
+from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.names import names_of
 
@@ -55,21 +56,21 @@ class Feeds:
 
 @contextmanager
 def open_feeds(
-    sources: Sequence[str], options: FeedOptions | None = None, tell: Callable[[str], None] = lambda line: None
+    sources: Sequence[str], options: FeedOptions | None = None, on_status: Callable[[str], None] = SILENT.say
 ) -> Iterator[Feeds]:
     """Read several sources; a camera that is down at the start is tried again, and the others are not held up.
 
     Args:
         sources: indices of cameras, URLs, video files; each may have a name, as ``door=0``.
         options: how.
-        tell: called with a line when a source is lost or is back, from the readers' threads.
+        on_status: called with a line when a source is lost or is back, from the readers' threads.
 
     Raises:
         RequestError: there is no source, or one is named twice.
     """
     called = names_of(sources)
     news = threading.Condition()
-    feeds = tuple(Feed(address, name, options or FeedOptions(), news, tell) for name, address in called)
+    feeds = tuple(Feed(address, name, options or FeedOptions(), news, on_status) for name, address in called)
     threads = [feed.start() for feed in feeds]
     try:
         yield Feeds(feeds, news)

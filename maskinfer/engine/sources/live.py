@@ -32,9 +32,10 @@ class FeedOptions:
     """How sources are read.
 
     Attributes:
-        policy: ``latest`` keeps only the newest frame, ``all`` every one; ``auto`` is latest for what is live.
-        give_up_after_s: a live source that is lost for longer has ended; None never gives up.
-        stalled_after_s: a live source without a frame for longer is taken for lost, even if its driver hangs.
+        policy: ``latest`` keeps only the newest frame, ``all`` keeps every one; ``auto`` is ``latest`` for live
+            sources.
+        give_up_after_s: a live source that is lost for longer has ended; None to never give up.
+        stalled_after_s: a live source without a frame for longer counts as lost, even if its driver hangs.
     """
 
     policy: Policy = "auto"
@@ -81,14 +82,14 @@ class Feed:
     """
 
     def __init__(
-        self, source: str, name: str, options: FeedOptions, news: threading.Condition, tell: Callable[[str], None]
+        self, source: str, name: str, options: FeedOptions, news: threading.Condition, on_status: Callable[[str], None]
     ):
         self.name = name
         self._is_renamed = name != public_name(source)
         self._source = source
         self.dropped = self.returns = 0
         self.problem = self.first_problem = ""
-        self._options, self._news, self._tell = options, news, tell
+        self._options, self._news, self._on_status = options, news, on_status
         self.is_live = is_live(self._source)
         latest = options.policy == "latest" or (options.policy == "auto" and self.is_live)
         self._waiting: deque[FeedFrame] = deque(maxlen=1 if latest else None)
@@ -165,7 +166,7 @@ class Feed:
             return
         self._told = reason
         what = "is lost" if self._count else "cannot be opened yet"
-        self._tell(f"{self.name} {what}, and is tried again: {reason}")
+        self._on_status(f"{self.name} {what}, and is tried again: {reason}")
         self.is_lost = self._count > 0
 
     def _read_once(self, reader: int) -> _Lost | None:
@@ -207,10 +208,10 @@ class Feed:
         if self.is_lost:
             self.is_lost = False
             self.returns += 1
-            self._tell(f"{self.name} is back")
+            self._on_status(f"{self.name} is back")
         elif self.is_live and not self._count:
             rate = f", {float(info.frame_rate):.3g} frames/s" if info.frame_rate else ""
-            self._tell(f"{self.name} is connected: {info.size_wh[0]}x{info.size_wh[1]}{rate}")
+            self._on_status(f"{self.name} is connected: {info.size_wh[0]}x{info.size_wh[1]}{rate}")
         self._told = ""
         if self._is_renamed:
             frame, info = replace(frame, source=self.name), replace(info, source=self.name)

@@ -21,16 +21,16 @@ def open_source(
 ) -> Iterator[Iterator[Frame]]:
     """Open an image, a folder of images, a video file, a URL or a camera by its index.
 
-    Of a live source the newest frame is given whenever one is asked for. When it is lost after its first frame, it is
-    tried again for as long as ``reading`` says, as by the command ``stream``.
+    A live source yields its newest frame each time. If it is lost after its first frame, it is retried for as long as
+    ``reading`` says, as the command ``stream`` does.
 
     Args:
         source: what to read.
-        reading: how a live source is read.
-        threads: of a video file's decoder; 0 lets FFmpeg choose.
+        reading: how to read a live source.
+        threads: threads of a video file's decoder; 0 lets FFmpeg choose.
 
     Raises:
-        SourceError: it cannot be opened; while iterating: it cannot be read (on).
+        SourceError: the source cannot be opened or, while iterating, cannot be read any further.
     """
     name = str(source)
     if holds_images(name):

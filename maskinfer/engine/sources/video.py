@@ -51,18 +51,12 @@ class VideoReader:
         SourceError: it could not be read on.
     """
 
-    def __init__(self, info: VideoInfo, frames: Iterator[Frame], health: Health) -> None:
+    def __init__(self, info: VideoInfo, frames: Iterator[Frame]) -> None:
         self.info = info
         self._frames = frames
-        self._health = health
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
-
-    @property
-    def skipped_packets(self) -> int:
-        """How many damaged packets were skipped so far."""
-        return self._health.skipped
 
 
 @contextmanager
@@ -96,7 +90,7 @@ def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0)
             is_live = info.duration_s is None and not Path(source).is_file()
             video = _Video(container, stream, step, info, health, is_live)
             with closing(_frames(video, chain([first], pictures))) as frames:
-                yield VideoReader(video.info, frames, health)
+                yield VideoReader(video.info, frames)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.results import BGRFrame, FloatArray
 from maskinfer.export.adopt.frameworks import read_foreign
-from maskinfer.export.adopt.graph import Description, input_of, probabilities, rebuilt, run_once, sample_pictures
+from maskinfer.export.adopt.graph import Description, input_of, probabilities, rebuilt, run_once
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.parity import sample_pictures
 from maskinfer.training.evaluation.to_json import check_outputs
 
 MAX_DIFFERENCE = 1e-4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ _REQUIRED = {
     "output": "--output",
     "kind": "--kind",
 }
-# What the options are named otherwise than a YAML file's keys.
-_OPTIONS = {"form": "output", "size_wh": "size"}
 _FOR_CLASSIFIERS = {"labels", "output", "size", "margin", "square", "border"}
 _FOR_DETECTORS = {"kind", "strides", "anchors", "det_threshold", "nms_threshold"}
 _CROP = ("square", "margin", "border")
@@ -53,21 +51,22 @@ def read_description(file: Path) -> dict[str, Any]:
     return values
 
 
-def adopt_file(model: Path, out: Path, *, golden: Sequence[tuple[Path, str]] = (), **said: Any) -> AdoptSummary:
+def adopt_file(
+    model: Path, out: Path, said: Mapping[str, Any], *, golden: Sequence[tuple[Path, str]] = ()
+) -> AdoptSummary:
     """Adopt a model as its owner describes it; see ``adopt_classifier`` and ``adopt_detector``.
 
     Args:
         model: an ONNX, Keras or TorchScript file; of a detector, ONNX.
         out: the new file.
+        said: what is said of it, by the names of ``ModelDescription``.
         golden: pictures of one face each and the labels that they must get; for a detector, pictures and how many
             faces it must find.
-        said: what is said of it; see ``ModelDescription``.
 
     Raises:
         RequestError: something that is needed is not said, is none of the choices, or is said of the other task.
         SourceError: a picture cannot be read.
     """
-    said = {_OPTIONS.get(name, name): value for name, value in said.items()}
     try:
         described = from_plain(said, ModelDescription)
     except ValueError as error:

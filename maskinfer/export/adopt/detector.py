@@ -25,8 +25,8 @@ from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.adopt.classifier import AdoptSummary
 from maskinfer.export.adopt.detector_graph import free_input, free_scrfd
 from maskinfer.export.adopt.frameworks import read_foreign
-from maskinfer.export.adopt.graph import sample_pictures
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.parity import sample_pictures
 from maskinfer.training.evaluation.to_json import check_outputs
 
 # Of any output, over the larger of 1 and its value.

@@ -149,13 +149,3 @@ def run_once(model: onnx.ModelProto, batch: NDArray[Any]) -> NDArray[np.float32]
         return np.asarray(session.run(None, {input_of(model).name: batch})[0])
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
         raise ModelError(f"the model does not run: {reason_of(error)}") from error
-
-
-def sample_pictures(count: int, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return noise and colour gradients in turn, uint8 (count, height, width, 3)."""
-    rng = np.random.default_rng(count)
-    width, height = size_wh
-    noise = rng.integers(0, 256, (count, height, width, 3))
-    ramp = np.add.outer(np.linspace(0, 1, height), np.linspace(0, 1, width))[..., None] * rng.uniform(20, 127, 3)
-    noise[1::2] = ramp
-    return noise.astype(np.uint8)

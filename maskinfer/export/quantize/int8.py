@@ -21,6 +21,7 @@ import onnx
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import ModelError
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.runtime.providers import import_onnxruntime
 from maskinfer.export.quantize.side_by_side import times_in_turn
 
@@ -140,7 +141,7 @@ def fastest_start(
     runner: Callable[[onnx.ModelProto], Callable[[], object]],
     *,
     seconds: float,
-    on_graph: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> tuple[str, ...]:
     """Return the names of the first nodes with weights that are best left in float for speed.
 
@@ -150,34 +151,28 @@ def fastest_start(
         prepared: from ``prepare``.
         runner: gives a graph's run on the inputs that count.
         seconds: to run all graphs for, in turn.
-        on_graph: called after each graph that was made, with how many there are.
+        progress: told how many graphs there are and have been made.
     """
     names = weighted_nodes(prepared)
     starts = [names[:count] for count in range(min(_MOST_FIRST_IN_FLOAT + 1, len(names)))]
-    runs = []
-    for start in starts:
-        runs.append(runner(quantized(prepared, start)))
-        on_graph(len(starts))
+    runs = [runner(quantized(prepared, start)) for start in counted(starts, len(starts), progress)]
     times = np.median(times_in_turn(runs, seconds=seconds), 0)
     # Of those that are equally fast the one that rounds least.
     return starts[int(np.flatnonzero(times <= times.min() * (1 + _EQUALLY_FAST)).max())]
 
 
-def rank_nodes(
-    prepared: Prepared, kept: Sequence[str] = (), on_node: Callable[[int], None] = lambda total: None
-) -> tuple[str, ...]:
+def rank_nodes(prepared: Prepared, kept: Sequence[str] = (), progress: Progress = SILENT) -> tuple[str, ...]:
     """Return the names of the nodes with weights, those first whose rounding costs most.
 
     Args:
         prepared: from ``prepare``.
         kept: nodes that are in float already; they are not among those returned.
-        on_node: called after each node that was tried, with how many there are.
+        progress: told how many nodes there are and have been tried.
     """
     names = [name for name in weighted_nodes(prepared) if name not in kept]
-    errors = []
-    for name in names:
-        errors.append(rounding_error(prepared, quantized(prepared, [*kept, name])))
-        on_node(len(names))
+    errors = [
+        rounding_error(prepared, quantized(prepared, [*kept, name])) for name in counted(names, len(names), progress)
+    ]
     return tuple(names[i] for i in np.argsort(errors))
 
 

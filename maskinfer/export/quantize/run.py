@@ -14,12 +14,13 @@ from maskinfer.engine.catalog.find import find_model, task_of
 from maskinfer.engine.contract import ClassifierContract, Contract, InputSpec
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.quantize.fp16 import to_float16
 from maskinfer.export.quantize.int8 import Prepared, fastest_start, prepare, quantized, rank_nodes
 from maskinfer.export.quantize.side_by_side import Accuracy, Speed, compare_speed
-from maskinfer.export.quantize.trials import ClassifierJob, DetectorJob, Job, Machine, Step, difference
+from maskinfer.export.quantize.trials import ClassifierJob, DetectorJob, Job, Machine, difference
 from maskinfer.training.data.scenes import Scene, read_scenes
 from maskinfer.training.evaluation.to_json import check_outputs
 
@@ -68,8 +69,7 @@ def quantize(
     seconds: float = 5.0,
     threads: int | None = None,
     seed: int = 0,
-    on_stage: Callable[[str], None] = lambda stage: None,
-    on_step: Step = lambda total: None,
+    progress: Progress = SILENT,
 ) -> QuantizeSummary:
     """Write a model in int8 or float16 if that pays on this machine.
 
@@ -87,8 +87,7 @@ def quantize(
         seconds: to measure each batch size for.
         threads: of the CPU; None for all that this process may use.
         seed: of the choice of what to calibrate on.
-        on_stage: called when a stage begins, with a name for it.
-        on_step: called after each step of a stage, with how many there are.
+        progress: told of each stage and how far it is.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be used.
@@ -102,19 +101,19 @@ def quantize(
         raise RequestError(f"{out} is the model itself: choose another output")
     check_outputs(out)
     measured, calibrated = _divide(read_scenes(data), calibration)
-    on_stage("reading")
+    progress.describe("reading")
     machine = Machine(provider, threads)
-    job = (ClassifierJob if task == "classifier" else DetectorJob)(model, machine, measured, calibrated, seed, on_step)
+    job = (ClassifierJob if task == "classifier" else DetectorJob)(model, machine, measured, calibrated, seed, progress)
     if job.old.contract.input != InputSpec():
         raise RequestError(f"{model} does not take uint8 BGR: give it its preprocessing in the graph first")
     with tempfile.TemporaryDirectory() as folder:
-        trial = _Trial(job, Path(folder) / "candidate.onnx", precision, batches[-1], seconds, on_stage, on_step)
+        trial = _Trial(job, Path(folder) / "candidate.onnx", precision, batches[-1], seconds, progress)
         if precision == "fp16":
             in_float: tuple[str, ...] = ()
             accuracy = trial.accuracy(to_float16(onnx.load(str(file))))
         else:
             in_float, accuracy = _search(prepare(file, job.calibration, JUDGED_BATCHES), trial, max_drop)
-        on_stage("speed")
+        progress.describe("speed")
         speeds = tuple(trial.speed(batch) for batch in batches)
         trial.note(accuracy)
         content = trial.file.read_bytes()
@@ -135,8 +134,7 @@ class _Trial:
     precision: Precision
     batch: int
     seconds: float
-    on_stage: Callable[[str], None]
-    on_step: Step
+    progress: Progress
 
     @property
     def contract(self) -> Contract:
@@ -152,8 +150,8 @@ class _Trial:
 
     def accuracy(self, graph: onnx.ModelProto) -> Accuracy:
         self.write(graph)
-        self.on_stage("accuracy")
-        return self.job.compare(self.file, self.on_step)
+        self.progress.describe("accuracy")
+        return self.job.compare(self.file)
 
     def note(self, accuracy: Accuracy) -> None:
         """Put what was measured into the file's contract."""
@@ -179,13 +177,13 @@ def _search(prepared: Prepared, trial: _Trial, max_drop: float) -> tuple[tuple[s
 
     Return the nodes in float and the accuracy.
     """
-    trial.on_stage("layers")
-    start = fastest_start(prepared, trial.run, seconds=trial.seconds, on_graph=trial.on_step)
+    trial.progress.describe("layers")
+    start = fastest_start(prepared, trial.run, seconds=trial.seconds, progress=trial.progress)
     ranking: tuple[str, ...] = ()
     for count in LEFT_IN_FLOAT:
         if count and not ranking:
-            trial.on_stage("sensitivity")
-            ranking = rank_nodes(prepared, start, trial.on_step)
+            trial.progress.describe("sensitivity")
+            ranking = rank_nodes(prepared, start, trial.progress)
         in_float = (*start, *ranking[:count])
         accuracy = trial.accuracy(quantized(prepared, in_float))
         if accuracy.drop.value <= max_drop:

@@ -16,7 +16,8 @@ from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import BGRFrame, Detections, Face, FrameResult
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
+from maskinfer.engine.results import BGRBatch, Detections, Face, FrameResult
 from maskinfer.training.data.scenes import Scene
 from maskinfer.training.evaluation.intervals import Estimate, bootstrap, share
 from maskinfer.training.evaluation.matching import judge
@@ -105,14 +106,12 @@ class LabelledCrops:
         images: (N,), index of the scene that each is from.
     """
 
-    crops: BGRFrame
+    crops: BGRBatch
     labels: tuple[str, ...]
     images: NDArray[np.int64]
 
 
-def labelled_crops(
-    engine: Engine, scenes: Sequence[Scene], on_image: Callable[[int], None] = lambda total: None
-) -> LabelledCrops:
+def labelled_crops(engine: Engine, scenes: Sequence[Scene], progress: Progress = SILENT) -> LabelledCrops:
     """Return the annotated faces that the engine's detector finds, cut for its classifier.
 
     Raises:
@@ -120,7 +119,7 @@ def labelled_crops(
     """
     contract = engine.classifier.contract
     crops, labels, images = [], [], []
-    for i, scene in enumerate(scenes):
+    for i, scene in enumerate(counted(scenes, len(scenes), progress)):
         image = read_image(scene.path)
         true, _ = judge(i, scene, as_result(engine.detector([image])[0]))
         found = [face for face in true if face.found is not None and face.label in contract.labels]
@@ -128,7 +127,6 @@ def labelled_crops(
         crops.append(cut_crops(image, boxes, contract.crop, contract.size_wh))
         labels += [face.label for face in found]
         images += [i] * len(found)
-        on_image(len(scenes))
     if not labels:
         raise RequestError("no annotated face was found to measure on: expected scenes with faces of 16 px and more")
     return LabelledCrops(np.concatenate(crops), tuple(labels), np.array(images, np.int64))
@@ -143,7 +141,7 @@ def compare_classifiers(old: OnnxClassifier, new: OnnxClassifier, data: Labelled
 
 
 def compare_detectors(
-    old: OnnxDetector, new: OnnxDetector, scenes: Sequence[Scene], on_image: Callable[[int], None] = lambda total: None
+    old: OnnxDetector, new: OnnxDetector, scenes: Sequence[Scene], progress: Progress = SILENT
 ) -> Accuracy:
     """Compare which annotated faces two detectors find, each at its own threshold.
 
@@ -153,13 +151,12 @@ def compare_detectors(
     found: list[tuple[bool, bool]] = []
     images: list[int] = []
     false = np.zeros(2)
-    for i, scene in enumerate(scenes):
+    for i, scene in enumerate(counted(scenes, len(scenes), progress)):
         image = read_image(scene.path)
         judged = [judge(i, scene, as_result(model([image])[0])) for model in (old, new)]
         found += [(a.found is not None, b.found is not None) for a, b in zip(judged[0][0], judged[1][0], strict=True)]
         images += [i] * len(judged[0][0])
         false += [len(wrong) for _, wrong in judged]
-        on_image(len(scenes))
     if not found:
         raise RequestError("no face to measure on: expected annotated scenes with faces of 16 px and more")
     hits = np.array(found).T

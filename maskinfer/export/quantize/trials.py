@@ -11,6 +11,7 @@ import numpy as np
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.faces.detector import OnnxDetector, load_detector
+from maskinfer.engine.flow.progress import Progress
 from maskinfer.export.quantize.int8 import Inputs
 from maskinfer.export.quantize.side_by_side import (
     Accuracy,
@@ -25,7 +26,6 @@ from maskinfer.training.data.scenes import Scene
 CALIBRATION_FACES = 256
 CALIBRATION_BATCH = 16
 CALIBRATION_FRAMES = 48
-Step = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,23 @@ class ClassifierJob:
     unit = "face"
 
     def __init__(
-        self, model: str, machine: Machine, measured: list[Scene], calibrated: list[Scene], seed: int, on_step: Step
+        self,
+        model: str,
+        machine: Machine,
+        measured: list[Scene],
+        calibrated: list[Scene],
+        seed: int,
+        progress: Progress,
     ) -> None:
         self.old: OnnxClassifier = load_classifier(model, provider=machine.provider, threads=machine.threads)
         self.machine = machine
         engine = Engine(load_detector(), self.old)
-        self.data: LabelledCrops = labelled_crops(engine, measured, on_step)
-        crops = labelled_crops(engine, _some(calibrated, CALIBRATION_FACES, seed), on_step).crops
+        self.data: LabelledCrops = labelled_crops(engine, measured, progress)
+        crops = labelled_crops(engine, _some(calibrated, CALIBRATION_FACES, seed), progress).crops
         crops = crops[np.random.default_rng(seed).permutation(len(crops))[:CALIBRATION_FACES]]
         self.calibration: Inputs = [crops[i : i + CALIBRATION_BATCH] for i in range(0, len(crops), CALIBRATION_BATCH)]
 
-    def compare(self, candidate: Path, on_step: Step) -> Accuracy:
+    def compare(self, candidate: Path) -> Accuracy:
         """Return how often the old model and the candidate are right."""
         return compare_classifiers(self.old, self.load(candidate), self.data)
 
@@ -73,17 +79,23 @@ class DetectorJob:
     unit = "frame"
 
     def __init__(
-        self, model: str, machine: Machine, measured: list[Scene], calibrated: list[Scene], seed: int, on_step: Step
+        self,
+        model: str,
+        machine: Machine,
+        measured: list[Scene],
+        calibrated: list[Scene],
+        seed: int,
+        progress: Progress,
     ) -> None:
         self.old: OnnxDetector = load_detector(model, provider=machine.provider, threads=machine.threads)
         self.machine = machine
-        self.measured = measured
+        self.measured, self.progress = measured, progress
         paths = [scene.path for scene in _some(calibrated, CALIBRATION_FRAMES, seed)]
         self.calibration: Inputs = calibration_frames(self.old, paths)
 
-    def compare(self, candidate: Path, on_step: Step) -> Accuracy:
+    def compare(self, candidate: Path) -> Accuracy:
         """Return which faces the old model and the candidate find."""
-        return compare_detectors(self.old, self.load(candidate), self.measured, on_step)
+        return compare_detectors(self.old, self.load(candidate), self.measured, self.progress)
 
     def run(self, candidate: Path | None, batch: int) -> Callable[[], object]:
         """Return one run of the candidate, or of the old model, on a batch."""

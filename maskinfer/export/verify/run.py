@@ -19,8 +19,10 @@ from maskinfer.engine.faces.boxes import iou_matrix, suppress
 from maskinfer.engine.faces.detector import decode
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
+from maskinfer.engine.results import BGRBatch
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.export.parity import sample_pictures
 from maskinfer.export.verify.runtimes import Outputs, Runtime, installed_runtimes
 
 # Of any output: of graphs in float, and of those in float16 and int8, whose roundings fall to one side or the other.
@@ -68,7 +70,7 @@ def verify(
     checkpoint: Path | None = None,
     images: Sequence[Path] = (),
     tolerance: float | None = None,
-    on_runtime: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> tuple[Verdict, ...]:
     """Run a model with every runtime that is installed; all are held to the first, onnxruntime on the CPU.
 
@@ -78,7 +80,7 @@ def verify(
         images: pictures to run on, scaled to the input; noise and gradients by default.
         tolerance: largest difference of an output; None for 1e-3 in float, 0.05 in float16, 0.1 in int8
             (detectors 0.25).
-        on_runtime: called after each runtime, with how many there are.
+        progress: told how many runtimes there are and have been tried.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be used, or onnxruntime itself cannot run it.
@@ -96,14 +98,13 @@ def verify(
     runtimes = list(installed_runtimes(checkpoint))
     expected: Outputs = []
     verdicts = []
-    for runtime in runtimes:
+    for runtime in counted(runtimes, len(runtimes), progress):
         verdict, found = _try(runtime, file, outputs, batch, expected, contract, allowed)
         if not expected:
             if verdict.problem:
                 raise ModelError(f"{file} does not run: {verdict.problem}")
             expected = found
         verdicts.append(verdict)
-        on_runtime(len(runtimes))
     return tuple(verdicts)
 
 
@@ -170,7 +171,7 @@ def _boxes(outputs: Outputs, canvas_wh: tuple[int, int], contract: DetectorContr
     ]
 
 
-def _pictures(contract: Contract, images: Sequence[Path]) -> BGRFrame:
+def _pictures(contract: Contract, images: Sequence[Path]) -> BGRBatch:
     """Return a batch, uint8 (N, height, width, 3), BGR: pictures, or noise and gradients."""
     import cv2
 
@@ -181,9 +182,4 @@ def _pictures(contract: Contract, images: Sequence[Path]) -> BGRFrame:
     if images:
         kept = images if count > 1 else images[:1]
         return np.stack([np.asarray(cv2.resize(read_image(path), size_wh), np.uint8) for path in kept])
-    rng = np.random.default_rng(0)
-    width, height = size_wh
-    noise = rng.integers(0, 256, (count, height, width, 3))
-    ramp = np.add.outer(np.linspace(0, 1, height), np.linspace(0, 1, width))[..., None] * rng.uniform(40, 127, 3)
-    noise[1::2] = ramp + noise[1::2] // 16
-    return noise.clip(0, 255).astype(np.uint8)
+    return sample_pictures(count, size_wh)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
+from maskinfer.engine.results import BGRBatch, BGRFrame
 from maskinfer.training.classifier import augment
 from maskinfer.training.classifier.faces import FACE_SHARE, NO_FACE, collect_faces, window_share
 from maskinfer.training.classifier.recipe import Recipe
@@ -42,7 +43,7 @@ class Pictures:
         doubtful: bool (N,), whether the detector is in doubt about the face.
     """
 
-    images: BGRFrame
+    images: BGRBatch
     labels: Indices
     sets: tuple[str, ...]
     sources: tuple[str, ...]
@@ -51,13 +52,9 @@ class Pictures:
 
 
 def load_pictures(
-    recipe: Recipe,
-    folders: Sequence[Path],
-    on_picture: Callable[[int], None] = lambda total: None,
-    *,
-    no_faces: bool = False,
+    recipe: Recipe, folders: Sequence[Path], progress: Progress = SILENT, *, no_faces: bool = False
 ) -> Pictures:
-    """Read the pictures that a recipe trains on; ``on_picture`` is called after each, with how many there are.
+    """Read the pictures that a recipe trains on; ``progress`` is told of each.
 
     With ``no_faces`` what the detector takes for faces and is none is among them.
 
@@ -66,23 +63,22 @@ def load_pictures(
         RequestError: a label of the recipe does not occur in it.
     """
     if recipe.pictures == "faces":
-        faces = collect_faces(folders, recipe.labels, on_picture, no_faces=no_faces)
+        faces = collect_faces(folders, recipe.labels, progress, no_faces=no_faces)
         doubtful = faces.scores < DOUBTFUL_SCORE
         pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned, doubtful)
     else:
-        pictures = _whole_pictures(recipe, folders, on_picture)
+        pictures = _whole_pictures(recipe, folders, progress)
     missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
     if missing:
         raise RequestError(f"no picture carries the label {missing[0]}, which the recipe {recipe.name} trains")
     return pictures
 
 
-def _whole_pictures(recipe: Recipe, folders: Sequence[Path], on_picture: Callable[[int], None]) -> Pictures:
+def _whole_pictures(recipe: Recipe, folders: Sequence[Path], progress: Progress) -> Pictures:
     samples = read_samples(folders, recipe.labels)
     images = np.empty((len(samples), recipe.size_px, recipe.size_px, 3), np.uint8)
-    for image, sample in zip(images, samples, strict=True):
+    for image, sample in counted(zip(images, samples, strict=True), len(samples), progress):
         image[:] = cv2.resize(read_image(sample.path), image.shape[:2], interpolation=cv2.INTER_AREA)
-        on_picture(len(samples))
     labels = np.asarray([recipe.labels.index(sample.label) for sample in samples], np.int64)
     sets, sources = tuple(s.set for s in samples), tuple(str(s.path) for s in samples)
     no = np.zeros(len(samples), np.bool_)
@@ -101,7 +97,7 @@ def split(
     pictures: Pictures,
     recipe: Recipe,
     folders: Sequence[Path],
-    on_picture: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> tuple[Indices, Indices]:
     """Return the indices to train and to test on; see ``Recipe.split``.
 
@@ -109,13 +105,13 @@ def split(
         pictures: all of them.
         recipe: the share to test on, how to split, and the seed.
         folders: that the pictures are from.
-        on_picture: called after each picture that is looked at for relatives, with how many there are.
+        progress: told how far the search for relatives is.
     """
     everything = np.arange(len(pictures.labels))
     if not recipe.test_share:
         return everything, everything[:0]
     if recipe.split == "group":
-        groups = related_groups(folders, recipe.labels, pictures.sources, on_picture)
+        groups = related_groups(folders, recipe.labels, pictures.sources, progress)
         return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
     from sklearn.model_selection import train_test_split
 
@@ -153,7 +149,7 @@ def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
 
 def training_batches(
     pictures: Pictures, order: Indices, recipe: Recipe, first: int = 0
-) -> Iterator[tuple[BGRFrame, NDArray[np.int64]]]:
+) -> Iterator[tuple[BGRBatch, NDArray[np.int64]]]:
     """Yield augmented batches from the one numbered ``first`` on.
 
     A batch is uint8 (batch, side, side, 3), BGR, and labels (batch,).

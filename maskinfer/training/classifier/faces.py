@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.results import BGRFrame, Detections, FloatArray
+from maskinfer.engine.flow.progress import SILENT, Progress
+from maskinfer.engine.results import BGRBatch, BGRFrame, Detections, FloatArray
 from maskinfer.training.classifier.window_file import window_file
 from maskinfer.training.data.head_pose import head_pose
 from maskinfer.training.data.main_face import find_main_face
@@ -60,7 +61,7 @@ class Faces:
         scores: float32 (N,), the detector's; NaN of boxes that are not the detector's.
     """
 
-    windows: BGRFrame
+    windows: BGRBatch
     labels: NDArray[np.int64]
     sets: tuple[str, ...]
     sources: tuple[str, ...]
@@ -84,11 +85,7 @@ def window_share(rule: CropRule) -> float:
 
 
 def collect_faces(
-    folders: Sequence[Path],
-    labels: Sequence[str],
-    on_picture: Callable[[int], None] = lambda total: None,
-    *,
-    no_faces: bool = False,
+    folders: Sequence[Path], labels: Sequence[str], progress: Progress = SILENT, *, no_faces: bool = False
 ) -> Faces:
     """Find and cut all faces of training folders, or take them from where an earlier call left them.
 
@@ -98,7 +95,7 @@ def collect_faces(
     Args:
         folders: see ``samples``.
         labels: the recipe's.
-        on_picture: called after each picture, with the number of pictures.
+        progress: told how many pictures there are and have been read.
         no_faces: take too what the detector takes for faces in annotated scenes and is none.
 
     Raises:
@@ -117,8 +114,8 @@ def collect_faces(
         data=[*lists, *(sample.path for sample in samples), *(scene.path for scene in scenes)],
     )
     if not kept.is_whole():
-        total = len(samples) + len(scenes)
-        kept.write(_cut_all(detector, samples, scenes, labels, no_faces, lambda: on_picture(total)))
+        progress.set_total(len(samples) + len(scenes))
+        kept.write(_cut_all(detector, samples, scenes, labels, no_faces, progress))
     windows, records = kept.read()
     if not records:
         raise SourceNotFoundError(f"no face was found in {', '.join(map(str, folders))}")
@@ -138,7 +135,7 @@ def _cut_all(
     scenes: Sequence[Scene],
     labels: Sequence[str],
     no_faces: bool,
-    on_picture: Callable[[], None],
+    progress: Progress,
 ) -> Iterator[tuple[BGRFrame, list[dict[str, Any]]]]:
     """Yield the windows of each picture, and a record of each."""
     rule = CropRule(margin=WINDOW_MARGIN)
@@ -156,7 +153,7 @@ def _cut_all(
             for i, label in enumerate(boxes.labels)
         ]
         yield cut_crops(image, boxes.xyxy, rule, (WINDOW_PX, WINDOW_PX)), records
-        on_picture()
+        progress.advance()
 
 
 def _find_all(

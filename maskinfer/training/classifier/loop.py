@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed, training_batches
 from maskinfer.training.classifier.loss import accuracy_of, loss_of
 from maskinfer.training.classifier.network import to_network_input, train_mode
@@ -49,9 +50,16 @@ class Epoch:
     test_accuracy: float | None
     seconds: float
 
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        held_out = ""
+        if self.test_accuracy is not None:
+            held_out = f", held out: loss {self.test_loss:.4f} accuracy {self.test_accuracy:.4f}"
+        return f"epoch {self.epoch}: loss {self.loss:.4f} accuracy {self.accuracy:.4f}{held_out} ({self.seconds:.0f} s)"
+
 
 @dataclass(slots=True)
-class Progress:
+class TrainingState:
     """A training under way; all that the next step follows from, besides the data and the recipe.
 
     Attributes:
@@ -77,7 +85,7 @@ class Progress:
         return self.best or self.average.module.state_dict()
 
 
-def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> Progress:
+def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> TrainingState:
     """Prepare the training of a network.
 
     Args:
@@ -89,7 +97,7 @@ def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[n
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
-    return Progress(model, optimizer, scheduler, average_of(model, schedule.average_decay), teachers)
+    return TrainingState(model, optimizer, scheduler, average_of(model, schedule.average_decay), teachers)
 
 
 def steps_of(draws: int, schedule: Schedule) -> int:
@@ -98,45 +106,47 @@ def steps_of(draws: int, schedule: Schedule) -> int:
 
 
 def fit(
-    progress: Progress,
+    state: TrainingState,
     pictures: Pictures,
     order: Indices,
     test: Indices,
     recipe: Recipe,
-    on_step: Callable[[int], None] = lambda steps: None,
+    progress: Progress = SILENT,
 ) -> Iterator[Epoch]:
-    """Train from where the progress stands, yielding after each epoch until the last, or until none gets better.
+    """Train from where the state stands, yielding after each epoch until the last, or until none gets better.
 
     Args:
-        progress: from ``begin`` or ``load_progress``.
+        state: from ``begin`` or ``load_state``.
         pictures: all of them.
         order: indices of the pictures that the whole training sees; see ``dataset.draw_order``.
         test: indices to report on.
         recipe: how.
-        on_step: called after each step, with the number of steps.
+        progress: told how many steps there are and have been taken.
     """
     schedule, steps = recipe.schedule, steps_of(len(order), recipe.schedule)
-    if _stale(progress.history, schedule.patience):
+    if _stale(state.history, schedule.patience):
         return  # it was killed after its last epoch
     ends = [round((epoch + 1) * steps / schedule.epochs) for epoch in range(schedule.epochs)]
     figures: list[tuple[float, float]] = []
     started = time.perf_counter()
-    train_mode(progress.model, recipe.network)
-    with prefetch(training_batches(pictures, order, recipe, progress.step), QUEUE_BATCHES) as batches:
+    train_mode(state.model, recipe.network)
+    progress.set_total(steps)
+    progress.advance(state.step)
+    with prefetch(training_batches(pictures, order, recipe, state.step), QUEUE_BATCHES) as batches:
         for images, labels in batches:
-            figures.append(_step(progress, images, labels, recipe, steps))
-            on_step(steps)
-            if progress.step in ends:
-                _end_epoch(progress, pictures, test, recipe, figures, time.perf_counter() - started)
-                yield progress.history[-1]
-                if _stale(progress.history, schedule.patience):
+            figures.append(_step(state, images, labels, recipe, steps))
+            progress.advance()
+            if state.step in ends:
+                _end_epoch(state, pictures, test, recipe, figures, time.perf_counter() - started)
+                yield state.history[-1]
+                if _stale(state.history, schedule.patience):
                     return
                 figures, started = [], time.perf_counter()
-                train_mode(progress.model, recipe.network)
+                train_mode(state.model, recipe.network)
 
 
 def _end_epoch(
-    progress: Progress,
+    state: TrainingState,
     pictures: Pictures,
     test: Indices,
     recipe: Recipe,
@@ -145,14 +155,14 @@ def _end_epoch(
 ) -> None:
     """Add the epoch to the history; keep its averaged weights if they are the best yet."""
     loss, accuracy = (float(value) for value in np.mean(figures, axis=0))
-    epoch = Epoch(len(progress.history) + 1, loss, accuracy, None, None, seconds)
+    epoch = Epoch(len(state.history) + 1, loss, accuracy, None, None, seconds)
     if len(test):
-        test_loss, test_accuracy = evaluate(progress.average.module, pictures, test, recipe)
+        test_loss, test_accuracy = evaluate(state.average.module, pictures, test, recipe)
         epoch = replace(epoch, test_loss=test_loss, test_accuracy=test_accuracy)
-        earlier = [e.test_loss for e in progress.history if e.test_loss is not None]
+        earlier = [e.test_loss for e in state.history if e.test_loss is not None]
         if recipe.schedule.patience and test_loss < min(earlier, default=float("inf")):
-            progress.best = {name: value.clone() for name, value in progress.average.module.state_dict().items()}
-    progress.history.append(epoch)
+            state.best = {name: value.clone() for name, value in state.average.module.state_dict().items()}
+    state.history.append(epoch)
 
 
 def _stale(history: list[Epoch], patience: int) -> bool:
@@ -160,37 +170,37 @@ def _stale(history: list[Epoch], patience: int) -> bool:
     return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
-def save_progress(progress: Progress, file: Path) -> None:
-    """Write all that ``load_progress`` needs to go on as if nothing had happened."""
+def save_state(state: TrainingState, file: Path) -> None:
+    """Write all that ``load_state`` needs to go on as if nothing had happened."""
     content = {
-        "model": progress.model.state_dict(),
-        "optimizer": progress.optimizer.state_dict(),
-        "scheduler": progress.scheduler.state_dict(),
-        "average": progress.average.module.state_dict(),
-        "best": progress.best,
-        "step": progress.step,
-        "history": [asdict(epoch) for epoch in progress.history],
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "scheduler": state.scheduler.state_dict(),
+        "average": state.average.module.state_dict(),
+        "best": state.best,
+        "step": state.step,
+        "history": [asdict(epoch) for epoch in state.history],
         "generator": torch.get_rng_state(),
     }
     with atomic_write(file) as partial:
         torch.save(content, partial)
 
 
-def load_progress(progress: Progress, file: Path) -> None:
-    """Bring a progress from ``begin`` to where ``save_progress`` left it.
+def load_state(state: TrainingState, file: Path) -> None:
+    """Bring a state from ``begin`` to where ``save_state`` left it.
 
     Raises:
         ModelError: the file is not of this training.
     """
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        progress.model.load_state_dict(content["model"])
-        progress.optimizer.load_state_dict(content["optimizer"])
-        progress.scheduler.load_state_dict(content["scheduler"])
-        progress.average.module.load_state_dict(content["average"])
-        progress.best, progress.step = content["best"], content["step"]
-        count_steps(progress.average, progress.step)
-        progress.history = [Epoch(**epoch) for epoch in content["history"]]
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.scheduler.load_state_dict(content["scheduler"])
+        state.average.module.load_state_dict(content["average"])
+        state.best, state.step = content["best"], content["step"]
+        count_steps(state.average, state.step)
+        state.history = [Epoch(**epoch) for epoch in content["history"]]
         torch.set_rng_state(content["generator"])
     except Exception as error:  # torch raises whatever the broken file leads it to
         raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error
@@ -201,25 +211,25 @@ def _precision() -> AbstractContextManager[None]:
 
 
 def _step(
-    progress: Progress, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
+    state: TrainingState, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
 ) -> tuple[float, float]:
     """Take one step; return its loss and accuracy."""
     schedule = recipe.schedule
-    progress.step += 1
+    state.step += 1
     inputs = to_network_input(torch.from_numpy(images))
-    if schedule.initial_size_px and progress.step <= schedule.initial_share * steps:
+    if schedule.initial_size_px and state.step <= schedule.initial_share * steps:
         size = (schedule.initial_size_px, schedule.initial_size_px)
         inputs = interpolate(inputs, size=size, mode="bilinear", antialias=True)
     targets = torch.from_numpy(labels)
     with _precision():
-        logits = progress.model(inputs.contiguous(memory_format=torch.channels_last)).float()
-    taught = _taught(progress.teachers, inputs, len(recipe.labels)) if progress.teachers else None
+        logits = state.model(inputs.contiguous(memory_format=torch.channels_last)).float()
+    taught = _taught(state.teachers, inputs, len(recipe.labels)) if state.teachers else None
     loss = loss_of(logits, targets, taught, recipe)
-    progress.optimizer.zero_grad()
+    state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    progress.optimizer.step()
-    progress.scheduler.step()
-    progress.average.update_parameters(progress.model)
+    state.optimizer.step()
+    state.scheduler.step()
+    state.average.update_parameters(state.model)
     return float(loss.detach()), accuracy_of(logits, targets, recipe)
 
 

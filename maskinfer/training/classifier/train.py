@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from torch import nn
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore, save_checkpoint
 from maskinfer.training.classifier.dataset import (
     Indices,
@@ -26,7 +27,7 @@ from maskinfer.training.classifier.dataset import (
 )
 from maskinfer.training.classifier.faces import NO_FACE
 from maskinfer.training.classifier.from_onnx import begin_from
-from maskinfer.training.classifier.loop import Epoch, Progress, begin, fit, load_progress, predict, save_progress
+from maskinfer.training.classifier.loop import Epoch, TrainingState, begin, fit, load_state, predict, save_state
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
@@ -74,9 +75,7 @@ def train(
     split_by: Literal["group", "random"] | None = None,
     patience: int | None = None,
     resume: bool = False,
-    on_stage: Callable[[str], None] = lambda stage: None,
-    on_step: Callable[[int], None] = lambda total: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier and write its run folder.
 
@@ -99,9 +98,7 @@ def train(
         patience: instead of the recipe's.
         resume: go on with the training that was stopped in ``out``, from the beginning if it had no whole epoch; it
             ends as if it had not been stopped.
-        on_stage: called when reading and when training begins, with a name for it.
-        on_step: called after each picture that was read and each training step, with how many there are.
-        on_epoch: called after each epoch.
+        progress: told of the stages reading and training, and of the figures of each epoch.
 
     Raises:
         RequestError, SourceError: the recipe or the data cannot be used. OutputError: the folder cannot.
@@ -111,8 +108,8 @@ def train(
     if recipe.schedule.patience and not (dev or recipe.test_share):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
     enter_folder(out, resume=resume)
-    on_stage("reading")
-    pictures, train_indices, test_indices = _load(recipe, data, dev, on_step)
+    progress.describe("reading")
+    pictures, train_indices, test_indices = _load(recipe, data, dev, progress)
     if not (pictures.labels == NO_FACE).any():  # no annotated scenes: nothing to learn it from
         recipe = replace(recipe, sampling=replace(recipe.sampling, no_face_share=0.0))
     sides = {
@@ -126,7 +123,7 @@ def train(
         "environment": environment(),
     }
     write_origin(out, origin, resume=resume)
-    on_stage("training")
+    progress.describe("training")
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
     model = build(recipe.network, recipe.outputs)
@@ -134,15 +131,15 @@ def train(
     if start is not None:
         crops = [as_deployed(pictures.images[i], recipe) for i in order[:_START_FACES]]
         begin_from(model, start, recipe, np.stack(crops))
-    progress = begin(model, len(order), recipe.schedule, taught_by)
+    state = begin(model, len(order), recipe.schedule, taught_by)
     if (out / PROGRESS).is_file():
-        load_progress(progress, out / PROGRESS)
-    for epoch in fit(progress, pictures, order, test_indices, recipe, on_step):
-        save_progress(progress, out / PROGRESS)
-        _write_history(out, progress.history)
-        on_epoch(epoch)
-    progress.model.load_state_dict(progress.kept())
-    return _write_results(out, recipe, progress, pictures, train_indices, test_indices)
+        load_state(state, out / PROGRESS)
+    for epoch in fit(state, pictures, order, test_indices, recipe, progress):
+        save_state(state, out / PROGRESS)
+        _write_history(out, state.history)
+        progress.say(str(epoch))
+    state.model.load_state_dict(state.kept())
+    return _write_results(out, recipe, state, pictures, train_indices, test_indices)
 
 
 def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[nn.Module]:
@@ -161,31 +158,31 @@ def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> lis
 
 
 def _load(
-    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], on_step: Callable[[int], None]
+    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], progress: Progress
 ) -> tuple[Pictures, Indices, Indices]:
     """Return all pictures, and the indices to train and to test on."""
-    pictures = load_pictures(recipe, data, on_step, no_faces=recipe.tells_faces)
+    pictures = load_pictures(recipe, data, progress, no_faces=recipe.tells_faces)
     if not dev:
-        train, test = split(pictures, recipe, data, on_step)
+        train, test = split(pictures, recipe, data, progress)
         return pictures, train, test[pictures.labels[test] != NO_FACE]
-    both = join(pictures, load_pictures(recipe, dev, on_step))
+    both = join(pictures, load_pictures(recipe, dev, progress))
     everything = np.arange(len(both.labels))
     return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]
 
 
 def _write_results(
-    out: Path, recipe: Recipe, progress: Progress, pictures: Pictures, train: Indices, test: Indices
+    out: Path, recipe: Recipe, state: TrainingState, pictures: Pictures, train: Indices, test: Indices
 ) -> TrainSummary:
     sets = tuple(sorted({pictures.sets[i] for i in train}))
-    save_checkpoint(out / CHECKPOINT, recipe, progress.model.state_dict(), sets)
-    _write_history(out, progress.history)
+    save_checkpoint(out / CHECKPOINT, recipe, state.model.state_dict(), sets)
+    _write_history(out, state.history)
     accuracy = None
     if len(test):
-        predicted = predict(progress.model, pictures, test, recipe).argmax(1).numpy()
+        predicted = predict(state.model, pictures, test, recipe).argmax(1).numpy()
         write_report(pictures.labels[test], predicted, recipe.labels, out)
         accuracy = float((predicted == pictures.labels[test]).mean())
     (out / PROGRESS).unlink(missing_ok=True)
-    seconds = sum(epoch.seconds for epoch in progress.history)
+    seconds = sum(epoch.seconds for epoch in state.history)
     return TrainSummary(out, len(train), len(test), accuracy, seconds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ import numpy as np
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import BGRFrame
 from maskinfer.training.data.masks.draw import STYLES, draw_mask
 from maskinfer.training.detector.labels import BARE, DRAWN, Labelled
@@ -37,7 +38,7 @@ class Picture:
 
 
 def load_pictures(
-    labelled: Sequence[Labelled], recipe: DetectorRecipe, on_picture: Callable[[int], None] = lambda total: None
+    labelled: Sequence[Labelled], recipe: DetectorRecipe, progress: Progress = SILENT
 ) -> Mapping[str, tuple[Picture, ...]]:
     """Read all pictures that the recipe has a share of; return them by kind.
 
@@ -47,9 +48,8 @@ def load_pictures(
     wanted = [picture for picture in _with_drawn(labelled) if recipe.shares.get(picture.kind, 0) > 0]
     pictures: dict[str, list[Picture]] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        for picture in pool.map(lambda known: _load(known, recipe), wanted):
+        for picture in counted(pool.map(lambda known: _load(known, recipe), wanted), len(wanted), progress):
             pictures.setdefault(picture.known.kind, []).append(picture)
-            on_picture(len(wanted))
     return {kind: tuple(group) for kind, group in pictures.items()}
 
 

@@ -8,7 +8,7 @@ A training folder holds any of ``scenes.jsonl`` (every face annotated, see ``dat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import LABELS, WITHOUT_MASK, FloatArray
 from maskinfer.training.data.samples import BARE_FILE, CROPS_FILE, LabelledImage, read_samples
 from maskinfer.training.data.scenes import SCENES_FILE, Scene, read_records, read_scenes
@@ -72,7 +73,7 @@ def label_pictures(
     folders: Sequence[Path],
     teacher: Teacher,
     crop_sets: Sequence[str],
-    on_picture: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> list[Labelled]:
     """Return all pictures of training folders that have a face to learn from, or scenes to learn none from.
 
@@ -80,7 +81,7 @@ def label_pictures(
         folders: see above.
         teacher: says where faces are that nobody annotated, and where landmarks are.
         crop_sets: names of the data sets whose crops of masked faces are used; other crops are left out.
-        on_picture: called after each picture, with how many there are.
+        progress: told how many pictures there are and have been labelled.
 
     Raises:
         SourceNotFoundError, SourceError: a folder holds no such pictures, or one cannot be read.
@@ -95,8 +96,8 @@ def label_pictures(
     agreed: list[Agreed] = []
     labelled: list[Labelled] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for found in pool.map(look, [*scenes, *samples]):
-            on_picture(len(scenes) + len(samples))
+        every = [*scenes, *samples]
+        for found in counted(pool.map(look, every), len(every), progress):
             if isinstance(found, Agreed):
                 agreed.append(found)
             elif found is not None:

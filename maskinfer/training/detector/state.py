@@ -21,7 +21,7 @@ Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class LossRecord:
     """Mean losses of some steps.
 
     Attributes:
@@ -38,9 +38,14 @@ class Figures:
     landmarks: float
     seconds: float
 
+    def __str__(self) -> str:
+        """Return it as one line for the reader."""
+        parts = f"faces {self.faces:.4f} boxes {self.boxes:.4f} landmarks {self.landmarks:.4f}"
+        return f"step {self.step}: loss {self.loss:.4f} ({parts}), {self.seconds:.0f} s"
+
 
 @dataclass(slots=True)
-class Progress:
+class TrainingState:
     """A training under way; all that the next step follows from, besides the pictures and the recipe.
 
     Attributes:
@@ -48,7 +53,7 @@ class Progress:
         start: the weights that it began with.
         average: moving average of its weights.
         step: how many were taken.
-        history: figures so far.
+        history: mean losses so far.
     """
 
     model: RetinaFace
@@ -57,7 +62,7 @@ class Progress:
     start: Weights
     average: AveragedModel
     step: int = 0
-    history: list[Figures] = field(default_factory=list)
+    history: list[LossRecord] = field(default_factory=list)
 
     def kept(self, recipe: DetectorRecipe) -> Weights:
         """Return the weights to keep: the average, and a share of those at the start."""
@@ -65,7 +70,7 @@ class Progress:
         return {name: value.lerp(self.start[name], recipe.start_share) for name, value in averaged.items()}
 
 
-def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
+def begin(model: RetinaFace, recipe: DetectorRecipe) -> TrainingState:
     """Prepare the training of a network, which is set to be trained."""
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
@@ -74,7 +79,7 @@ def begin(model: RetinaFace, recipe: DetectorRecipe) -> Progress:
     freeze(model, recipe.frozen_blocks)
     optimizer, scheduler = _optimizer(model, recipe)
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    return Progress(model, optimizer, scheduler, start, average_of(model, recipe.average_decay))
+    return TrainingState(model, optimizer, scheduler, start, average_of(model, recipe.average_decay))
 
 
 def _optimizer(model: RetinaFace, recipe: DetectorRecipe) -> tuple[torch.optim.Optimizer, LambdaLR]:
@@ -87,21 +92,21 @@ def _optimizer(model: RetinaFace, recipe: DetectorRecipe) -> tuple[torch.optim.O
     return optimizer, LambdaLR(optimizer, rate)
 
 
-def save_progress(progress: Progress, file: Path) -> None:
-    """Write all that ``load_progress`` needs to go on as if nothing had happened."""
+def save_state(state: TrainingState, file: Path) -> None:
+    """Write all that ``load_state`` needs to go on as if nothing had happened."""
     content = {
-        "model": progress.model.state_dict(),
-        "optimizer": progress.optimizer.state_dict(),
-        "scheduler": progress.scheduler.state_dict(),
-        "average": progress.average.module.state_dict(),
-        "step": progress.step,
-        "history": [asdict(line) for line in progress.history],
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "scheduler": state.scheduler.state_dict(),
+        "average": state.average.module.state_dict(),
+        "step": state.step,
+        "history": [asdict(line) for line in state.history],
     }
     with atomic_write(file) as partial:
         torch.save(content, partial)
 
 
-def load_progress(progress: Progress, file: Path) -> None:
+def load_state(state: TrainingState, file: Path) -> None:
     """Bring a training that has just begun to where another one stood; nothing in the file is executed.
 
     Raises:
@@ -109,12 +114,12 @@ def load_progress(progress: Progress, file: Path) -> None:
     """
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        progress.model.load_state_dict(content["model"])
-        progress.optimizer.load_state_dict(content["optimizer"])
-        progress.scheduler.load_state_dict(content["scheduler"])
-        progress.average.module.load_state_dict(content["average"])
-        progress.step = content["step"]
-        count_steps(progress.average, progress.step)
-        progress.history = [Figures(**line) for line in content["history"]]
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.scheduler.load_state_dict(content["scheduler"])
+        state.average.module.load_state_dict(content["average"])
+        state.step = content["step"]
+        count_steps(state.average, state.step)
+        state.history = [LossRecord(**line) for line in content["history"]]
     except Exception as error:  # torch raises whatever the broken file leads it to
         raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.flow.overlap import prefetch
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.detector.checkpoint import save_checkpoint
 from maskinfer.training.detector.dataset import Picture, load_pictures
 from maskinfer.training.detector.labels import label_pictures, read_labels, save_labels
 from maskinfer.training.detector.loss import Losses, measure_losses
 from maskinfer.training.detector.model import RetinaFace, to_detector_input
 from maskinfer.training.detector.recipe import DetectorRecipe, to_dict
-from maskinfer.training.detector.state import Figures, Progress, begin, load_progress, save_progress
+from maskinfer.training.detector.state import LossRecord, TrainingState, begin, load_state, save_state
 from maskinfer.training.detector.targets import Targets, make_targets
 from maskinfer.training.detector.teacher import ViewTeacher
 from maskinfer.training.detector.weights import load_weights
@@ -67,16 +68,13 @@ class DetectorSummary:
 def train_detector(
     recipe: DetectorRecipe,
     data: Sequence[Path],
-    weights: Path | None,
     out: Path,
     *,
     labels: Path | None = None,
     resume: bool = False,
-    on_stage: Callable[[str], None] = lambda stage: None,
-    on_step: Callable[[int], None] = lambda total: None,
-    on_figures: Callable[[Figures], None] = lambda figures: None,
+    progress: Progress = SILENT,
 ) -> DetectorSummary:
-    """Train the detector and write its run folder.
+    """Train the detector, from the weights of the shipped ``retinaface`` on, and write its run folder.
 
     The folder holds ``checkpoint.pt``; ``recipe.json`` and ``environment.json``, which say how it came about;
     ``labels.jsonl``, where the pictures' faces were said to be; and ``metrics.jsonl`` with about 50 lines. While the
@@ -85,83 +83,82 @@ def train_detector(
     Args:
         recipe: how.
         data: folders of pictures; see ``labels``.
-        weights: to start from, see ``weights.load_weights``; None for those of the shipped ``retinaface``.
         out: the run folder; it is made, and must be empty if it exists.
         labels: ``labels.jsonl`` of an earlier training, instead of asking the teacher again; ``data`` is not read.
         resume: go on with the training that was stopped in ``out``, with its labels if it had them all; it ends as if
             it had not been stopped.
-        on_stage: called when labelling, reading and training begin, with a name for it.
-        on_step: called after each picture labelled or read and after each step, with how many there are.
-        on_figures: called with each line of figures.
+        progress: told of the stages labelling, reading and training, and of each line of figures.
 
     Raises:
         SourceError: the data cannot be used. OutputError: the folder cannot. ModelError: the weights, or the state to
             go on from, cannot. RequestError: there is none, or it is of another training.
     """
-    start = weights or find_model(_START, "detector")
+    start = find_model(_START, "detector")
     model = load_weights(start)
     enter_folder(out, resume=resume)
     origin = {"recipe": to_dict(recipe), "environment": {**environment(), "weights": start.name}}
     write_origin(out, origin, resume=resume)
-    on_stage("labelling")
+    progress.describe("labelling")
     if resume and (out / LABELS).is_file():
         labels = out / LABELS
     if labels is None:
         teacher = ViewTeacher(load_detector(_START, threads=1))  # pictures side by side are faster
-        save_labels(label_pictures(data, teacher, recipe.crop_sets, on_step), out / LABELS)
+        save_labels(label_pictures(data, teacher, recipe.crop_sets, progress), out / LABELS)
     # Read back in either case, since they are written rounded: a training with the same labels is the same training.
     labelled = read_labels(labels or out / LABELS)
     if labels not in (None, out / LABELS):
         save_labels(labelled, out / LABELS)
-    on_stage("reading")
-    pictures = load_pictures(labelled, recipe, on_step)
-    on_stage("training")
-    progress = begin(model, recipe)
+    progress.describe("reading")
+    pictures = load_pictures(labelled, recipe, progress)
+    progress.describe("training")
+    state = begin(model, recipe)
     if (out / PROGRESS).is_file():
-        load_progress(progress, out / PROGRESS)
-    for figures in fit(progress, pictures, recipe, on_step):
-        save_progress(progress, out / PROGRESS)
+        load_state(state, out / PROGRESS)
+    for record in fit(state, pictures, recipe, progress):
+        save_state(state, out / PROGRESS)
         with atomic_write(out / METRICS) as partial:
-            lines = [json.dumps(asdict(line)) + "\n" for line in progress.history]
+            lines = [json.dumps(asdict(line)) + "\n" for line in state.history]
             partial.write_text("".join(lines), encoding="utf-8")
-        on_figures(figures)
+        progress.say(str(record))
     sets = tuple(sorted({picture.known.set for group in pictures.values() for picture in group}))
     save_checkpoint(out / CHECKPOINT, recipe, model, sets)
     (out / PROGRESS).unlink(missing_ok=True)
-    samples, last = recipe.steps * recipe.batch, progress.history[-1]
+    samples, last = recipe.steps * recipe.batch, state.history[-1]
     return DetectorSummary(out, len(labelled), samples, last.loss, last.seconds)
 
 
 def fit(
-    progress: Progress,
+    state: TrainingState,
     pictures: Mapping[str, Sequence[Picture]],
     recipe: DetectorRecipe,
-    on_step: Callable[[int], None] = lambda total: None,
-) -> Iterator[Figures]:
-    """Train from where the progress stands, yielding figures now and then; in the end its model has the mean weights.
+    progress: Progress = SILENT,
+) -> Iterator[LossRecord]:
+    """Train from where the state stands, yielding mean losses now and then; in the end its model has the mean weights.
 
     Args:
-        progress: from ``begin``, or brought forward by ``load_progress``.
+        state: from ``begin``, or brought forward by ``load_state``.
         pictures: of each kind.
         recipe: how.
-        on_step: called after each step, with the number of steps.
+        progress: told how many steps there are and have been taken.
     """
     parts: list[list[float]] = []
-    before_s = progress.history[-1].seconds if progress.history else 0.0
+    before_s = state.history[-1].seconds if state.history else 0.0
     started = time.perf_counter() - before_s
-    with prefetch(_batches(pictures, recipe, progress.step), QUEUE_BATCHES) as batches:
+    progress.set_total(recipe.steps)
+    progress.advance(state.step)
+    with prefetch(_batches(pictures, recipe, state.step), QUEUE_BATCHES) as batches:
         for batch in batches:
-            losses = _step(progress.model, batch, progress.optimizer, recipe)
-            progress.scheduler.step()
-            progress.step += 1
-            progress.average.update_parameters(progress.model)
+            losses = _step(state.model, batch, state.optimizer, recipe)
+            state.scheduler.step()
+            state.step += 1
+            state.average.update_parameters(state.model)
             parts.append([float(part.detach()) for part in (losses.faces, losses.boxes, losses.landmarks)])
-            on_step(recipe.steps)
-            if progress.step % max(1, recipe.steps // LINES) == 0 or progress.step == recipe.steps:
-                progress.history.append(_figures(progress.step, parts, recipe, time.perf_counter() - started))
-                yield progress.history[-1]
+            progress.advance()
+            if state.step % max(1, recipe.steps // LINES) == 0 or state.step == recipe.steps:
+                state.history.append(_record(state.step, parts, recipe, time.perf_counter() - started))
+                yield state.history[-1]
                 parts = []
-    progress.model.load_state_dict(progress.kept(recipe))
+    state.model.load_state_dict(state.kept(recipe))
 
 
 def _batches(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecipe, first: int) -> Iterator[Batch]:
@@ -183,7 +180,7 @@ def _step(model: RetinaFace, batch: Batch, optimizer: torch.optim.Optimizer, rec
     return losses
 
 
-def _figures(step: int, parts: Sequence[Sequence[float]], recipe: DetectorRecipe, seconds: float) -> Figures:
+def _record(step: int, parts: Sequence[Sequence[float]], recipe: DetectorRecipe, seconds: float) -> LossRecord:
     faces, boxes, landmarks = (float(mean) for mean in np.mean(parts, axis=0))
     loss = faces + recipe.box_weight * boxes + recipe.landmark_weight * landmarks
-    return Figures(step, loss, faces, boxes, landmarks, seconds)
+    return LossRecord(step, loss, faces, boxes, landmarks, seconds)

@@ -164,8 +164,8 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
         RequestError: the shapes do not fit.
     """
     found = reliability(probabilities, truth, bins)
-    total = sum(b.right.of for b in found)
-    return sum(b.right.of / total * abs(b.confidence - b.right.value) for b in found)
+    total = sum(b.right.n for b in found)
+    return sum(b.right.n / total * abs(b.confidence - b.right.value) for b in found)
 
 
 def calibration_error_by_chance(probabilities: ArrayLike, bins: int = BINS, *, draws: int = 200) -> float:

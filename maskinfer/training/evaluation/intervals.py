@@ -23,13 +23,13 @@ class Estimate:
     Attributes:
         value: the figure.
         low, high: ends of the interval.
-        of: how many faces or images it was measured on; 0 if it could not be.
+        n: how many faces or images it was measured on; 0 if it could not be.
     """
 
     value: float
     low: float
     high: float
-    of: int
+    n: int
 
 
 def share(count: int, total: int) -> Estimate:
@@ -85,6 +85,6 @@ def rate(per_image: Floats) -> Estimate:
     """
     counts = np.stack([per_image, np.ones(len(per_image))], axis=1)
     found = bootstrap(counts, lambda sums: sums[:, 0] / np.maximum(sums[:, 1], 1))
-    if found.of and not per_image.any():
-        return Estimate(0.0, 0.0, -math.log(0.025) / found.of, found.of)
+    if found.n and not per_image.any():
+        return Estimate(0.0, 0.0, -math.log(0.025) / found.n, found.n)
     return found

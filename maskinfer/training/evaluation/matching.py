@@ -104,7 +104,7 @@ class SceneScore:
         """Return the share of a label's faces that were found."""
         return self.found.get(label, 0) / max(1, self.faces.get(label, 0))
 
-    def accuracy(self, label: str) -> float:
+    def label_recall(self, label: str) -> float:
         """Return the share of a label's found faces that were labelled right."""
         return self.right.get(label, 0) / max(1, self.found.get(label, 0))
 
@@ -172,15 +172,6 @@ def judge(
     return [f for f in true if f.side_px >= min_side_px], [f for f in false if f.side_px >= min_side_px]
 
 
-def score_scenes(
-    pairs: Iterable[tuple[Scene, FrameResult]], *, iou: float = 0.4, min_side_px: float = 16
-) -> SceneScore:
-    """Match predictions to annotated faces, best detector score first, and count; see ``judge``."""
-    judged = [judge(i, scene, result, iou=iou, min_side_px=min_side_px) for i, (scene, result) in enumerate(pairs)]
-    true = [face for faces, _ in judged for face in faces]
-    return count(true, len(judged), sum(len(false) for _, false in judged))
-
-
 def count(true: Iterable[TrueFace], images: int, false_positives: int) -> SceneScore:
     """Return the figures of annotated faces and of so many images and false positives."""
     faces: Counter[str] = Counter()
@@ -204,7 +195,7 @@ def to_dict(score: SceneScore) -> dict[str, object]:
             label: {
                 "faces": score.faces[label],
                 "recall": round(score.recall(label), 4),
-                "accuracy": round(score.accuracy(label), 4),
+                "accuracy": round(score.label_recall(label), 4),
                 "correct": round(score.correct(label), 4),
             }
             for label in LABELS

@@ -1,4 +1,4 @@
-"""Figures of groups of faces (all, a data set, a range of sizes, a slice), each with its 95 % interval."""
+"""Metrics of groups of faces (all, a data set, a range of sizes, a slice), each with its 95 % interval."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Outcome:
         scenes: in the order of the data.
         true: annotated faces that count.
         false: detections where no face is annotated.
-        false_known: whether these can be told at all; not where faces besides the annotated one may be seen.
+        counts_false_positives: whether these can be told at all; not where faces besides the annotated one may be seen.
     """
 
     scenes: tuple[Scene, ...]
     true: tuple[TrueFace, ...]
     false: tuple[FalseFace, ...]
-    false_known: bool
+    counts_false_positives: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class ClassFigures:
 
     Attributes:
         recall: share that was found.
-        accuracy: share of the found ones whose label is right.
+        label_recall: share of the found ones whose label is right.
         correct: share that was found and labelled right.
     """
 
     recall: Estimate
-    accuracy: Estimate
+    label_recall: Estimate
     correct: Estimate
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class GroupMetrics:
     """Of a group of faces.
 
     Attributes:
@@ -90,7 +90,7 @@ class OverSets:
     false_positives: Estimate | None
 
 
-def over_sets(sets: Mapping[str, Figures]) -> OverSets | None:
+def over_sets(sets: Mapping[str, GroupMetrics]) -> OverSets | None:
     """Return the mean over data sets and the worst of them; None when there are fewer than two."""
     if len(sets) < 2:
         return None
@@ -106,7 +106,7 @@ def over_sets(sets: Mapping[str, Figures]) -> OverSets | None:
     )
 
 
-def measure(true: Sequence[TrueFace], false: Sequence[FalseFace], images: Sequence[int]) -> Figures:
+def measure(true: Sequence[TrueFace], false: Sequence[FalseFace], images: Sequence[int]) -> GroupMetrics:
     """Return the figures of a group.
 
     Args:
@@ -115,7 +115,7 @@ def measure(true: Sequence[TrueFace], false: Sequence[FalseFace], images: Sequen
         images: indices of the scenes on which false positives were counted; empty where they cannot be told.
     """
     score = count(true, len(images) or len({face.scene for face in true}), len(false))
-    return Figures(
+    return GroupMetrics(
         score,
         {label: class_figures(score, label) for label in LABELS if score.faces.get(label)},
         rate(per_image(false, images)) if images else None,
@@ -169,26 +169,26 @@ def _mean_share(sums: Floats) -> Floats:
     return np.divide(shares.sum(1), classes, out=np.full(len(sums), np.nan), where=classes > 0)
 
 
-def of_all(outcome: Outcome) -> Figures:
+def of_all(outcome: Outcome) -> GroupMetrics:
     """Return the figures of all faces."""
     return measure(outcome.true, outcome.false, _images(outcome, lambda scene: True))
 
 
-def by_set(outcome: Outcome) -> dict[str, Figures]:
+def by_set(outcome: Outcome) -> dict[str, GroupMetrics]:
     """Return the figures of each data set that has a name."""
     return {name: _of_set(outcome, name) for name in sorted({scene.set for scene in outcome.scenes} - {""})}
 
 
-def _of_set(outcome: Outcome, name: str) -> Figures:
+def _of_set(outcome: Outcome, name: str) -> GroupMetrics:
     true = [face for face in outcome.true if face.set == name]
     false = [face for face in outcome.false if face.set == name]
     return measure(true, false, _images(outcome, lambda scene: scene.set == name))
 
 
-def by_size(outcome: Outcome) -> dict[str, Figures]:
+def by_size(outcome: Outcome) -> dict[str, GroupMetrics]:
     """Return the figures of each range of sizes in which there are faces; a false positive's size is its own."""
     images = _images(outcome, lambda scene: True)
-    groups: dict[str, Figures] = {}
+    groups: dict[str, GroupMetrics] = {}
     for low, high in SIZES_PX:
         true = [face for face in outcome.true if low <= face.side_px < high]
         false = [face for face in outcome.false if low <= face.side_px < high]
@@ -197,18 +197,18 @@ def by_size(outcome: Outcome) -> dict[str, Figures]:
     return groups
 
 
-def by_slice(outcome: Outcome) -> dict[str, Figures]:
+def by_slice(outcome: Outcome) -> dict[str, GroupMetrics]:
     """Return the figures of each slice; false positives are counted on the scenes that belong to it as a whole."""
     names = {name for face in outcome.true for name in face.slices}
     names.update(name for scene in outcome.scenes for name in scene.slices)
     return {name: _of_slice(outcome, name) for name in sorted(names)}
 
 
-def _of_slice(outcome: Outcome, name: str) -> Figures:
+def _of_slice(outcome: Outcome, name: str) -> GroupMetrics:
     true = [face for face in outcome.true if name in face.slices]
     false = [face for face in outcome.false if name in face.slices]
     return measure(true, false, _images(outcome, lambda scene: name in scene.slices))
 
 
 def _images(outcome: Outcome, belongs: Callable[[Scene], bool]) -> list[int]:
-    return [i for i, scene in enumerate(outcome.scenes) if outcome.false_known and belongs(scene)]
+    return [i for i, scene in enumerate(outcome.scenes) if outcome.counts_false_positives and belongs(scene)]

@@ -25,7 +25,7 @@ def draw_mistakes(evaluation: Evaluation) -> Figure:
         "wrong labels, the surest:": wrong_labels(evaluation),
         "missed faces, the largest:": missed_faces(evaluation),
     }
-    if evaluation.outcome.false_known:
+    if evaluation.outcome.counts_false_positives:
         kinds["detections of no annotated face, the surest:"] = false_positives(evaluation)
     heights = [_HEADING + _CELL_HEIGHT * min(_ROWS, max(1, -(-len(found) // _COLUMNS))) for found in kinds.values()]
     figure = Figure(figsize=(_CELL_WIDTH * _COLUMNS, sum(heights)), facecolor="white", layout="constrained")

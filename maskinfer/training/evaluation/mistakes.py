@@ -85,7 +85,7 @@ def _missed(evaluation: Evaluation, face: TrueFace) -> Mistake:
         notes.append(f"box beside it overlaps {overlap:.2f}")
     path = evaluation.outcome.scenes[face.scene].path
     # Of a picture of one face the box is not known: all of it is shown.
-    context = _CONTEXT if evaluation.setup.of_scenes else _WHOLE
+    context = _CONTEXT if evaluation.setup.kind == "scenes" else _WHOLE
     return Mistake(path, face.xyxy, _MISSED_BGR, None, face.label, tuple(notes), near, context)
 
 

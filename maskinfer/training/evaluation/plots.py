@@ -21,7 +21,7 @@ from maskinfer.training.evaluation.calibration import Bin
 from maskinfer.training.evaluation.confidence import Confidence
 from maskinfer.training.evaluation.detector import DetectorCurve
 from maskinfer.training.evaluation.intervals import Estimate, share
-from maskinfer.training.evaluation.metrics import Figures
+from maskinfer.training.evaluation.metrics import GroupMetrics
 from maskinfer.training.evaluation.mistake_sheet import draw_mistakes
 from maskinfer.training.evaluation.run import Evaluation
 
@@ -113,7 +113,7 @@ def _draw_sizes(figure: Figure, evaluation: Evaluation) -> None:
     for i, label in enumerate(LABELS):
         estimates = [_accuracy(figures, label) for figures in evaluation.sizes.values()]
         _error_bars(labelled, list(evaluation.sizes), estimates, COLOURS[label], label.replace("_", " "), i - 1)
-    size_of = "face" if evaluation.setup.of_scenes else "picture"
+    size_of = "face" if evaluation.setup.kind == "scenes" else "picture"
     for axes, title in ((found, "Found by the detector"), (labelled, "Labelled right, of those found")):
         axes.set(title=title, xlabel=f"shorter side of the {size_of}")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -121,13 +121,13 @@ def _draw_sizes(figure: Figure, evaluation: Evaluation) -> None:
         axes.legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
 
 
-def _accuracy(figures: Figures, label: str) -> Estimate:
-    return figures.classes[label].accuracy if label in figures.classes else share(0, 0)
+def _accuracy(figures: GroupMetrics, label: str) -> Estimate:
+    return figures.classes[label].label_recall if label in figures.classes else share(0, 0)
 
 
 def _error_bars(axes: Axes, names: list[str], estimates: list[Estimate], colour: str, label: str, shift: float) -> None:
     """Draw what was measured, side by side with others by so many steps; what was not leaves a gap."""
-    at = [i for i, estimate in enumerate(estimates) if estimate.of]
+    at = [i for i, estimate in enumerate(estimates) if estimate.n]
     shown = [estimates[i] for i in at]
     ends = [[e.value - e.low for e in shown], [e.high - e.value for e in shown]]
     places = [i + shift * 0.14 for i in at]
@@ -145,7 +145,7 @@ def _draw_curve(figure: Figure, evaluation: Evaluation) -> None:
     for name, recall, colour in lines:
         x = curve.false_positives[seen]
         y = [e for e, s in zip(recall, seen, strict=True) if s]
-        if y and y[0].of:
+        if y and y[0].n:
             axes.plot(x, [e.value for e in y], color=colour, lw=2, label=name)
             axes.fill_between(x, [e.low for e in y], [e.high for e in y], color=colour, alpha=0.18, lw=0)
     ink = mpl.rcParams["text.color"]

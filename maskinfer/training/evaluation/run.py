@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.files.jsonl import open_jsonl
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
@@ -31,7 +33,7 @@ from maskinfer.training.evaluation.detector import (
 )
 from maskinfer.training.evaluation.matching import TrueFace, judge, judge_crop
 from maskinfer.training.evaluation.metrics import (
-    Figures,
+    GroupMetrics,
     Outcome,
     OverSets,
     by_set,
@@ -43,6 +45,7 @@ from maskinfer.training.evaluation.metrics import (
 from maskinfer.training.evaluation.slices import light_slices, with_slices
 
 OnResult = Callable[[FrameResult], None]
+DataKind = Literal["scenes", "crops"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Setup:
 
     Attributes:
         data: file or folder, as given.
-        of_scenes: scenes with every face annotated; otherwise pictures of one face each.
+        kind: scenes with every face annotated, or crops, pictures of one face each.
         detector, classifier: names and versions by their contracts.
         labels: the classifier's.
         det_threshold: least score of a face; None for a detector that has none.
@@ -62,7 +65,7 @@ class Setup:
     """
 
     data: Path
-    of_scenes: bool
+    kind: DataKind
     detector: str
     classifier: str
     labels: tuple[str, ...]
@@ -92,10 +95,10 @@ class Evaluation:
     outcome: Outcome
     box_factors: Mapping[str, float]
     over_sets: OverSets | None
-    all: Figures
-    sets: Mapping[str, Figures]
-    sizes: Mapping[str, Figures]
-    slices: Mapping[str, Figures]
+    all: GroupMetrics
+    sets: Mapping[str, GroupMetrics]
+    sizes: Mapping[str, GroupMetrics]
+    slices: Mapping[str, GroupMetrics]
     detector: DetectorFigures
     confidence: Confidence | None
 
@@ -109,8 +112,7 @@ def evaluate(
     fit_boxes: bool = True,
     max_error: float = MAX_ERROR,
     jsonl: str | None = None,
-    on_result: OnResult = lambda result: None,
-    on_total: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the engine over annotated data and measure what it finds and says.
 
@@ -124,8 +126,7 @@ def evaluate(
             since annotators draw boxes by different habits; off, boxes are matched as they are.
         max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
         jsonl: file for the predictions, or ``-``.
-        on_result: called after each picture.
-        on_total: called once, with the number of pictures.
+        progress: told how many pictures there are and have been looked at.
 
     Faces with a label that is none of ``results.LABELS`` are left out.
 
@@ -138,28 +139,30 @@ def evaluate(
         raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
     setup = _describe(engine, data, iou, min_side_px, fit_boxes)
     scenes = (
-        read_scenes(data) if setup.of_scenes else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
+        read_scenes(data)
+        if setup.kind == "scenes"
+        else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
     )
     if not scenes:
         raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
-    on_total(len(scenes))
+    progress.set_total(len(scenes))
     with open_jsonl(jsonl) as write:
 
         def done(result: FrameResult) -> None:
             write(result)
-            on_result(result)
+            progress.advance()
 
-        outcome, curve, factors = (_run_scenes if setup.of_scenes else _run_crops)(engine, scenes, setup, done)
+        outcome, curve, factors = (_run_scenes if setup.kind == "scenes" else _run_crops)(engine, scenes, setup, done)
     return _measure(setup, outcome, curve, factors, max_error)
 
 
 def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_boxes: bool) -> Setup:
     classifier = engine.classifier.contract
     detector = engine.detector.contract if isinstance(engine.detector, OnnxDetector) else None
-    of_scenes = holds_scenes(data)
+    kind: DataKind = "scenes" if holds_scenes(data) else "crops"
     return Setup(
         data,
-        of_scenes,
+        kind,
         _name(detector) if detector else type(engine.detector).__name__,
         _name(classifier),
         classifier.labels,
@@ -167,7 +170,7 @@ def _describe(engine: Engine, data: Path, iou: float, min_side_px: float, fit_bo
         classifier.uncertain_below,
         iou,
         min_side_px,
-        fit_boxes and of_scenes,
+        fit_boxes and kind == "scenes",
     )
 
 
@@ -215,7 +218,7 @@ def _run_scenes(
     if setup.det_threshold is not None:
         fitted_low = [scale_detections(found, factor) for found, factor in zip(low, by_scene, strict=True)]
         curve = trace_curve(scenes, fitted_low, iou=setup.iou, min_side_px=setup.min_side_px)
-    return Outcome(tuple(scenes), true, false, false_known=True), curve, factors
+    return Outcome(tuple(scenes), true, false, counts_false_positives=True), curve, factors
 
 
 def _fit_boxes(scenes: Sequence[Scene], results: Sequence[FrameResult], setup: Setup) -> dict[str, float]:
@@ -260,7 +263,7 @@ def _run_crops(
             (measured,) = light_slices(image, np.asarray([face.xyxy], np.float32))
             true.append(with_slices(face, measured))
         done(result)
-    return Outcome(tuple(scenes), tuple(true), (), false_known=False), None, {}
+    return Outcome(tuple(scenes), tuple(true), (), counts_false_positives=False), None, {}
 
 
 @dataclass(frozen=True, slots=True)

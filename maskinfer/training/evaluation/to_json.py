@@ -15,7 +15,7 @@ from maskinfer.training.evaluation.confidence import Confidence, SetConfidence
 from maskinfer.training.evaluation.detector import DetectorFigures
 from maskinfer.training.evaluation.intervals import Estimate
 from maskinfer.training.evaluation.matching import to_dict
-from maskinfer.training.evaluation.metrics import ClassFigures, Figures, OverSets
+from maskinfer.training.evaluation.metrics import ClassFigures, GroupMetrics, OverSets
 from maskinfer.training.evaluation.run import Evaluation, Setup
 
 ALL = "all"
@@ -72,11 +72,11 @@ def _over_sets(found: OverSets) -> dict[str, Any]:
     return record
 
 
-def _groups(groups: Mapping[str, Figures]) -> dict[str, Any]:
+def _groups(groups: Mapping[str, GroupMetrics]) -> dict[str, Any]:
     return {name: figures_dict(figures) for name, figures in groups.items()}
 
 
-def figures_dict(figures: Figures) -> dict[str, Any]:
+def figures_dict(figures: GroupMetrics) -> dict[str, Any]:
     """Return the figures of a group, JSON-ready, with those of ``matching.to_dict`` under the same names."""
     record = to_dict(figures.score)
     record["classes"] = {label: _class(figures, label, of_class) for label, of_class in figures.classes.items()}
@@ -89,8 +89,8 @@ def figures_dict(figures: Figures) -> dict[str, Any]:
     return record
 
 
-def _class(figures: Figures, label: str, of_class: ClassFigures) -> dict[str, Any]:
-    shares = {name: getattr(of_class, name) for name in ("recall", "accuracy", "correct")}
+def _class(figures: GroupMetrics, label: str, of_class: ClassFigures) -> dict[str, Any]:
+    shares = {"recall": of_class.recall, "accuracy": of_class.label_recall, "correct": of_class.correct}
     record: dict[str, Any] = {"faces": figures.score.faces[label]}
     for name, estimate in shares.items():
         record |= _estimate(name, estimate)
@@ -161,4 +161,4 @@ def _threshold(found: Threshold | None) -> dict[str, float] | None:
 
 
 def _bin(found: Bin) -> dict[str, Any]:
-    return {"confidence": round(found.confidence, 5), "faces": found.right.of} | _estimate("right", found.right)
+    return {"confidence": round(found.confidence, 5), "faces": found.right.n} | _estimate("right", found.right)

@@ -30,6 +30,7 @@ from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.download import fetch
 from tests.conftest import CONTRACT, ROOT
 from tests.helpers.graphs import save_colour_classifier, save_scrfd
+from tests.helpers.progress import Watcher
 
 CONTENT = bytes(range(256)) * 3000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -81,12 +82,10 @@ def server() -> Iterator[Server]:
 
 
 def test_a_file_is_fetched_whole(server: Server, tmp_path: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
-    out = fetch(
-        [server.address + "/a.onnx"], tmp_path / "new" / "a.onnx", SHA256, on_bytes=lambda *said: seen.append(said)
-    )
+    watcher = Watcher()
+    out = fetch([server.address + "/a.onnx"], tmp_path / "new" / "a.onnx", SHA256, progress=watcher)
     assert out.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert (watcher.totals, watcher.counts) == ([len(CONTENT)], [len(CONTENT)])
     assert [path.name for path in out.parent.iterdir()] == ["a.onnx"]
 
 

@@ -29,6 +29,7 @@ from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import facts, number_of, write_clip
+from tests.helpers.progress import Watcher
 
 DEAD = "http://guard:hunter2@127.0.0.1:9/camera"
 
@@ -110,24 +111,24 @@ def test_files_are_watched_to_their_ends_together(engine: Engine, tmp_path: Path
 
 def test_a_source_that_is_dead_holds_nobody_up(engine: Engine, tmp_path: Path) -> None:
     clip, out = str(write_clip(tmp_path / "a.mp4", 12)), tmp_path / "out.jsonl"
-    told: list[str] = []
+    watcher = Watcher()
     summary, reports = run_watch(
         engine, [clip, DEAD, str(tmp_path / "none.mp4")],
-        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(outputs=Outputs(str(out))), tell=told.append,
+        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(outputs=Outputs(str(out))), progress=watcher,
     )  # fmt: skip
     assert [record["frame"] for record in lines(out)] == list(range(12))
     assert [report.frames for report in reports] == [12, 0, 0]
     assert len(summary.problems) == 2
     assert "none.mp4" in " ".join(summary.problems)
-    assert "hunter2" not in " ".join(summary.problems + told)
-    assert told[0].startswith("http://127.0.0.1:9/camera cannot be opened yet, and is tried again")
+    assert "hunter2" not in " ".join(summary.problems + watcher.lines)
+    assert watcher.lines[0].startswith("http://127.0.0.1:9/camera cannot be opened yet, and is tried again")
 
 
 def test_a_watch_whose_only_camera_is_down_stays_up_until_it_gives_up(engine: Engine) -> None:
-    told: list[str] = []
-    summary, _ = run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=0.3), tell=told.append)
-    assert told[0].startswith("http://")
-    assert "cannot be opened yet, and is tried again" in told[0]
+    watcher = Watcher()
+    summary, _ = run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=0.3), progress=watcher)
+    assert watcher.lines[0].startswith("http://")
+    assert "cannot be opened yet, and is tried again" in watcher.lines[0]
     assert [problem for problem in summary.problems if "nothing listens at 127.0.0.1:9" in problem] != []
 
 
@@ -139,7 +140,7 @@ def test_requests_that_cannot_be_met_are_errors_at_once(engine: Engine, tmp_path
 
 
 def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer, tmp_path: Path) -> None:
-    told: list[str] = []
+    watcher = Watcher()
     out = tmp_path / "out.jsonl"
     count, times = 0, []
 
@@ -155,12 +156,12 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
 
     summary, (report,) = run_watch(
         engine, [live.url], reading=FeedOptions(give_up_after_s=2), sinks=Sinks(outputs=Outputs(str(out))),
-        on_result=on_result, tell=told.append,
+        on_result=on_result, progress=watcher,
     )  # fmt: skip
     assert report.returns == 1
-    states = [line.split(" is ")[1].split(",")[0].split(":")[0] for line in told]
+    states = [line.split(" is ")[1].split(",")[0].split(":")[0] for line in watcher.lines]
     assert states[:4] == ["connected", "lost", "back", "lost"]
-    assert "hunter2" not in " ".join([*told, *summary.problems, out.read_text()])
+    assert "hunter2" not in " ".join([*watcher.lines, *summary.problems, out.read_text()])
     assert times == sorted(times)
     assert [record["frame"] for record in lines(out)] == sorted({record["frame"] for record in lines(out)})
     assert summary.frames >= 12
@@ -260,13 +261,13 @@ def test_a_full_disk_keeps_what_one_long_recording_had(
     rng = np.random.default_rng(0)
     noisy = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(80)]
     clip = write_clip(tmp_path / "noise.mp4", noisy, rate=5)
-    told: list[str] = []
+    watcher = Watcher()
     sinks = Sinks(record=small_disk / f"rec{suffix}")
-    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, tell=told.append)
+    summary, _ = run_watch(engine, [str(clip)], sinks=sinks, progress=watcher)
     assert summary.frames == 80
-    assert told == summary.problems
-    assert "No space left" in told[0]
-    assert "what was written before is kept; the watch went on without this recording" in told[0]
+    assert watcher.lines == summary.problems
+    assert "No space left" in watcher.lines[0]
+    assert "what was written before is kept; the watch went on without this recording" in watcher.lines[0]
     assert [path.name for path in small_disk.iterdir()] == [f"rec{suffix}"]
     assert 5 <= readable(small_disk / f"rec{suffix}") < 80
 

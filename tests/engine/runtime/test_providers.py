@@ -10,7 +10,7 @@ import pytest
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
 from maskinfer.engine.runtime import cpu, providers
-from maskinfer.engine.runtime.cpu import available_threads, has_bf16
+from maskinfer.engine.runtime.cpu import available_threads, has_bf16, has_vnni
 from maskinfer.engine.runtime.providers import resolve_provider, short_name
 from maskinfer.engine.runtime.session import create_session, provider_options
 from maskinfer.engine.runtime.tensorrt import tensorrt_options
@@ -129,3 +129,33 @@ def test_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
     assert "load_config" not in provider_options("OpenVINOExecutionProvider", 2)
     with pytest.raises((ProviderError, RequestError), match="openvino"):
         create_session(MODELS_DIR / SHIPPED["mobilenetv2-128"].file, provider="openvino-bf16")
+
+
+def test_vnni_where_the_processor_has_it(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    for flags, expected in (("fpu avx512f avx512_vnni", True), ("fpu avx2 avx_vnni", True), ("fpu avx2", False)):
+        cpuinfo.write_text(f"processor : 0\nflags : {flags}\n")
+        assert has_vnni(cpuinfo) == expected
+
+
+def test_vnni_where_no_file_says_so(tmp_path: Path) -> None:
+    """As on Windows and macOS: OpenCV has to find on this machine what the kernel finds, AVX-VNNI alone aside."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else None
+    found = has_vnni(tmp_path / "none")
+    assert isinstance(found, bool)
+    if flags is not None:
+        assert found == ("avx512_vnni" in flags)
+
+
+@pytest.mark.parametrize(
+    "slow",
+    ["CoreMLExecutionProvider", "DmlExecutionProvider", "OpenVINOExecutionProvider", "MIGraphXExecutionProvider"],
+)
+def test_auto_takes_nothing_that_was_not_measured(slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [slow, "CPUExecutionProvider"])
+    assert providers.runs_on_cpu("auto")
+
+
+def test_auto_may_be_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert not providers.runs_on_cpu("auto")

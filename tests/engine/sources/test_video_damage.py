@@ -131,7 +131,6 @@ def test_damaged_packets_in_the_middle_are_skipped_and_counted(
     with caplog.at_level(logging.WARNING), open_video(_damage(clip, 7, 8, 20)) as video:
         numbers = [number_of(frame.bgr) for frame in video]
     assert numbers == [i for i in range(30) if i not in (7, 8, 20)]
-    assert video.skipped_packets == 3
     assert f"{clip}: damaged packets that had to be skipped: 3" in caplog.text
 
 

@@ -16,10 +16,10 @@ from torchvision.models import mobilenet_v2  # noqa: E402
 
 from maskinfer.engine.errors import ModelError, OutputError, RequestError  # noqa: E402
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore  # noqa: E402
-from maskinfer.training.classifier.loop import Epoch  # noqa: E402
 from maskinfer.training.classifier.network import to_network_input  # noqa: E402
 from maskinfer.training.classifier.prune import slim  # noqa: E402
 from maskinfer.training.classifier.train import train  # noqa: E402
+from tests.helpers.progress import Watcher  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -117,11 +117,11 @@ def test_equal_seeds_train_equal_networks(run: Path, pictures: Path, recipe: Pat
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
     run: Path, pictures: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    def stop(epoch: Epoch) -> None:
+    def stop(line: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(str(recipe), [pictures], tmp_path / "run", on_epoch=stop)
+        train(str(recipe), [pictures], tmp_path / "run", progress=Watcher(on_say=stop))
     torch.rand(5)
     train(str(recipe), [pictures], tmp_path / "run", resume=True)
     one, other = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
@@ -133,15 +133,14 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
 def test_one_that_was_stopped_before_an_epoch_was_over_begins_anew(
     run: Path, pictures: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    steps: list[int] = []
-
-    def stop_at(total: int) -> None:
-        steps.append(total)
-        if steps.count(18) == 4:  # of 64 pictures to read, then of 18 steps
+    def stop_at_the_fourth_step() -> None:
+        if (watcher.totals[-1], watcher.counts[-1]) == (18, 4):
             raise KeyboardInterrupt
 
+    watcher = Watcher(on_advance=stop_at_the_fourth_step)
+
     with pytest.raises(KeyboardInterrupt):
-        train(str(recipe), [pictures], tmp_path / "run", on_step=stop_at)
+        train(str(recipe), [pictures], tmp_path / "run", progress=watcher)
     assert not (tmp_path / "run/progress.pt").exists()
     train(str(recipe), [pictures], tmp_path / "run", resume=True)
     one, other = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
@@ -149,27 +148,27 @@ def test_one_that_was_stopped_before_an_epoch_was_over_begins_anew(
 
 
 def test_one_that_was_stopped_while_it_read_begins_anew(pictures: Path, recipe: Path, tmp_path: Path) -> None:
-    def stop(_: object) -> None:
+    def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(str(recipe), [pictures], tmp_path / "run", on_step=stop)
+        train(str(recipe), [pictures], tmp_path / "run", progress=Watcher(on_advance=stop))
     assert list((tmp_path / "run").iterdir()) == []
     with pytest.raises(KeyboardInterrupt):  # in its first epoch: it began
-        train(str(recipe), [pictures], tmp_path / "run", on_epoch=stop, resume=True)
+        train(str(recipe), [pictures], tmp_path / "run", progress=Watcher(on_say=lambda line: stop()), resume=True)
 
 
 def test_figures_are_there_after_each_epoch(pictures: Path, recipe: Path, tmp_path: Path) -> None:
     seen = []
 
-    def look(epoch: Epoch) -> None:
+    def look(line: str) -> None:
         seen.append(len((tmp_path / "run/metrics.jsonl").read_text().splitlines()))
         assert cv2.imread(str(tmp_path / "run/curves.png")) is not None
-        if epoch.epoch == 2:
+        if line.startswith("epoch 2:"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(str(recipe), [pictures], tmp_path / "run", on_epoch=look)
+        train(str(recipe), [pictures], tmp_path / "run", progress=Watcher(on_say=look))
     assert seen == [1, 2]
 
 

@@ -12,7 +12,7 @@ from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.files.jsonl import open_jsonl
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.training.data.scenes import Scene, read_scenes
-from maskinfer.training.evaluation.matching import score_scenes, to_dict
+from maskinfer.training.evaluation.matching import SceneScore, count, judge, to_dict
 from tests.conftest import shared
 
 Box = tuple[float, float, float, float]
@@ -33,40 +33,45 @@ B: Box = (200, 0, 300, 100)
 TINY: Box = (500, 500, 510, 510)
 
 
+def score(*pairs: tuple[Scene, FrameResult]) -> SceneScore:
+    judged = [judge(i, truth, result) for i, (truth, result) in enumerate(pairs)]
+    return count([face for true, _ in judged for face in true], len(judged), sum(len(false) for _, false in judged))
+
+
 def test_nothing() -> None:
-    score = score_scenes([])
-    assert (score.images, score.false_positives, score.mean_correct(LABELS)) == (0, 0, 0.0)
+    found = score()
+    assert (found.images, found.false_positives, found.mean_correct(LABELS)) == (0, 0, 0.0)
 
 
 def test_an_empty_scene_with_a_detection_and_one_without() -> None:
-    score = score_scenes([(scene(), predicted((A, 0.9, "with_mask"))), (scene(), predicted())])
-    assert (score.images, score.false_positives) == (2, 1)
+    found = score((scene(), predicted((A, 0.9, "with_mask"))), (scene(), predicted()))
+    assert (found.images, found.false_positives) == (2, 1)
 
 
 def test_found_right_found_wrong_and_missed() -> None:
     truth = scene((A, "with_mask"), (B, "with_mask"), ((0, 200, 100, 300), "with_mask"))
-    score = score_scenes([(truth, predicted((A, 0.9, "with_mask"), (B, 0.8, "without_mask")))])
-    assert score.recall("with_mask") == pytest.approx(2 / 3)
-    assert score.accuracy("with_mask") == pytest.approx(1 / 2)
-    assert score.correct("with_mask") == pytest.approx(1 / 3)
-    assert score.confusion == {"with_mask": {"with_mask": 1, "without_mask": 1}}
+    found = score((truth, predicted((A, 0.9, "with_mask"), (B, 0.8, "without_mask"))))
+    assert found.recall("with_mask") == pytest.approx(2 / 3)
+    assert found.label_recall("with_mask") == pytest.approx(1 / 2)
+    assert found.correct("with_mask") == pytest.approx(1 / 3)
+    assert found.confusion == {"with_mask": {"with_mask": 1, "without_mask": 1}}
 
 
 def test_a_second_box_on_a_face_is_no_false_positive() -> None:
-    score = score_scenes([(scene((A, "with_mask")), predicted((A, 0.6, "without_mask"), (A, 0.9, "with_mask")))])
-    assert (score.false_positives, score.right["with_mask"]) == (0, 1)
+    found = score((scene((A, "with_mask")), predicted((A, 0.6, "without_mask"), (A, 0.9, "with_mask"))))
+    assert (found.false_positives, found.right["with_mask"]) == (0, 1)
 
 
 def test_tiny_faces_do_not_count_either_way() -> None:
     truth = scene((TINY, "with_mask"))
-    score = score_scenes([(truth, predicted((TINY, 0.9, "without_mask"), ((700, 700, 712, 712), 0.9, "with_mask")))])
-    assert (dict(score.faces), score.false_positives) == ({}, 0)
+    found = score((truth, predicted((TINY, 0.9, "without_mask"), ((700, 700, 712, 712), 0.9, "with_mask"))))
+    assert (dict(found.faces), found.false_positives) == ({}, 0)
 
 
-def random_pairs(count: int) -> list[tuple[Scene, FrameResult]]:
+def random_pairs(number: int) -> list[tuple[Scene, FrameResult]]:
     rng = np.random.default_rng(0)
     pairs = []
-    for i in range(count):
+    for i in range(number):
         corners = rng.uniform(0, 400, (rng.integers(0, 8), 2))
         boxes = np.concatenate([corners, corners + rng.uniform(8, 120, corners.shape)], axis=1)
         labels = rng.choice(LABELS, len(boxes))
@@ -91,7 +96,7 @@ def test_the_figures_are_the_scorers(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     theirs = json.loads((tmp_path / "report.json").read_text())["all"]
     theirs.pop("images_without_prediction")
-    ours = to_dict(score_scenes(pairs))
+    ours = to_dict(score(*pairs))
     for mean in ("correct2", "correct3"):  # theirs are means of figures that were rounded before
         assert ours.pop(mean) == pytest.approx(theirs.pop(mean), abs=1.1e-4)
     assert ours == theirs

@@ -26,9 +26,10 @@ from maskinfer.training.detector.dataset import load_pictures  # noqa: E402
 from maskinfer.training.detector.labels import read_labels  # noqa: E402
 from maskinfer.training.detector.model import RetinaFace, to_detector_input  # noqa: E402
 from maskinfer.training.detector.recipe import DetectorRecipe, from_dict, load_detector_recipe  # noqa: E402
-from maskinfer.training.detector.state import Figures, begin  # noqa: E402
+from maskinfer.training.detector.state import begin  # noqa: E402
 from maskinfer.training.detector.train import fit, train_detector  # noqa: E402
 from maskinfer.training.detector.weights import load_weights  # noqa: E402
+from tests.helpers.progress import Watcher  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -76,7 +77,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, portrait: BGRFrame) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "one"
-    summary = train_detector(RECIPE, [data], None, out)
+    summary = train_detector(RECIPE, [data], out)
     assert summary.samples == 64
     assert str(out) in str(summary)
     return out
@@ -99,31 +100,32 @@ def test_the_training_learns_and_says_so(run: Path) -> None:
 
 
 def test_equal_seeds_train_equal_detectors_and_labels_can_be_used_again(run: Path, tmp_path: Path) -> None:
-    train_detector(RECIPE, [], None, tmp_path / "again", labels=run / "labels.jsonl")
+    train_detector(RECIPE, [], tmp_path / "again", labels=run / "labels.jsonl")
     one, again = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "again"))
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(run: Path, data: Path, tmp_path: Path) -> None:
-    def stop(figures: Figures) -> None:
-        if figures.step == 6:
+    def stop(line: str) -> None:
+        if line.startswith("step 6:"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_detector(RECIPE, [data], None, tmp_path / "run", on_figures=stop)
+        train_detector(RECIPE, [data], tmp_path / "run", progress=Watcher(on_say=stop))
     assert not (tmp_path / "run/checkpoint.pt").exists()
     with pytest.raises(RequestError, match=r"recipe\.json is not what this training has"):
-        train_detector(replace(RECIPE, seed=99), [data], None, tmp_path / "run", resume=True)
-    steps: list[int] = []
-    train_detector(RECIPE, [data], None, tmp_path / "run", resume=True, on_figures=lambda line: steps.append(line.step))
-    assert steps == list(range(7, 17))
+        train_detector(replace(RECIPE, seed=99), [data], tmp_path / "run", resume=True)
+    watcher = Watcher()
+    train_detector(RECIPE, [data], tmp_path / "run", resume=True, progress=watcher)
+    assert [line.split(":")[0] for line in watcher.lines] == [f"step {step}" for step in range(7, 17)]
+    assert (watcher.totals[-1], watcher.counts[-1]) == (16, 16)
     whole, resumed = (load_checkpoint(folder / "checkpoint.pt").weights for folder in (run, tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     metrics = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert metrics == list(range(1, 17))
     assert not (tmp_path / "run/progress.pt").exists()
     with pytest.raises(RequestError, match="holds no training to go on with"):
-        train_detector(RECIPE, [data], None, tmp_path / "run", resume=True)
+        train_detector(RECIPE, [data], tmp_path / "run", resume=True)
 
 
 def test_the_exported_file_is_the_network_that_was_trained(run: Path, exported: Path, data: Path) -> None:
@@ -234,9 +236,9 @@ def test_what_cannot_be_used_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"labels\.jsonl:1"):
         read_labels(tmp_path / "labels.jsonl")
     with pytest.raises(OutputError):
-        train_detector(RECIPE, [data], None, tmp_path)
+        train_detector(RECIPE, [data], tmp_path)
     with pytest.raises(SourceNotFoundError):
-        train_detector(RECIPE, [tmp_path], None, tmp_path / "run")
+        train_detector(RECIPE, [tmp_path], tmp_path / "run")
     (tmp_path / "weights.onnx").write_bytes(b"no graph")
     for weights in ("weights.onnx", "labels.jsonl", "nothing.onnx"):
         with pytest.raises(ModelError):

@@ -76,7 +76,7 @@ def test_calibration_error_by_hand() -> None:
     truth = [0] * 5 + [1] * 5 + [1] * 10  # right: 5 of 10 at 60 %, 10 of 10 at 90 %
     assert expected_calibration_error(p, truth, bins=2) == pytest.approx((0.1 + 0.1) / 2)
     low, high = reliability(p, truth, bins=2)
-    assert (low.confidence, low.right.value, low.right.of) == pytest.approx((0.6, 0.5, 10))
+    assert (low.confidence, low.right.value, low.right.n) == pytest.approx((0.6, 0.5, 10))
     assert (high.confidence, high.right.value) == pytest.approx((0.9, 1.0))
 
 

@@ -24,6 +24,7 @@ from maskinfer.training.evaluation.matching import FalseFace, TrueFace, judge, t
 from maskinfer.training.evaluation.metrics import Outcome, by_set, by_size, by_slice, of_all, over_sets
 from maskinfer.training.evaluation.run import Evaluation, evaluate
 from maskinfer.training.evaluation.to_json import check_outputs, evaluation_dict, write_figures
+from tests.helpers.progress import Watcher
 
 PORTRAIT_BOX = [177, 60, 272, 180]
 
@@ -33,7 +34,7 @@ def test_wilsons_interval_against_the_values_in_print() -> None:
     known = ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718))
     for count, total, low, high in known:
         found = share(count, total)
-        assert (found.value, found.of) == (count / total, total)
+        assert (found.value, found.n) == (count / total, total)
         assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
 
 
@@ -46,7 +47,7 @@ def test_none_and_all_lie_in_their_own_interval(total: int) -> None:
 
 def test_a_share_of_nothing_is_unknown() -> None:
     nothing = share(0, 0)
-    assert (nothing.value, nothing.low, nothing.high, nothing.of) == (0, 0, 1, 0)
+    assert (nothing.value, nothing.low, nothing.high, nothing.n) == (0, 0, 1, 0)
 
 
 def test_the_bootstrap_of_a_mean_is_the_normal_interval() -> None:
@@ -81,7 +82,7 @@ def outcome(true_faces: list[TrueFace], false: list[FalseFace] | None = None, sc
     made = (
         Scene(Path(f"{i}.jpg"), sets.get(i, ""), nowhere, (), ("night",) if i in night else ()) for i in range(scenes)
     )
-    return Outcome(tuple(made), tuple(true_faces), tuple(false or []), false_known=True)
+    return Outcome(tuple(made), tuple(true_faces), tuple(false or []), counts_false_positives=True)
 
 
 def test_the_figures_of_a_handful_of_faces() -> None:
@@ -90,14 +91,14 @@ def test_the_figures_of_a_handful_of_faces() -> None:
     found = of_all(outcome(faces, [FalseFace(2, "", (), face("with_mask"))]))
     masked = found.classes["with_mask"]
     assert masked.recall == share(2, 3)
-    assert masked.accuracy == share(1, 2)
+    assert masked.label_recall == share(1, 2)
     assert masked.correct == share(1, 3)
     assert found.correct2.value == pytest.approx((1 / 3 + 1) / 2)
     # One label is all right, so both shares' own intervals are put together: no certainty from one face.
     low = found.correct2.value - math.hypot(1 / 3 - share(1, 3).low, 1 - share(1, 1).low) / 2
     assert found.correct2.low == pytest.approx(low)
     assert found.false_positives is not None
-    assert (found.false_positives.value, found.false_positives.of) == (0.25, 4)
+    assert (found.false_positives.value, found.false_positives.n) == (0.25, 4)
     assert "incorrect_mask" not in found.classes
 
 
@@ -151,7 +152,7 @@ def test_sets_sizes_and_slices() -> None:
     assert slices["glasses"].false_positives is None
     night = slices["night"].false_positives
     assert night is not None
-    assert (night.value, night.of) == (1, 1)
+    assert (night.value, night.n) == (1, 1)
 
 
 def test_every_set_has_the_same_weight_whatever_its_size() -> None:
@@ -251,10 +252,10 @@ def test_a_run_over_scenes(evaluation: Evaluation, engine: maskinfer.Engine, sce
 
 
 def test_the_predictions_are_written(engine: maskinfer.Engine, scenes_folder: Path, tmp_path: Path) -> None:
-    seen: list[int] = []
-    evaluate(engine, scenes_folder, jsonl=str(tmp_path / "x.jsonl"), on_total=seen.append)
+    watcher = Watcher()
+    evaluate(engine, scenes_folder, jsonl=str(tmp_path / "x.jsonl"), progress=watcher)
     lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
-    assert seen == [2]
+    assert (watcher.totals, watcher.counts) == ([2], [2])
     assert [Path(line["source"]).name for line in lines] == ["one <b>.jpg", "two.jpg"]
     assert all(len(line["faces"]) == 1 for line in lines)  # over the detector's own threshold only
 
@@ -379,7 +380,7 @@ def crops_folder(portrait: BGRFrame, folder: Path) -> Path:
 
 def test_a_run_over_folders_of_crops(engine: maskinfer.Engine, portrait: BGRFrame, tmp_path: Path) -> None:
     found = evaluate(engine, crops_folder(portrait, tmp_path / "faces"))
-    assert not found.setup.of_scenes
+    assert found.setup.kind != "scenes"
     assert found.all.classes["without_mask"].recall == share(1, 1)
     assert found.all.classes["with_mask"].recall == share(0, 1)
     assert found.all.false_positives is None
@@ -417,7 +418,7 @@ def test_other_labels_are_left_out(engine: maskinfer.Engine, portrait_jpg: Path,
     found = evaluate(engine, tmp_path)
     assert (found.outcome.true, found.outcome.false, found.confidence) == ((), (), None)
     assert found.detector.curve is not None
-    assert found.detector.curve.recall[0].of == 0
+    assert found.detector.curve.recall[0].n == 0
 
 
 def test_empty_data(engine: maskinfer.Engine, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.data.audit.run import audit_folders
 from maskinfer.training.data.groups import Indices, group_ids
 from maskinfer.training.data.samples import read_samples
@@ -14,7 +15,7 @@ def related_groups(
     folders: Sequence[Path],
     labels: Sequence[str],
     sources: Sequence[str],
-    on_picture: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> Indices:
     """Return int64 (N,), equal for pictures that belong on one side.
 
@@ -23,20 +24,20 @@ def related_groups(
             from what, as ``data synth`` records it.
         labels: the recipe's.
         sources: N paths of pictures in the folders; the faces of one picture stay together.
-        on_picture: called after each picture that is looked at, with how many there are.
+        progress: told how far the audit is.
 
     Raises:
         SourceNotFoundError, SourceError: a folder or a list in it cannot be read.
     """
     numbers = {source: number for number, source in enumerate(dict.fromkeys(sources))}
-    pairs = [*_alike(folders, on_picture), *_made_from(folders, labels)]
+    pairs = [*_alike(folders, progress), *_made_from(folders, labels)]
     known = [(numbers[a], numbers[b]) for a, b in pairs if a in numbers and b in numbers]
     groups = group_ids(len(numbers), known)
     return groups[[numbers[source] for source in sources]]
 
 
-def _alike(folders: Sequence[Path], on_picture: Callable[[int], None]) -> Iterator[tuple[str, str]]:
-    audit = audit_folders(folders, on_picture=on_picture)
+def _alike(folders: Sequence[Path], progress: Progress) -> Iterator[tuple[str, str]]:
+    audit = audit_folders(folders, progress=progress)
     for finding in audit.findings:
         yield str(audit.items[finding.a].path), str(audit.items[finding.b].path)
 

@@ -6,7 +6,7 @@ decides what they are. ``docs/guides/audit-data.md`` describes the method and ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.training.data.audit.candidates import Candidate, find_candidates
 from maskinfer.training.data.audit.compare import KINDS, Kind, compare
 from maskinfer.training.data.audit.fingerprints import Print, in_threads, take_print
@@ -87,9 +88,7 @@ def audit_folders(
     split_file: Path | None = None,
     test_share: float | None = None,
     seed: int = 0,
-    on_stage: Callable[[str], None] = lambda name: None,
-    on_picture: Callable[[int], None] = lambda total: None,
-    on_pair: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> Audit:
     """Look for what is wrong with folders of labelled pictures.
 
@@ -102,9 +101,7 @@ def audit_folders(
         split_file: ... or what leaks across this split, see ``leaks.read_split`` ...
         test_share: ... or across a random one that keeps out this share, over 0 and under 1.
         seed: of the random split.
-        on_stage: called when a stage begins, with its name.
-        on_picture: called after each picture is read, with the number of pictures.
-        on_pair: called after each pair is compared closely, with the number of such pairs.
+        progress: told of two stages, in which pictures are read and pairs of them are compared closely.
 
     Raises:
         SourceNotFoundError, SourceError: the folder, a list in it or the split cannot be read; pictures that cannot
@@ -116,10 +113,10 @@ def audit_folders(
     every = (*folders, *tests)
     items = read_items(every, sets)
     split = _split(items, every, tests, split_file, test_share, seed)
-    on_stage("pictures")
-    prints, unreadable = _take_prints(items, on_picture)
-    on_stage("pairs")
-    findings = _find_copies(items, prints) + _find_related(items, prints, on_pair)
+    progress.describe("pictures")
+    prints, unreadable = _take_prints(items, progress)
+    progress.describe("pairs")
+    findings = _find_copies(items, prints) + _find_related(items, prints, progress)
     tiny = tuple(i for i, taken in prints.items() if min(taken.size_wh) < TINY_PX)
     groups = group_ids(len(items), [(f.a, f.b) for f in findings])
     audit = Audit(every, tuple(items), unreadable, tiny, tuple(findings), groups, split)
@@ -144,15 +141,15 @@ def _split(
     return None if test_share is None else random_split(items, test_share, seed)
 
 
-def _take_prints(items: Sequence[Item], on_picture: Callable[[int], None]) -> tuple[dict[int, Print], dict[int, str]]:
+def _take_prints(items: Sequence[Item], progress: Progress) -> tuple[dict[int, Print], dict[int, str]]:
     prints: dict[int, Print] = {}
     unreadable: dict[int, str] = {}
-    for i, taken in enumerate(in_threads(take_print, [item.path for item in items])):
+    taken_prints = in_threads(take_print, [item.path for item in items])
+    for i, taken in enumerate(counted(taken_prints, len(items), progress)):
         if isinstance(taken, Print):
             prints[i] = taken
         else:
             unreadable[i] = str(taken)
-        on_picture(len(items))
     return prints, unreadable
 
 
@@ -170,7 +167,7 @@ def _find_copies(items: Sequence[Item], prints: Mapping[int, Print]) -> list[Fin
     return [Finding("identical", a, b, False, 1.0, items[a].contradicts(items[b])) for a, b in pairs if a != b]
 
 
-def _find_related(items: Sequence[Item], prints: Mapping[int, Print], on_pair: Callable[[int], None]) -> list[Finding]:
+def _find_related(items: Sequence[Item], prints: Mapping[int, Print], progress: Progress) -> list[Finding]:
     numbers = sorted(_firsts(prints).values())
     candidates = find_candidates([prints[i] for i in numbers])
 
@@ -183,8 +180,7 @@ def _find_related(items: Sequence[Item], prints: Mapping[int, Print], on_pair: C
         return Finding(match.kind, a, b, candidate.mirrored, match.alike, differ and match.kind != "twin")
 
     best: dict[tuple[int, int], Finding] = {}
-    for finding in in_threads(look, candidates):
-        on_pair(len(candidates))
+    for finding in counted(in_threads(look, candidates), len(candidates), progress):
         # A symmetric face matches its mirror image too, but not as well.
         if finding and ((pair := (finding.a, finding.b)) not in best or finding.alike > best[pair].alike):
             best[pair] = finding

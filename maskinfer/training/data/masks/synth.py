@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundErr
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.images import read_image, write_image
+from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import WITHOUT_MASK
 from maskinfer.training.data.masks.draw import STYLES, WEARS, draw_mask, label_of_wear
 from maskinfer.training.data.masks.occluders import draw_visor
@@ -73,7 +74,7 @@ def synthesize(
     shares: Mapping[str, float] | None = None,
     visors: float = DEFAULT_VISORS,
     sheet: Path | None = None,
-    on_picture: Callable[[int], None] = lambda total: None,
+    progress: Progress = SILENT,
 ) -> SynthSummary:
     """Draw masks on the bare faces of training folders and write a training folder of them.
 
@@ -90,7 +91,7 @@ def synthesize(
         visors: share of the faces that are put behind a face shield, 0 to 1; by our rule it is no mask, so the
             label stays.
         sheet: a picture to write of a random selection, a row for each style and wear.
-        on_picture: called after each picture, with the number of pictures.
+        progress: told how many pictures there are and have been drawn on.
 
     Raises:
         RequestError: a wear is unknown, or a share is not what it should be.
@@ -105,13 +106,12 @@ def synthesize(
     detector = load_detector(AUTO_DETECTOR, box_margin=0.0)  # the lower end of a box says where the chin is
     records: list[dict[str, Any]] = []
     seen = 0
-    for key, sample in keyed:
+    for key, sample in counted(keyed, len(keyed), progress):
         for record in _draw_all(detector, sample, key, out, per_face, odds, visors):
             records.append(record)
             if limit is not None and len(records) >= limit:
                 break
         seen += 1
-        on_picture(len(keyed))
         if limit is not None and len(records) >= limit:
             break
     if not records:

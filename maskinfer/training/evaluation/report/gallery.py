@@ -61,13 +61,13 @@ def galleries(evaluation: Evaluation) -> Iterator[Gallery]:
     note = "The surest first. Some may be mistakes of the annotation."
     yield _gallery("Most confident wrong labels", wrong_labels(evaluation), note)
     yield _gallery("Missed faces", missed_faces(evaluation), _missed_note(evaluation))
-    if evaluation.outcome.false_known:
+    if evaluation.outcome.counts_false_positives:
         note = "The detector's surest first. A face that nobody annotated counts as a false positive too: look."
         yield _gallery("False positives", false_positives(evaluation), note)
 
 
 def _missed_note(evaluation: Evaluation) -> str:
-    if not evaluation.setup.of_scenes:
+    if evaluation.setup.kind != "scenes":
         return "The largest pictures first."
     note = "The largest first: the ones hardest to excuse. The white box is the annotated one."
     near = evaluation.detector.near_misses

@@ -22,6 +22,7 @@ from maskinfer.training.data.audit.to_json import check_outputs, to_dict, write_
 from maskinfer.training.data.masks.demo_clip import PORTRAIT_LANDMARKS, PORTRAIT_XYXY
 from maskinfer.training.data.masks.draw import STYLES, draw_mask
 from tests.conftest import shared
+from tests.helpers.progress import Watcher
 
 BARE, MASKED = "without_mask", "with_mask"
 
@@ -126,11 +127,12 @@ def test_broken_and_tiny_pictures_are_named(audit: Audit) -> None:
 
 
 def test_an_audit_is_repeatable_and_tells_how_far_it_is(folder: Path, audit: Audit) -> None:
-    stages: list[str] = []
-    totals: list[int] = []
-    again = audit_folders([folder], on_stage=stages.append, on_picture=totals.append)
+    watcher = Watcher()
+    again = audit_folders([folder], progress=watcher)
     assert (again.findings, again.groups.tolist()) == (audit.findings, audit.groups.tolist())
-    assert (stages, totals) == (["pictures", "pairs"], [len(audit.items)] * len(audit.items))
+    assert watcher.stages == ["pictures", "pairs"]
+    assert watcher.totals[0] == len(audit.items)
+    assert watcher.counts == watcher.totals
 
 
 def lists(folder: Path, file: str, *records: object) -> Path:

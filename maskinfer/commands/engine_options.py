@@ -1,0 +1,127 @@
+"""The options of the models: which ones, where they run, which labels count, and how faces are followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from maskinfer.commands.options import SHARE, grouped, is_given, option, read_size, refuse
+
+if TYPE_CHECKING:
+    from maskinfer.engine.engine import Engine
+    from maskinfer.engine.faces.tracker import TrackOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Which models to run, where, and which of their labels count; see ``engine.load.load``."""
+
+    provider: str
+    detector: str
+    detector_kind: str | None
+    classifier: str
+    det_threshold: float | None
+    det_size: tuple[int, int] | None
+    uncertain_below: float | None
+    min_face_px: float
+    min_sharpness: float
+    threads: int | None
+
+    def open(self, *, is_recording: bool = False, max_error: float | None = None) -> Engine:
+        """Open the engine.
+
+        Args:
+            is_recording: look at as many frames at a time as gives most of them a second.
+            max_error: greatest share of wrong labels, by the classifier's contract; None for no limit.
+        """
+        from maskinfer.engine.faces.quality import Gate
+        from maskinfer.engine.load import load, most_lanes
+
+        return load(
+            self.detector,
+            self.classifier,
+            provider=self.provider,
+            threads=self.threads,
+            lanes=most_lanes(self.provider, self.threads) if is_recording else 1,
+            detector_kind=self.detector_kind,
+            det_threshold=self.det_threshold,
+            det_size_wh=self.det_size,
+            uncertain_below=self.uncertain_below,
+            max_error=max_error,
+            gate=Gate(self.min_face_px, self.min_sharpness),
+        )
+
+    def with_model(self, model: str) -> EngineOptions:
+        """Return the options with a model as the detector or the classifier that it is, by its own word."""
+        from maskinfer.engine.catalog.find import task_of
+
+        task = task_of(model)
+        if is_given(task):
+            raise click.UsageError(f"{model} is a {task}: leave out --{task}, or MODEL")
+        return replace(self, detector=model) if task == "detector" else replace(self, classifier=model)
+
+
+engine_options = grouped(
+    "models", EngineOptions, "Models",
+    option("--provider", default="auto", show_default=True, metavar="NAME",
+           help="Execution provider: auto, cpu, cuda, openvino, openvino-bf16, ... With auto, cuda if the "
+                "installed onnxruntime has it, otherwise cpu. A provider that you name is used, or the command fails."),
+    option("--detector", default="auto", show_default=True, metavar="NAME|FILE",
+           help="Face detector: a name from `maskinfer models list`, insightface:PACK (for non-commercial research "
+                "only), or an ONNX file. With auto, retinaface-mask, in int8 if the CPU has VNNI."),
+    option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
+           help="Kind of a detector file that carries no contract; insightface's own files are scrfd."),
+    option("--classifier", default="auto", show_default=True, metavar="NAME|FILE",
+           help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, mobilenetv2-128, "
+                "in int8 if the CPU has VNNI."),
+    option("--det-threshold", type=SHARE, metavar="SCORE",
+           help="Lowest score of a face that counts; by default the detector's own threshold."),
+    option("--det-size", callback=read_size, metavar="PIXELS",
+           help="Scale frames to fit into this size, as 640 or 640x384; by default the detector's own size."),
+    option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
+           help="Label a face uncertain if its score is lower; by default the classifier's own threshold."),
+    option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
+           help="Label a face uncertain if its shorter side is smaller; off by default."),
+    option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
+           help="Label a face uncertain if it is more blurred: 9 rejects blots, clear faces have about 13. Off by "
+                "default."),
+    option("--threads", type=click.IntRange(1), metavar="N",
+           help="CPU threads for the models; by default all that are available."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingOptions:
+    """How faces are followed from frame to frame."""
+
+    track: bool
+    classify_every: int
+    detect_every: int
+
+    def read(self) -> TrackOptions | None:
+        """Return how faces are followed; None for frames on their own."""
+        from maskinfer.engine.faces.tracker import TrackOptions
+
+        if self.track:
+            return TrackOptions(classify_every=self.classify_every, detect_every=self.detect_every)
+        refuse(("classify_every", "detect_every"), "with --no-track every frame is looked at on its own")
+        return None
+
+
+tracking_options = grouped(
+    "tracking", TrackingOptions, "Tracking",
+    option("--track/--no-track", default=True, show_default=True,
+           help="Follow faces from frame to frame: a face keeps its id, and its label does not flicker."),
+    option("--classify-every", type=click.IntRange(1), default=3, show_default=True, metavar="N",
+           help="Classify a face that is tracked and certain in every Nth frame only."),
+    option("--detect-every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+           help="Run the detector on every Nth frame only; between them faces keep their motion."),
+)  # fmt: skip
+
+MAX_ERROR_OPTION = click.option(
+    "--max-error", type=SHARE, metavar="SHARE",
+    help="Label faces uncertain so that at most this share of the other labels is wrong, according to the calibration "
+         "in the classifier's file. Cannot be combined with --uncertain-below. Off by default.",
+)  # fmt: skip

@@ -1,0 +1,133 @@
+"""The options of what comes out: result files, crops, events and when something is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from maskinfer.commands.addresses import read_secret_address
+from maskinfer.commands.options import PATH, grouped, option, refuse
+
+if TYPE_CHECKING:
+    from maskinfer.commands.engine_options import TrackingOptions
+    from maskinfer.engine.sinks.event_targets import EventTargets
+    from maskinfer.engine.sinks.events import EventOptions
+    from maskinfer.engine.sinks.outputs import Outputs
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where results go."""
+
+    jsonl: str | None
+    csv: str | None
+    crops: Path | None
+    crop_labels: tuple[str, ...]
+
+    def read(self, events: EventTargets | None = None) -> Outputs:
+        """Return where results go, events included."""
+        from maskinfer.engine.sinks.outputs import Outputs
+
+        if self.crops is None:
+            refuse(("crop_labels",), "crops are written only with --crops FOLDER")
+        return Outputs(self.jsonl, self.csv, events, self.crops, self.crop_labels)
+
+    def written(self) -> dict[str, object]:
+        """Return what was made, for the summary."""
+        return {"results": self.jsonl, "table": self.csv, "crops": self.crops}
+
+
+output_options = grouped(
+    "results", OutputOptions, "Results",
+    option("--jsonl", metavar="FILE|-", help="Write a JSON object per frame or image; - is standard output."),
+    option("--csv", metavar="FILE|-", help="Write a row per face; - is standard output."),
+    option("--crops", type=PATH, metavar="FOLDER",
+           help="Save a picture of each face; of a tracked face, the best one for each label."),
+    option("--crop-label", "crop_labels", multiple=True, metavar="LABEL",
+           help="Save crops of faces with this label only; may be repeated."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """When something is an event."""
+
+    event_min_score: float | None
+    event_min_face_px: float
+    event_min_sharpness: float
+    event_hold: float
+    event_cooldown: float
+
+    def read(self) -> EventOptions:
+        """Return when something is an event."""
+        from maskinfer.engine.faces.quality import Gate
+        from maskinfer.engine.sinks.events import EventOptions
+
+        return EventOptions(
+            min_score=self.event_min_score,
+            hold_s=self.event_hold,
+            cooldown_s=self.event_cooldown,
+            gate=Gate(self.event_min_face_px, self.event_min_sharpness),
+        )
+
+
+event_rules = grouped(
+    "rules", EventRules, "Events",
+    option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
+           help="Lowest score of a label that counts; by default the score above which at most 2 % of the labels are "
+                "wrong, if the classifier's file says so, otherwise 0.8."),
+    option("--event-min-face-px", type=click.FloatRange(0), default=16, show_default=True, metavar="PIXELS",
+           help="Smallest shorter side of a face whose label counts."),
+    option("--event-min-sharpness", type=click.FloatRange(0), default=9, show_default=True, metavar="NUMBER",
+           help="Lowest sharpness of a face whose label counts; clear faces have about 13."),
+    option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
+           help="How long a label must last before it is reported as settled or changed."),
+    option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
+           help="Shortest time between two reported changes of one person."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventOutputs:
+    """Where events go."""
+
+    events: str | None
+    webhook: str | None
+
+    def read(self, rules: EventRules, tracking: TrackingOptions) -> EventTargets | None:
+        """Return where events go, and when something is one; None if they go nowhere."""
+        from maskinfer.engine.sinks.event_targets import EventTargets
+
+        if self.events is None and self.webhook is None:
+            refuse(EventRules, "no events are reported without --events or --webhook")
+            return None
+        if not tracking.track:
+            raise click.UsageError("--events and --webhook need tracked faces: leave out --no-track")
+        return EventTargets(self.events, self.webhook, rules.read())
+
+
+_event_outputs = grouped(
+    "event_outputs", EventOutputs, "Events",
+    option("--events", metavar="FILE|-",
+           help="Write a JSON object when a person appears, when a label settles or changes, and when the person "
+                "leaves."),
+    option("--webhook", metavar="URL|env:NAME|@FILE", callback=read_secret_address,
+           help="Post each event to this URL, retrying until it is accepted. To keep the URL out of the list of "
+                "processes, name an environment variable or a file that holds it."),
+)  # fmt: skip
+
+
+def event_options(command: _F) -> _F:
+    """Give a command the options of where events go, and of when something is one."""
+    return _event_outputs(event_rules(command))
+
+
+BLUR_OPTION = click.option(
+    "--blur-faces", is_flag=True, help="Make every detected face unrecognisable in annotated pictures and videos."
+)
