@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -22,6 +21,7 @@ from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.recording import Recorder
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.window import Window, open_window
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
@@ -136,9 +136,9 @@ def run_watch(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
-        began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-"
+        run = Run()
         opened = open_outputs(
-            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
+            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, run=run
         )
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
@@ -149,7 +149,8 @@ def run_watch(
                 progress.say(line)
 
         desks = {
-            feed: _open_source_state(stack, feed, i, len(sources), sinks, track) for i, feed in enumerate(feeds.feeds)
+            feed: _open_source_state(stack, feed, i, len(sources), sinks, track, run)
+            for i, feed in enumerate(feeds.feeds)
         }
         for batch in feeds.batches(stopped, insist=True):
             results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
@@ -173,12 +174,12 @@ def run_watch(
 
 
 def _open_source_state(
-    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track: TrackOptions | None
+    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, track: TrackOptions | None, run: Run
 ) -> _SourceState:
     recorder = None
     if sinks.record is not None:
         path = sinks.record if of == 1 else sinks.record.with_stem(f"{sinks.record.stem}-{index + 1}")
-        recorder = stack.enter_context(Recorder(path, sinks.segment_s))
+        recorder = stack.enter_context(Recorder(path, sinks.segment_s, run))
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
     # Pictures of a folder do not follow one another.

@@ -16,6 +16,7 @@ from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
 from maskinfer.engine.sinks.events import events_for
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.table import AddFrame, open_csv
 
 
@@ -73,7 +74,7 @@ def open_outputs(
     *,
     classifier: ContractClassifier | None = None,
     follow: bool = False,
-    crop_prefix: str = "",
+    run: Run | None = None,
 ) -> Iterator[AddFrame]:
     """Give the function that takes every frame, as it came, and its result; those of a source in their order.
 
@@ -83,7 +84,7 @@ def open_outputs(
         classifier: that labels the faces, whose file may say which score is enough for an event.
         follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
             otherwise they appear when they are whole.
-        crop_prefix: of the names of crops.
+        run: of a watch: names the crops, of which none that is there is replaced.
 
     Raises:
         OutputError: a file cannot be written. RequestError: the webhook is no address, or two outputs are one.
@@ -97,7 +98,7 @@ def open_outputs(
             adds.append(lambda frame, result: write(to_line(result)))
         if outputs.csv is not None:
             adds.append(stack.enter_context(open_csv(outputs.csv, follow=follow)))
-        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, crop_prefix)
+        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run)
         if crops is not None:
             adds.append(crops.add)
         if outputs.events is not None:
