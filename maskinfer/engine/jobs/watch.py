@@ -138,7 +138,12 @@ def run_watch(
             stopped = stack.enter_context(stop_on_signal())
         run = Run()
         opened = open_outputs(
-            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, run=run
+            sinks.outputs,
+            summary.problems.append,
+            classifier=engine.classifier,
+            follow=True,
+            run=run,
+            tell=progress.say,
         )
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, progress.say))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,6 +75,7 @@ def open_outputs(
     classifier: ContractClassifier | None = None,
     follow: bool = False,
     run: Run | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[AddFrame]:
     """Give the function that takes every frame, as it came, and its result; those of a source in their order.
 
@@ -85,6 +86,7 @@ def open_outputs(
         follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
             otherwise they appear when they are whole.
         run: of a watch: names the crops, of which none that is there is replaced.
+        tell: called with a line of news, as when a webhook's receiver stops taking events, and when it is back.
 
     Raises:
         OutputError: a file cannot be written. RequestError: the webhook is no address, or two outputs are one.
@@ -106,7 +108,8 @@ def open_outputs(
             targets = outputs.events
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
-            add_event = stack.enter_context(open_events(targets, on_error, follow=follow, crop_of=crop_of))
+            opened = open_events(targets, on_error, follow=follow, crop_of=crop_of, run=run, tell=tell)
+            add_event = stack.enter_context(opened)
             adds.append(lambda frame, result: add_event(result))
         adds += [_taker(sink) for sink in outputs.sinks]
 

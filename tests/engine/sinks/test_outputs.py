@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -118,7 +119,7 @@ def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
     assert Path(records[1]["crop"]).exists()
     for record in records:
         jsonschema.validate(record, json.loads(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker())
-        assert record["at"].endswith("+00:00")
+        assert datetime.fromisoformat(record["at"]).tzinfo is not None
 
 
 def test_two_outputs_into_one(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_from_the_command_line(portrait_jpg: Path, tmp_path: Path, colour_classi
     assert [path.name.endswith(f"-000000-0-{rows[0]['label']}.jpg") for path in (tmp_path / "c").iterdir()] == [True]
     done = maskinfer("image", portrait_jpg, "--crop-label", "with_mask")
     assert done.returncode == 2
-    assert "--crop-label needs --crops" in done.stderr
+    assert "--crop-label would do nothing" in done.stderr
 
 
 def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
