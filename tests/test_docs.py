@@ -31,19 +31,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def leaves(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+def commands_of(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     for command in group.commands.values():
         full_name = f"{name} {command.name}"
         if isinstance(command, click.Group):
-            yield from leaves(command, full_name)
-        else:
+            yield from commands_of(command, full_name)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield full_name, command
 
 
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     page = html.unescape((site / "reference/commands/index.html").read_text("utf-8"))
     sections = dict(re.findall(r"<h[2-4] id=[^>]*>(maskinfer [a-z -]+)(.*?)(?=<h[2-4] |$)", page, flags=re.S))
-    for name, command in leaves(main, "maskinfer"):
+    for name, command in commands_of(main, "maskinfer"):
         options = [item for item in command.params if isinstance(item, click.Option)]
         assert [option for item in options for option in item.opts if option not in sections[name]] == [], name
         assert f"{name} " in sections[name], "the usage"

@@ -25,12 +25,13 @@ def _group(group: click.Group, name: str, level: int) -> Iterator[str]:
     for command in sorted(group.commands.values(), key=lambda command: command.name or ""):
         full_name = f"{name} {command.name}"
         yield from (f"{'#' * level} {full_name}", "", *_text(command.help or ""), "")
+        # A group that does something without a command, as `benchmark` does, has options of its own.
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            context = click.Context(command, info_name=full_name)
+            usage = " ".join([full_name, *command.collect_usage_pieces(context)])
+            yield from ("```text", usage, "```", "", *_options(command, context), "")
         if isinstance(command, click.Group):
             yield from _group(command, full_name, level + 1)
-            continue
-        context = click.Context(command, info_name=full_name)
-        usage = " ".join([full_name, *command.collect_usage_pieces(context)])
-        yield from ("```text", usage, "```", "", *_options(command, context), "")
 
 
 def _text(text: str) -> Iterator[str]:
@@ -40,7 +41,7 @@ def _text(text: str) -> Iterator[str]:
             yield from (_escaped(paragraph), "")
             continue
         title, *lines = [line for line in paragraph.splitlines() if line.strip("\b ")]
-        yield from (_escaped(title), "", "```sh", *(line.strip() for line in lines), "```", "")
+        yield from (_escaped(title), "", "```sh", inspect.cleandoc("\n".join(lines)), "```", "")
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from maskinfer.commands.addresses import read_secret_address
+from maskinfer.commands.addresses import read_headers, read_secret, read_secret_address
 from maskinfer.commands.options import PATH, grouped, option, refuse
 
 if TYPE_CHECKING:
@@ -99,17 +99,30 @@ class EventOutputs:
 
     events: str | None
     webhook: str | None
+    webhook_token: str | None
+    webhook_secret: str | None
+    webhook_headers: dict[str, str]
+    webhook_redirects: int
 
     def read(self, rules: EventRules, tracking: TrackingOptions) -> EventTargets | None:
         """Return where events go, and when something is one; None if they go nowhere."""
         from maskinfer.engine.sinks.event_targets import EventTargets
+        from maskinfer.engine.sinks.webhook_post import WebhookOptions
 
+        if self.webhook is None:
+            refuse(("webhook_token", "webhook_secret", "webhook_headers", "webhook_redirects"), "there is no --webhook")
         if self.events is None and self.webhook is None:
             refuse(EventRules, "no events are reported without --events or --webhook")
             return None
         if not tracking.track:
             raise click.UsageError("--events and --webhook need tracked faces: leave out --no-track")
-        return EventTargets(self.events, self.webhook, rules.read())
+        spoken = WebhookOptions(
+            token=self.webhook_token or "",
+            secret=self.webhook_secret or "",
+            headers=self.webhook_headers,
+            redirects=self.webhook_redirects,
+        )
+        return EventTargets(self.events, self.webhook, spoken, rules.read())
 
 
 _event_outputs = grouped(
@@ -120,6 +133,14 @@ _event_outputs = grouped(
     option("--webhook", metavar="URL|env:NAME|@FILE", callback=read_secret_address,
            help="Post each event to this URL, retrying until it is accepted. To keep the URL out of the list of "
                 "processes, name an environment variable or a file that holds it."),
+    option("--webhook-token", metavar="env:NAME|@FILE", callback=read_secret,
+           help="Send this bearer token with each post."),
+    option("--webhook-secret", metavar="env:NAME|@FILE", callback=read_secret,
+           help="Sign each post with this secret, as the Standard Webhooks specification says."),
+    option("--webhook-header", "webhook_headers", multiple=True, metavar="NAME=VALUE|NAME=env:NAME|NAME=@FILE",
+           callback=read_headers, help="Send this header with each post; may be repeated."),
+    option("--webhook-redirects", type=click.IntRange(0, 20), default=0, show_default=True, metavar="COUNT",
+           help="Follow this many redirections of a post."),
 )  # fmt: skip
 
 

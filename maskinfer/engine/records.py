@@ -97,9 +97,15 @@ class EventRecord(_EventRecord, total=False):
         previous: label before a change.
         dwell_s: since the face was first seen, in seconds.
         bbox: left, top, right, bottom in pixels.
-        at: of stream: when it was written, in UTC.
+        id: of this event alone; a webhook has it as Idempotency-Key as well.
+        run: the same for all events of one run of a command.
+        at: when it was made, by the clock on the wall.
+        attempt: of a webhook: how often it was posted, this time included.
         crop: with --crops: picture of the face under this label.
     """
 
+    id: str
+    run: str
+    attempt: Count
     at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     crop: str | None

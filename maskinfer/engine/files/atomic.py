@@ -6,8 +6,9 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from maskinfer.engine.errors import MaskinferError, OutputError
@@ -16,7 +17,7 @@ _OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSP
 
 
 @contextmanager
-def atomic_write(path: Path, *, shows_people: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, shows_people: bool = False, taken: bool = False) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes ``path`` when the block ends and vanishes when it raises.
 
     The temporary file lies hidden in the folder of ``path`` and its name ends in ``.part``, so a writer that
@@ -26,6 +27,8 @@ def atomic_write(path: Path, *, shows_people: bool = False) -> Iterator[Path]:
     Args:
         path: of the file.
         shows_people: nobody but its owner may read it (mode 0600), unless it replaces a file that others may read.
+        taken: the name is one that ``take_name`` gave. What somebody else has written to it meanwhile is left alone,
+            and the file appears under the next name that is free.
 
     Raises:
         OutputError: the folder does not exist or cannot be written to, ``path`` is a folder, or the disk ran
@@ -38,7 +41,7 @@ def atomic_write(path: Path, *, shows_people: bool = False) -> Iterator[Path]:
     part = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666)
     try:
         yield part
-        part.replace(target)
+        part.replace(take_name(numbered(target)) if taken and not _is_empty(target) else target)
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
         ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
@@ -48,6 +51,47 @@ def atomic_write(path: Path, *, shows_people: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def take_name(paths: Iterable[Path]) -> Path:
+    """Return the first of the paths that nobody has, as an empty file now, so that nobody else gets it.
+
+    Raises:
+        OutputError: a file cannot be made there.
+    """
+    for path in paths:
+        try:
+            path.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            continue
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            if not path.parent.is_dir():
+                reason = f"there is no folder {path.parent}; create it first"
+            raise OutputError(f"cannot write {path}: {reason}") from error
+        return path
+    raise OutputError("cannot write: all of the names are taken")
+
+
+def give_back_name(path: Path) -> None:
+    """Remove what ``take_name`` made, if nothing came of it."""
+    with suppress(OSError):
+        if _is_empty(path):
+            path.unlink(missing_ok=True)
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """Yield the path, and then ``door_002.mp4``, ``door_003.mp4`` ..., which sort after ``door.mp4``."""
+    yield path
+    for number in count(2):
+        yield path.with_stem(f"{path.stem}_{number:03d}")
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.lstat().st_size
+    except FileNotFoundError:
+        return True
 
 
 def check_writable(path: Path) -> None:

@@ -97,8 +97,13 @@ def read_image(path: Path) -> BGRFrame:
     return np.asarray(image, np.uint8)
 
 
-def write_image(path: Path, bgr: BGRFrame) -> None:
+def write_image(path: Path, bgr: BGRFrame, *, taken: bool = False) -> None:
     """Write a picture in the format of the file's suffix; the file appears when it is whole, for its owner only.
+
+    Args:
+        path: of the file.
+        bgr: uint8 (height, width, 3).
+        taken: as of ``atomic_write``.
 
     Raises:
         OutputError: it cannot be written there, or there is no such format.
@@ -109,5 +114,5 @@ def write_image(path: Path, bgr: BGRFrame) -> None:
         raise OutputError(f"{path} cannot be written: {error.err}") from error
     if not done:
         raise OutputError(f"{path} cannot be written as {path.suffix}")
-    with atomic_write(path, shows_people=True) as partial:
+    with atomic_write(path, shows_people=True, taken=taken) as partial:
         partial.write_bytes(data.tobytes())

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -22,11 +22,13 @@ from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
 from maskinfer.engine.sinks.recording import Recorder
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.window import Window, open_window
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.pictures import holds_images
 
+NewTracker = Callable[[], Tracker]
 _AGES_KEPT = 100_000
 
 
@@ -136,9 +138,14 @@ def run_watch(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
-        began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-"
+        run = Run()
         opened = open_outputs(
-            sinks.outputs, summary.problems.append, classifier=engine.classifier, follow=True, crop_prefix=began
+            sinks.outputs,
+            summary.problems.append,
+            classifier=engine.classifier,
+            follow=True,
+            run=run,
+            tell=progress.say,
         )
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
@@ -148,8 +155,9 @@ def run_watch(
                 summary.problems.append(line)
                 progress.say(line)
 
+        new_tracker = None if track is None else partial(engine.tracker, track)
         desks = {
-            feed: _open_source_state(stack, feed, i, len(sources), sinks, engine, track)
+            feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run)
             for i, feed in enumerate(feeds.feeds)
         }
         for batch in feeds.batches(stopped, insist=True):
@@ -174,16 +182,16 @@ def run_watch(
 
 
 def _open_source_state(
-    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, engine: Engine, track: TrackOptions | None
+    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, new_tracker: NewTracker | None, run: Run
 ) -> _SourceState:
     recorder = None
     if sinks.record is not None:
         path = sinks.record if of == 1 else sinks.record.with_stem(f"{sinks.record.stem}-{index + 1}")
-        recorder = stack.enter_context(Recorder(path, sinks.segment_s))
+        recorder = stack.enter_context(Recorder(path, sinks.segment_s, run))
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
     # Pictures of a folder do not follow one another.
-    tracker = None if track is None or holds_images(feed.name) else engine.tracker(track)
+    tracker = None if new_tracker is None or holds_images(feed.name) else new_tracker()
     return _SourceState(feed, SourceReport(feed.name), tracker, recorder, window)
 
 

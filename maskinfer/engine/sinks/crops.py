@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from maskinfer.engine.errors import OutputError
+from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
 from maskinfer.engine.files.images import write_image
 from maskinfer.engine.files.inside import inside, slug
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Face, FrameResult
+from maskinfer.engine.sinks.run import Run
 
 # Of the box's sides, around it: people know faces by more than the detector's box.
 _MARGIN = 0.3
@@ -19,6 +21,8 @@ _MARGIN = 0.3
 _BETTER = 1.2
 # A watch goes on for weeks; who came so many faces ago does not come again under the same id.
 _REMEMBERED = 10_000
+# Source, track and label.
+_Key = tuple[str, int, str]
 
 
 class CropFiles:
@@ -30,15 +34,16 @@ class CropFiles:
     Args:
         folder: where they go.
         labels: of the faces that are wanted; empty for all.
-        prefix: of the names.
+        run: of a watch, whose id and begin all names begin with. Then no file that is there already is replaced: a name
+            that is taken gets a number.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, labels: Sequence[str] = (), prefix: str = "") -> None:
-        self._folder, self._labels, self._prefix = folder, set(labels), prefix
-        self._best: dict[tuple[str, int, str], float] = {}
+    def __init__(self, folder: Path, labels: Sequence[str] = (), run: Run | None = None) -> None:
+        self._folder, self._labels, self._run = folder, set(labels), run
+        self._best: dict[_Key, tuple[float, Path]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -59,39 +64,51 @@ class CropFiles:
             if self._labels and face.label not in self._labels:
                 continue
             if face.track_id is None:
-                self._write(
-                    picture, face, f"{self._prefix}{slug(result.source)}-{result.frame:06d}-{i}-{slug(face.label)}.jpg"
-                )
-            elif self._is_better(result.source, face):
-                self._write(picture, face, self._name(result.source, face.track_id, face.label))
+                name = f"{slug(result.source)}-{result.frame:06d}-{i}-{slug(face.label)}.jpg"
+                self._write(picture, face, name)
+            else:
+                self._write_if_better(picture, face, (result.source, face.track_id, face.label))
 
     def find(self, source: str, track_id: int, label: str) -> str | None:
         """Return the path of the picture of a face that is followed; None when there is none."""
-        is_there = (source, track_id, label) in self._best
-        return str(inside(self._folder, self._name(source, track_id, label))) if is_there else None
+        best = self._best.get((source, track_id, label))
+        return None if best is None else str(best[1])
 
-    def _is_better(self, source: str, face: Face) -> bool:
+    def _write_if_better(self, picture: Picture, face: Face, key: _Key) -> None:
         left, top, right, bottom = face.xyxy
-        key, quality = (source, face.track_id or 0, face.label), min(right - left, bottom - top) * face.score
-        if quality <= _BETTER * self._best.get(key, 0.0):
-            return False
-        self._best[key] = quality
+        quality = min(right - left, bottom - top) * face.score
+        least, path = self._best.get(key, (0.0, None))
+        if quality <= _BETTER * least:
+            return
+        source, track_id, label = key
+        self._best[key] = quality, self._write(picture, face, f"{slug(source)}-{track_id}-{slug(label)}.jpg", path)
         if len(self._best) > _REMEMBERED:
             del self._best[next(iter(self._best))]
-        return True
 
-    def _name(self, source: str, track_id: int, label: str) -> str:
-        return f"{self._prefix}{slug(source)}-{track_id}-{slug(label)}.jpg"
+    def _write(self, picture: Picture, face: Face, name: str, own: Path | None = None) -> Path:
+        """Write a crop over the one of our own, or else under a name, and return its path."""
+        x0, y0, x1, y1 = _around(face, picture.size_wh)
+        path = own or inside(self._folder, name if self._run is None else self._run.prefix + name)
+        if x1 <= x0 or y1 <= y0:
+            return path
+        crop = picture.cut((x0, y0, x1, y1))
+        if own is not None or self._run is None:
+            write_image(path, crop)
+            return path
+        path = take_name(numbered(path))
+        try:
+            write_image(path, crop, taken=True)
+        finally:
+            give_back_name(path)
+        return path
 
-    def _write(self, picture: Picture, face: Face, name: str) -> None:
-        left, top, right, bottom = face.xyxy
-        across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
-        (x0, x1), (y0, y1) = (
-            (int(end) for end in np.clip([int(low), int(np.ceil(high))], 0, size))
-            for low, high, size in (
-                (left - across, right + across, picture.size_wh[0]),
-                (top - down, bottom + down, picture.size_wh[1]),
-            )
-        )
-        if x1 > x0 and y1 > y0:
-            write_image(inside(self._folder, name), picture.cut((x0, y0, x1, y1)))
+
+def _around(face: Face, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of a crop, within the frame."""
+    left, top, right, bottom = face.xyxy
+    across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
+    (x0, x1), (y0, y1) = (
+        (int(end) for end in np.clip([int(low), int(np.ceil(high))], 0, size))
+        for low, high, size in ((left - across, right + across, size_wh[0]), (top - down, bottom + down, size_wh[1]))
+    )
+    return x0, y0, x1, y1

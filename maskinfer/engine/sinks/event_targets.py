@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from uuid import uuid4
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.jsonl import open_lines
 from maskinfer.engine.records import EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
+from maskinfer.engine.sinks.run import Run, local_now
 from maskinfer.engine.sinks.webhook import open_webhook
+from maskinfer.engine.sinks.webhook_post import WebhookOptions
 
 AddResult = Callable[[FrameResult], None]
 CropOf = Callable[[str, int, str], "str | None"]
@@ -26,17 +28,25 @@ class EventTargets:
     Attributes:
         file: a JSON Lines file, or ``-`` for standard output; None for no file.
         webhook: the URL that each event is posted to; None for no webhook.
+        webhook_options: how its receiver is addressed.
         options: when something counts as an event.
     """
 
     file: str | None = None
     webhook: str | None = None
+    webhook_options: WebhookOptions = field(default_factory=WebhookOptions)
     options: EventOptions = field(default_factory=EventOptions)
 
 
 @contextmanager
 def open_events(
-    targets: EventTargets | None, on_error: OnError, *, follow: bool = False, crop_of: CropOf | None = None
+    targets: EventTargets | None,
+    on_error: OnError,
+    *,
+    follow: bool = False,
+    crop_of: CropOf | None = None,
+    run: Run | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[AddResult]:
     """Give the function that takes every result of any source; those of a source in their order.
 
@@ -45,8 +55,10 @@ def open_events(
     Args:
         targets: None for no events.
         on_error: called with a line for what could not be delivered.
-        follow: append to the file, and say of each event when it was written, by the clock on the wall.
+        follow: append to the file, a line at once.
         crop_of: gives the picture of a source's face under a label, which then is in the records.
+        run: that the events are of; None for one of its own.
+        tell: called with a line when the webhook's receiver stops taking events, and when it does so again.
 
     Raises:
         OutputError: the file cannot be written. RequestError: the webhook is no address.
@@ -55,19 +67,20 @@ def open_events(
         yield lambda result: None
         return
     logs: dict[str, EventLog] = {}
+    run = run or Run()
     with ExitStack() as stack:
         sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
             write = stack.enter_context(open_lines(targets.file, follow=follow))
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
         if targets.webhook is not None:
-            sends.append(stack.enter_context(open_webhook(targets.webhook, on_error)).post)
+            opened = open_webhook(targets.webhook, on_error, options=targets.webhook_options, tell=tell)
+            sends.append(stack.enter_context(opened).post)
 
         def send(events: Iterable[Event]) -> None:
             for event in events:
-                record = event.to_dict()
-                if follow:
-                    record["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+                at = local_now().isoformat(timespec="milliseconds")
+                record: EventRecord = {**event.to_dict(), "id": uuid4().hex, "run": run.id, "at": at}
                 if crop_of is not None:
                     record["crop"] = crop_of(event.source, event.track_id, event.label)
                 for one in sends:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
 from maskinfer.engine.sinks.events import events_for
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.table import AddFrame, open_csv
 
 
@@ -73,7 +74,8 @@ def open_outputs(
     *,
     classifier: ContractClassifier | None = None,
     follow: bool = False,
-    crop_prefix: str = "",
+    run: Run | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[AddFrame]:
     """Give the function that takes every frame, as it came, and its result; those of a source in their order.
 
@@ -83,7 +85,8 @@ def open_outputs(
         classifier: that labels the faces, whose file may say which score is enough for an event.
         follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
             otherwise they appear when they are whole.
-        crop_prefix: of the names of crops.
+        run: of a watch: names the crops, of which none that is there is replaced.
+        tell: called with a line of news, as when a webhook's receiver stops taking events, and when it is back.
 
     Raises:
         OutputError: a file cannot be written. RequestError: the webhook is no address, or two outputs are one.
@@ -97,7 +100,7 @@ def open_outputs(
             adds.append(lambda frame, result: write(to_line(result)))
         if outputs.csv is not None:
             adds.append(stack.enter_context(open_csv(outputs.csv, follow=follow)))
-        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, crop_prefix)
+        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run)
         if crops is not None:
             adds.append(crops.add)
         if outputs.events is not None:
@@ -105,7 +108,8 @@ def open_outputs(
             targets = outputs.events
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
-            add_event = stack.enter_context(open_events(targets, on_error, follow=follow, crop_of=crop_of))
+            opened = open_events(targets, on_error, follow=follow, crop_of=crop_of, run=run, tell=tell)
+            add_event = stack.enter_context(opened)
             adds.append(lambda frame, result: add_event(result))
         adds += [_taker(sink) for sink in outputs.sinks]
 

@@ -5,13 +5,16 @@ One that cannot be written on, on a full disk, appears as far as it came; the ne
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from maskinfer.engine.errors import OutputError
+from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
+from maskinfer.engine.sinks.run import Run, file_time, local_now
 from maskinfer.engine.sinks.video import VideoWriter, open_writer
 
 
@@ -19,19 +22,20 @@ class Recorder:
     """A recording of one source; use as a context manager and ``write`` every frame in order.
 
     Args:
-        path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-000.mp4``, ``door-001.mp4`` ..., after
-            those that are there; without, it does when there is such a file.
+        path: .mp4, .mov or .mkv; with ``segment_s``, ``door.mp4`` becomes ``door-20261125T191500.mp4`` by the local
+            time of its begin; without, it does when there is such a file. A name is taken when its file is begun, as an
+            empty file. What is there already is never replaced: the name gets a number if need be.
         segment_s: of a segment, in seconds of the source; None for one file.
+        run: is named in the files' metadata.
     """
 
-    def __init__(self, path: Path, segment_s: float | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path, segment_s: float | None = None, run: Run | None = None) -> None:
+        self._path, self._run = path, run or Run()
         # Exact, or a segment of 0.2 s at 25 frames/s would now and then take a sixth frame.
         self._segment_s = None if segment_s is None else Fraction(segment_s).limit_denominator(1000)
         self._stack = ExitStack()
         self._writer: VideoWriter | None = None
         self._began_s = Fraction(0)
-        self._segment = 0
         self._is_broken = False
 
     def __enter__(self) -> Recorder:
@@ -62,9 +66,10 @@ class Recorder:
                 self.close()
             if self._writer is None:
                 self._began_s = time_s
-                self._writer = self._stack.enter_context(
-                    open_writer(self._next_path(), _starting_at(info, frame), keep=True)
-                )
+                path = take_name(self._names())
+                self._stack.callback(give_back_name, path)
+                opened = open_writer(path, _starting_at(info, frame), keep=True, tags=self._run.tags())
+                self._writer = self._stack.enter_context(opened)
             self._writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
         except OutputError as error:
             # What is broken must not be finished when the block ends.
@@ -82,13 +87,10 @@ class Recorder:
         stack, self._stack, self._writer = self._stack, ExitStack(), None
         stack.close()
 
-    def _next_path(self) -> Path:
-        if self._segment_s is None and not self._path.is_file():
-            return self._path
-        while (path := self._path.with_stem(f"{self._path.stem}-{self._segment:03d}")).exists():
-            self._segment += 1
-        self._segment += 1  # also when somebody moves that one away meanwhile
-        return path
+    def _names(self) -> Iterator[Path]:
+        if self._segment_s is None:
+            yield self._path
+        yield from numbered(self._path.with_stem(f"{self._path.stem}-{file_time(local_now())}"))
 
 
 def _starting_at(info: VideoInfo, frame: Frame) -> VideoInfo:

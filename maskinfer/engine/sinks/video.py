@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import ceil
@@ -129,6 +129,7 @@ def open_writer(
     preset: str = "ultrafast",
     threads: int = 0,
     keep: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[VideoWriter]:
     """Open a video for writing; it appears at ``path`` when the block ends, and not at all when it raises.
 
@@ -144,7 +145,9 @@ def open_writer(
         preset: x264's, from "ultrafast" to "placebo". A slower one makes smaller files of the same quality.
         threads: of the encoder; 0 lets it choose.
         keep: what cannot be made again: it is written in pieces of a second, and also appears, as far as it came,
-            when the block raises or the disk is full.
+            when the block raises or the disk is full. ``path`` is a name that ``take_name`` gave, and no file that
+            somebody else has written there is replaced.
+        tags: metadata of the file, such as ``comment``.
 
     Raises:
         RequestError: another suffix, or ``path`` is the source.
@@ -155,11 +158,12 @@ def open_writer(
         raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
     _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
-    with atomic_write(path, shows_people=True) as part, ExitStack() as stack:
+    with atomic_write(path, shows_people=True, taken=keep) as part, ExitStack() as stack:
         # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
         file = _open_file(part, path) if keep else None
         container = _open_container(file or str(part), path, info.time_base, keep)
         stack.callback(_close_quietly, container, file)
+        container.metadata.update(tags or {})
         with _as_output_error(path):
             # Without B-frames a film of varying frame rate has its exact length in MP4, which sums up the
             # distances of frames in the order of decoding.

@@ -2,159 +2,181 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
+import sqlite3
 import threading
 import time
-import urllib.error
-import urllib.request
-from base64 import b64encode
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import uuid4
 
-from maskinfer.engine.errors import OnError, RequestError
+from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.urls import public_host
-from maskinfer.engine.records import EventRecord
+from maskinfer.engine.sinks.webhook_post import Answer, WebhookOptions, poster
+from maskinfer.engine.sinks.webhook_queue import Queue, Waiting, queue_file
 
-MAX_WAITING = 10_000
-_TIMEOUT_S = 10.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
-# Predictions after which the same record may be taken later; after others it never will be.
+_POLL_S = 0.5
+# Answers after which the same record may be taken later, however often it takes.
 _RETRIED = {408, 425, 429}
+_SERVER_ERROR = 500
+_GONE = 410
+# Other refusals may pass too, such as those of a token that is being renewed; after so many it is a dead letter.
+_MOST_REFUSALS = 5
 
 
 class Webhook:
-    """A receiver of records: ``post`` never waits and never raises.
+    """A receiver of records: ``post`` never waits for it and never raises.
 
-    Records wait while the receiver is down or answers 5xx, 408, 425 or 429, up to ``MAX_WAITING``; then the oldest go.
+    Records wait in a file while the receiver is down or answers 5xx, 408, 425 or 429, up to ``MAX_WAITING``; then the
+    oldest go. What waits when the process ends is posted by the next one that has the same receiver. A record that is
+    refused ``_MOST_REFUSALS`` times, or once with 410, is kept in a file of dead letters.
 
     Attributes:
         delivered: how many records were taken.
-        refused: how many the receiver refused for good.
-        dropped: how many had no room.
+        refused: how many became dead letters.
+        lost: how many could not even be kept.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._name, self._timeout_s = public_host(url), timeout_s
-        self._url, self._headers = _address(url)
-        self._waiting: deque[EventRecord] = deque()
+    def __init__(
+        self,
+        url: str,
+        *,
+        options: WebhookOptions | None = None,
+        file: Path | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._name, self._tell = public_host(url), tell
+        self._options = options or WebhookOptions()
+        self._post = poster(url, self._options)
+        self._queue = Queue(file or queue_file(url), uuid4().hex)
+        if self._queue.problem:
+            tell(f"events for {self._name} wait in memory only, and are lost with the process: {self._queue.problem}")
         self._news = threading.Condition()
         self._ends_s: float | None = None
-        self.delivered = self.refused = self.dropped = 0
+        self._is_dead, self._refusals = False, 0
+        self.delivered = self.refused = self.lost = 0
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
         self._thread.start()
 
-    def post(self, record: EventRecord) -> None:
-        """Hand over a record."""
+    def post(self, record: Mapping[str, Any]) -> None:
+        """Hand over a record; one without an ``id`` gets one."""
+        try:
+            self._queue.put({"id": uuid4().hex, **record})
+        except sqlite3.Error as error:
+            self.lost += 1
+            self._tell(f"an event for {self._name} could not be kept until it is posted: {error}")
         with self._news:
-            if len(self._waiting) >= MAX_WAITING:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(record)
             self._news.notify_all()
 
     def close(self, linger_s: float) -> list[str]:
-        """Post for at most so long what waits, and return a line for what was lost."""
+        """Post for at most so long what waits, and return a line for what did not get there."""
         with self._news:
             self._ends_s = time.monotonic() + linger_s
             self._news.notify_all()
-        self._thread.join(linger_s + self._timeout_s if linger_s else 0.0)
-        lost = len(self._waiting) + self.dropped + self.refused
-        if not lost:
+        self._thread.join(linger_s + self._options.timeout_s if linger_s else 0.0)
+        waiting, dropped = len(self._queue), self._queue.dropped + self.lost
+        self._queue.close()
+        if not waiting + dropped + self.refused:
             return []
+        kept = "are lost" if self._queue.problem else "wait on disk for the next run"
+        letters = f", see {self._queue.dead_letters}" if self.refused else ""
         return [
-            f"{lost} events did not reach {self._name}: {len(self._waiting)} were waiting, "
-            f"{self.dropped} had no room, {self.refused} were refused"
+            f"{waiting + dropped + self.refused} events did not reach {self._name}: {waiting} {kept}, "
+            f"{dropped} had no room, {self.refused} were refused{letters}"
         ]
 
     def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
-        while (record := self._next()) is not None:
-            taken = self._send(record)
-            if taken is None:
-                self._sleep(pause_s * random.uniform(0.5, 1.0))
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        while not self._is_over():
+            try:
+                wait_s = self._step()
+            except (sqlite3.Error, OSError):  # a full disk: the records stay where they are
+                wait_s = 0.0
+            if wait_s is None:
+                pause_s = _FIRST_PAUSE_S
                 continue
-            pause_s = _FIRST_PAUSE_S
-            with self._news:
-                # It may have gone meanwhile, for want of room.
-                if self._waiting and self._waiting[0] is record:
-                    self._waiting.popleft()
-                self.delivered, self.refused = self.delivered + taken, self.refused + (not taken)
+            self._sleep(max(pause_s * random.uniform(0.5, 1.0), min(wait_s, _LONGEST_PAUSE_S)))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _next(self) -> EventRecord | None:
-        with self._news:
-            while not self._waiting and self._ends_s is None:
-                self._news.wait(timeout=0.5)
-            return None if self._is_over() or not self._waiting else self._waiting[0]
+    def _step(self) -> float | None:
+        """Post the oldest record; return how long to wait at least before the next try, None for not at all."""
+        waiting = self._queue.take()
+        if waiting is not None:
+            answer = self._post({**waiting.record, "attempt": waiting.attempts + 1})
+            return None if self._is_settled(waiting, answer) else answer.retry_after_s
+        if self._ends_s is not None and not len(self._queue):
+            self._ends_s = time.monotonic()
+        self._sleep(_POLL_S, until_news=True)
+        return None
+
+    def _is_settled(self, waiting: Waiting, answer: Answer) -> bool:
+        """Do what an answer asks for, and tell whether the record is through."""
+        if answer.status is not None and 200 <= answer.status < 300:
+            self._queue.remove(waiting)
+            self._refusals = 0
+            self.delivered += 1
+            if self._is_dead:
+                self._is_dead = False
+                self._tell(f"{self._name} takes events again")
+            return True
+        if not self._is_dead:
+            self._is_dead = True
+            self._tell(f"{self._name} takes no events, which wait and are posted again: {answer.reason}")
+        if self._is_refused(answer):
+            self._refusals = 0
+            self._queue.bury(waiting, answer.reason)
+            self.refused += 1
+            return True
+        return False
+
+    def _is_refused(self, answer: Answer) -> bool:
+        """Tell whether the oldest record is a dead letter now."""
+        if answer.status is None or answer.status >= _SERVER_ERROR or answer.status in _RETRIED:
+            return False
+        self._refusals += 1
+        return answer.status == _GONE or self._refusals >= _MOST_REFUSALS
 
     def _is_over(self) -> bool:
         return self._ends_s is not None and time.monotonic() >= self._ends_s
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, *, until_news: bool = False) -> None:
         ends_s = time.monotonic() + seconds
         with self._news:
             while (left_s := ends_s - time.monotonic()) > 0 and not self._is_over():
-                self._news.wait(timeout=min(left_s, 0.5))
-
-    def _send(self, record: EventRecord) -> bool | None:
-        """Return whether the receiver took it, or None when it should be sent again."""
-        body = json.dumps(record, ensure_ascii=False).encode()
-        request = urllib.request.Request(self._url, body, self._headers)
-        try:
-            with _OPENER.open(request, timeout=self._timeout_s):
-                return True
-        except urllib.error.HTTPError as error:
-            error.close()
-            return None if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _RETRIED else False
-        except (OSError, http.client.HTTPException):
-            return None
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Makes a redirection what it is to a record: refused. Followed, it would become a GET that carries nothing."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Return None, which makes the answer an HTTPError."""
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
-
-
-def _address(url: str) -> tuple[str, dict[str, str]]:
-    """Return a URL without its name and password, and the headers that carry them.
-
-    Raises:
-        RequestError: it is no address of http or https.
-    """
-    headers = {"Content-Type": "application/json"}
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where it is none
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_address = False
-    if not is_address or not url.isascii() or any(c <= " " for c in url):
-        raise RequestError(f"{public_host(url)} is no address to post to: expected http or https, quoted where needed")
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), headers
+                is_closing = self._ends_s is not None
+                self._news.wait(timeout=min(left_s, _POLL_S / 10 if is_closing else _POLL_S))
+                if until_news:
+                    return
 
 
 @contextmanager
-def open_webhook(url: str, on_error: OnError, *, linger_s: float = 5.0) -> Iterator[Webhook]:
-    """Post to a receiver until the block ends; ``on_error`` is called with a line for what is lost.
+def open_webhook(
+    url: str,
+    on_error: OnError,
+    *,
+    options: WebhookOptions | None = None,
+    file: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    linger_s: float = 5.0,
+) -> Iterator[Webhook]:
+    """Post to a receiver until the block ends.
+
+    Args:
+        url: of http or https.
+        on_error: called with a line for what did not get there.
+        options: how the receiver is spoken to.
+        file: that records wait in; None for ``queue_file(url)``.
+        tell: called with a line when the receiver stops taking events, and when it does so again.
+        linger_s: how long the end waits for it.
 
     Raises:
         RequestError: the address is neither http nor https.
     """
-    webhook = Webhook(url)
+    webhook = Webhook(url, options=options, file=file, tell=tell)
     try:
         yield webhook
     except KeyboardInterrupt:  # who asks to stop twice does not wait for a receiver

@@ -24,6 +24,7 @@ from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import write_clip
+from tests.helpers.progress import Watcher
 
 # Characters that FFmpeg takes in an address as they are.
 SECRETS = st.text("abcXYZ0189-_.~!$'()*+", min_size=16, max_size=24).filter(lambda text: text.strip(".~_-"))
@@ -70,7 +71,7 @@ def engine(colour_classifier: Path) -> Engine:
 
 def watch(engine: Engine, source: str, webhook: str, folder: Path) -> str:
     """Everything that a watch told, as one text; what it wrote lies in the folder."""
-    said, seen = list[str](), list[int]()
+    progress, seen = Watcher(), list[int]()
     outputs = Outputs(
         str(folder / "out.jsonl"), str(folder / "out.csv"),
         EventTargets(str(folder / "events.jsonl"), webhook), folder / "crops",
@@ -78,11 +79,11 @@ def watch(engine: Engine, source: str, webhook: str, folder: Path) -> str:
     summary, reports = run_watch(
         engine, [source, "http://127.0.0.1:9/" + source.partition("//")[2]], track=TrackOptions(),
         reading=FeedOptions(policy="all", give_up_after_s=0.1),
-        sinks=Sinks(record=folder / "rec.mp4", outputs=outputs), tell=said.append,
+        sinks=Sinks(record=folder / "rec.mp4", outputs=outputs), progress=progress,
         on_result=lambda result: seen.append(result.frame), stopped=lambda: len(seen) > ENOUGH,
     )  # fmt: skip
     assert summary.frames
-    return "\n".join([*said, *summary.problems, *map(str, reports)])
+    return "\n".join([*progress.lines, *summary.problems, *map(str, reports)])
 
 
 @pytest.mark.parametrize("place", CAMERAS)

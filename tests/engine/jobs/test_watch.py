@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sinks.recording import Recorder
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import FeedOptions
+from maskinfer.engine.sources.video import open_video
 from tests.helpers.clips import facts, number_of, write_clip
 from tests.helpers.progress import Watcher
 
@@ -203,10 +206,10 @@ def test_recordings_are_split_and_whole(engine: Engine, tmp_path: Path) -> None:
     summary, _ = run_watch(engine, [str(clip), str(other)], sinks=sinks)
     assert summary.problems == []
     parts = sorted(tmp_path.glob("rec-1-*.mp4"))
-    assert [path.name for path in parts] == ["rec-1-000.mp4", "rec-1-001.mp4", "rec-1-002.mp4"]
+    assert all(re.fullmatch(r"rec-1-\d{8}T\d{6}(_\d{3})?\.mp4", path.name) for path in parts)
     assert [len(facts(path).times) for path in parts] == [20, 20, 10]
     assert all(facts(path).times[0] == 0 for path in parts)
-    assert len(facts(tmp_path / "rec-2-000.mp4").times) == 10
+    assert [len(facts(path).times) for path in tmp_path.glob("rec-2-*.mp4")] == [10]
 
 
 def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> None:
@@ -306,7 +309,42 @@ def test_a_watch_that_is_begun_again_keeps_its_recording(engine: Engine, tmp_pat
     for count in (8, 12):
         clip = write_clip(tmp_path / "a.mp4", count)
         run_watch(engine, [str(clip)], sinks=Sinks(record=tmp_path / "rec.mp4"))
-    assert [len(facts(path).times) for path in sorted(tmp_path.glob("rec*"))] == [12, 8]  # rec-000.mp4, rec.mp4
+    assert [len(facts(path).times) for path in sorted(tmp_path.glob("rec*"))] == [
+        12,
+        8,
+    ]  # rec-20261125T191500.mp4, rec.mp4
+
+
+def test_watches_that_overlap_keep_both_recordings(tmp_path: Path) -> None:
+    clips = [write_clip(tmp_path / f"{name}.mp4", count) for name, count in (("a", 8), ("b", 12))]
+    for segment_s in (None, 10.0):
+        folder = tmp_path / f"{segment_s}"
+        folder.mkdir()
+        runs = [Run(), Run()]
+        with ExitStack() as stack:
+            recorders = [stack.enter_context(Recorder(folder / "rec.mp4", segment_s, run)) for run in runs]
+            for recorder, clip in zip(recorders, clips, strict=True):
+                with open_video(str(clip)) as video:
+                    for frame in video:
+                        recorder.write(frame, video.info)
+        found = sorted(folder.iterdir())
+        assert sorted(len(facts(path).times) for path in found) == [8, 12]
+        comments = set()
+        for path in found:
+            with av.open(str(path)) as film:
+                comments.add(film.metadata["comment"])
+                assert "creation_time" in film.metadata
+        assert comments == {f"maskinfer run {run.id}" for run in runs}
+
+
+def test_a_recording_does_not_replace_what_was_put_in_its_place(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 8)
+    with Recorder(tmp_path / "rec.mp4") as recorder, open_video(str(clip)) as video:
+        for frame in video:
+            recorder.write(frame, video.info)
+        (tmp_path / "rec.mp4").write_bytes(b"another program's")
+    assert (tmp_path / "rec.mp4").read_bytes() == b"another program's"
+    assert len(facts(tmp_path / "rec_002.mp4").times) == 8
 
 
 def test_sources_have_tracks_and_events_of_their_own(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,11 +15,10 @@ import pytest
 from maskinfer.engine.errors import OutputError, RequestError
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.results import LABELS, Face, FrameResult
-from maskinfer.engine.sinks import webhook
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
-from maskinfer.engine.sinks.webhook import Webhook, open_webhook
 from tests.conftest import ROOT
+from tests.helpers.receiver import running_receiver
 
 RATE = 10.0
 SCHEMA = ROOT / "maskinfer/schemas/event.schema.json"
@@ -128,97 +123,12 @@ def test_options_are_checked(options: dict[str, float]) -> None:
         EventOptions(**options)
 
 
-@dataclass
-class Receiver:
-    """A real receiver, that answers as it is told."""
-
-    url: str
-    answers: list[int] = field(default_factory=list)
-    got: list[dict[str, Any]] = field(default_factory=list)
-    authorizations: list[str | None] = field(default_factory=list)
-    hang: threading.Event = field(default_factory=threading.Event)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            code = state.answers.pop(0) if state.answers else 200
-            if code == 0:
-                state.hang.wait(10)
-                return
-            if code < 300:
-                state.got.append(body)
-                state.authorizations.append(self.headers["Authorization"])
-            self.send_response(code)
-            self.send_header("Location", state.url)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *arguments: Any) -> None: ...
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = Receiver(f"http://127.0.0.1:{httpd.server_port}/events")
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield state
-    state.hang.set()
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "_FIRST_PAUSE_S", 0.02)
-
-
-def test_what_the_receiver_cannot_take_now_comes_again_in_order(receiver: Receiver) -> None:
-    receiver.answers = [500, 503, 200, 429, 200, 200]
-    problems: list[str] = []
-    with open_webhook(receiver.url, problems.append) as hook:
-        for i in range(4):
-            hook.post({"n": i})
-    assert [record["n"] for record in receiver.got] == [0, 1, 2, 3]
-    assert problems == []
-    assert (hook.delivered, hook.refused, hook.dropped) == (4, 0, 0)
-
-
-def test_what_the_receiver_refuses_is_not_sent_again(receiver: Receiver) -> None:
-    receiver.answers = [400]
-    problems: list[str] = []
-    with open_webhook(receiver.url, problems.append) as hook:
-        hook.post({"n": 0})
-        hook.post({"n": 1})
-    assert [record["n"] for record in receiver.got] == [1]
-    assert "1 events did not reach" in problems[0]
-    assert "1 were refused" in problems[0]
-
-
-def test_a_receiver_that_hangs_holds_nobody_up(receiver: Receiver) -> None:
-    receiver.answers = [0]
-    hook = Webhook(receiver.url, timeout_s=0.3)
-    began = time.monotonic()
-    for i in range(3):
-        hook.post({"n": i})
-    assert time.monotonic() - began < 0.2
-    assert hook.close(linger_s=5) == []
-    assert [record["n"] for record in receiver.got] == [0, 1, 2]
-
-
-def test_without_a_receiver_the_newest_wait_and_the_loss_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "MAX_WAITING", 5)
-    hook = Webhook("http://me:hunter2@127.0.0.1:9/events")
-    for i in range(8):
-        hook.post({"n": i})
-    (said,) = hook.close(linger_s=0.1)
-    assert said.startswith("8 events did not reach http://127.0.0.1:9: 5 were waiting, 3 had no room")
-
-
-def test_events_go_to_a_file_line_by_line_and_to_the_webhook(receiver: Receiver, tmp_path: Path) -> None:
+def test_events_go_to_a_file_line_by_line_and_to_the_webhook(tmp_path: Path) -> None:
     file, problems = tmp_path / "events.jsonl", list[str]()
-    with open_events(EventTargets(str(file), receiver.url), problems.append, follow=True) as add:
+    with (
+        running_receiver() as receiver,
+        open_events(EventTargets(str(file), receiver.url), problems.append, follow=True) as add,
+    ):
         for i in range(10):
             for source in ("a", "b"):
                 add(FrameResult(source, i, i / RATE, (64, 48), (face("with_mask"),)))
@@ -226,8 +136,11 @@ def test_events_go_to_a_file_line_by_line_and_to_the_webhook(receiver: Receiver,
     assert so_far == ["appeared", "appeared", "settled", "settled"]
     records = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(r["event"], r["source"]) for r in records[-2:]] == [("left", "a"), ("left", "b")]
-    assert receiver.got == records
+    assert receiver.got == [{**record, "attempt": 1} for record in records]
     assert problems == []
+    assert len({record["id"] for record in records}) == len(records)
+    assert len({record["run"] for record in records}) == 1
+    assert all(datetime.fromisoformat(record["at"]).tzinfo for record in records)
 
 
 def test_a_file_that_cannot_be_written_and_an_address_that_is_none(tmp_path: Path) -> None:
@@ -238,39 +151,3 @@ def test_a_file_that_cannot_be_written_and_an_address_that_is_none(tmp_path: Pat
         open_events(EventTargets(None, "ftp://x/y"), print),
     ):
         pass
-
-
-def test_a_name_and_a_password_in_the_address_are_sent_as_such(receiver: Receiver) -> None:
-    url, problems = receiver.url.replace("http://", "http://gu%40rd:hunter2@"), []
-    with open_webhook(url, problems.append) as hook:
-        hook.post({"n": 1})
-    assert problems == []
-    assert receiver.got == [{"n": 1}]
-    assert receiver.authorizations == ["Basic " + b64encode(b"gu@rd:hunter2").decode()]
-
-
-def test_a_redirection_is_no_delivery(receiver: Receiver) -> None:
-    receiver.answers = [302, 200]
-    problems: list[str] = []
-    with open_webhook(receiver.url, problems.append) as hook:
-        for number in range(2):
-            hook.post({"n": number})
-    assert receiver.got == [{"n": 1}]
-    assert "1 were refused" in problems[0]
-
-
-@pytest.mark.parametrize("url", ["ftp://a/b", "http://", "http://a:b/c", "http://u:hunter2@a/b c", "http://a/ä"])
-def test_addresses_that_are_none(url: str) -> None:
-    with pytest.raises(RequestError, match="is no address to post to") as caught, open_webhook(url, print):
-        pass
-    assert "hunter2" not in str(caught.value)
-
-
-def test_who_asks_to_stop_twice_does_not_wait_for_a_receiver_that_hangs(receiver: Receiver) -> None:
-    receiver.answers = [0]
-    began_s = time.monotonic()
-    with suppress(KeyboardInterrupt), open_webhook(receiver.url, print) as hook:
-        hook.post({"n": 1})
-        time.sleep(0.2)
-        raise KeyboardInterrupt
-    assert time.monotonic() - began_s < 3

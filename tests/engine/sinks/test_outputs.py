@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.results import Face, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.table import COLUMNS
 from tests.commands.test_run import maskinfer
 from tests.conftest import ROOT
@@ -70,6 +72,17 @@ def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
     assert [json.loads(line)["frame"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [0, 1]
 
 
+def test_crops_of_two_watches_do_not_replace_one_another(tmp_path: Path) -> None:
+    run = Run()  # even if both had the same id
+    for side in (20, 40):
+        with open_outputs(Outputs(crops=tmp_path), pytest.fail, follow=True, run=run) as add:
+            add(FRAME, result(face("with_mask", side)))
+            add(FRAME, result(face("with_mask", side + 10), frame=1))
+    sizes = [cv2.imread(str(path)).shape[0] for path in sorted(tmp_path.iterdir())]
+    assert sizes == [48, 75]  # the best of each, with its margin as far as the frame goes
+    assert all(path.name.startswith(run.prefix) for path in tmp_path.iterdir())
+
+
 def test_crops_are_the_best_of_each_person_and_label(tmp_path: Path) -> None:
     folder = tmp_path / "crops"
     with open_outputs(Outputs(crops=folder), pytest.fail) as add:
@@ -94,18 +107,19 @@ def test_crops_of_one_label_at_the_edge_and_outside(tmp_path: Path) -> None:
 
 
 def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
+    run = Run()
     outputs = Outputs(events=EventTargets(str(tmp_path / "e.jsonl")), crops=tmp_path, crop_labels=("with_mask",))
-    with open_outputs(outputs, pytest.fail, follow=True, crop_prefix="now-") as add:
+    with open_outputs(outputs, pytest.fail, follow=True, run=run) as add:
         for frame in range(30):
             add(FRAME, result(face("with_mask"), frame=frame))
     records = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [record["event"] for record in records] == ["appeared", "settled", "left"]
     assert records[0]["crop"] is None
-    assert Path(records[1]["crop"]) == tmp_path / "now-films_a_b.mp4-1-with_mask.jpg"
+    assert Path(records[1]["crop"]) == tmp_path / f"{run.prefix}films_a_b.mp4-1-with_mask.jpg"
     assert Path(records[1]["crop"]).exists()
     for record in records:
         jsonschema.validate(record, json.loads(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker())
-        assert record["at"].endswith("+00:00")
+        assert datetime.fromisoformat(record["at"]).tzinfo is not None
 
 
 def test_two_outputs_into_one(tmp_path: Path) -> None:
@@ -127,7 +141,7 @@ def test_from_the_command_line(portrait_jpg: Path, tmp_path: Path, colour_classi
     assert [path.name.endswith(f"-000000-0-{rows[0]['label']}.jpg") for path in (tmp_path / "c").iterdir()] == [True]
     done = maskinfer("image", portrait_jpg, "--crop-label", "with_mask")
     assert done.returncode == 2
-    assert "--crop-label needs --crops" in done.stderr
+    assert "--crop-label would do nothing" in done.stderr
 
 
 def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
