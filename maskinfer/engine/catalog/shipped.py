@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "5ec461cdba7280fd70e4c809f97adf9ba152f7cab17d4f792c59f261a256ea1c",
+        "5a8efb2f2665d236e7993c3fe9b551200f83087e7ea701ac8a63ce808080ba3f",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "ee1606fc98195931a43521e9b517e30586328cb50a2b8e52cb1d4008fd3b6776",
+        "ece6a48dac4aaec8b6c738380416768a27e543c04b39f50148a6c67913bcdd9c",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),

@@ -86,7 +86,9 @@ def _decide(state: FrameState, i: int, face_logit: float | None, check: FaceChec
     seen_as = face_logit if track is None else track.face_logit
     if seen_as is not None:
         score = float(face_scores(check, np.array([seen_as], np.float32), np.array([score], np.float32))[0])
-    is_face = score >= check.threshold
+    # What was turned down and is not asked about in this frame has no label yet: it has to wait until it is.
+    has_label = face_logit is not None or track is None or track.classified > 0
+    is_face = score >= check.threshold and has_label
     if track is not None and state.tracker is not None:
         state.tracker.decide(track, score, is_face)
     return score, is_face

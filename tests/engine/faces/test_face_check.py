@@ -14,7 +14,9 @@ from maskinfer.engine.contract import ClassifierContract, FaceCheck
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.face_check import face_scores, logits
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
+from maskinfer.engine.faces.quality import Gate
+from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult
@@ -99,3 +101,22 @@ def test_it_is_used_behind_the_detectors_it_was_measured_with(checking: Path, tm
     assert strict == replace(CHECK, threshold=0.8)
     lax = maskinfer.load("retinaface-mask", str(checking), det_threshold=0.1).face_check
     assert lax == replace(CHECK, threshold=0.1)
+
+
+def test_what_was_turned_down_waits_for_its_label_when_the_detector_grows_sure(colour_classifier: Path) -> None:
+    """The detector's score rises in a frame in which the classifier is not asked: there is no label to give yet."""
+    tracker = Tracker(TrackOptions(), proposals=True)
+    box = np.asarray([[10, 10, 40, 40]], np.float32)
+    (track,) = tracker.follow(Detections(box, np.asarray([0.3], np.float32), None), 0.0)
+    assert track is not None
+    for _ in range(3):
+        track.ask(0.0)
+    tracker.decide(track, 0.1, is_face=False)
+    sure = Detections(box, np.asarray([0.99], np.float32), None)
+    tracks = tracker.follow(sure, 0.04)
+    frame = Frame("clip", 1, 0.04, Picture(np.zeros((60, 60, 3), np.uint8)))
+    rules = Rules(load_classifier(str(colour_classifier)), Gate(), FaceCheck(("d",), 0.3, 0.2, 1.0, 1.0, 0.0))
+    assert frame_result(FrameState(frame, sure, tracks, [], tracker, checked=False), {}, rules).faces == ()
+    seen = {0: Prediction(np.asarray([0.9, 0.05, 0.05], np.float32), 20.0, 3.0)}
+    (face,) = frame_result(FrameState(frame, sure, tracks, [0], tracker, checked=False), seen, rules).faces
+    assert (face.label, face.track_id) == ("with_mask", 1)
