@@ -49,7 +49,19 @@ class FaceRecord(_FaceRecord, total=False):
     sharpness: NotNegative
 
 
-class FrameRecord(TypedDict):
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class _FrameRecord(TypedDict):
+    source: str
+    frame: Index
+    time_s: NotNegative
+    width: Count
+    height: Count
+    faces: list[FaceRecord]
+
+
+class FrameRecord(_FrameRecord, total=False):
     """One line of maskinfer's JSON Lines output: all faces of one image or one frame of a video.
 
     Attributes:
@@ -59,14 +71,12 @@ class FrameRecord(TypedDict):
         width: width of the upright frame in pixels.
         height: height of the upright frame in pixels.
         faces: best detector score first.
+        run: of stream: eight hexadecimal digits, the same in all outputs of one run.
+        at: of stream: when it was written, in local time with its offset.
     """
 
-    source: str
-    frame: Index
-    time_s: NotNegative
-    width: Count
-    height: Count
-    faces: list[FaceRecord]
+    run: str
+    at: Moment
 
 
 class _EventRecord(TypedDict):
@@ -99,7 +109,7 @@ class EventRecord(_EventRecord, total=False):
         bbox: left, top, right, bottom in pixels.
         id: of this event alone; a webhook has it as Idempotency-Key as well.
         run: the same for all events of one run of a command.
-        at: when it was made, by the clock on the wall.
+        at: when it was made, in local time with its offset.
         attempt: of a webhook: how often it was posted, this time included.
         crop: with --crops: picture of the face under this label.
     """
@@ -107,5 +117,5 @@ class EventRecord(_EventRecord, total=False):
     id: str
     run: str
     attempt: Count
-    at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    at: Moment
     crop: str | None

@@ -79,7 +79,7 @@ def test_a_table_of_no_faces_has_its_columns() -> None:
 
 def test_the_table_is_the_one_of_the_command(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
-    with open_csv(str(tmp_path / "faces.csv"), follow=False) as add:
+    with open_csv(str(tmp_path / "faces.csv")) as add:
         add(np.zeros((480, 640, 3), np.uint8), RESULT)
     written = pandas.read_csv(tmp_path / "faces.csv")
     table = RESULT.to_pandas()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from io import SEEK_END, FileIO
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from maskinfer.engine.errors import OutputError, SourceError, SourceNotFoundError
+from maskinfer.engine.errors import OnError, OutputError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.follow import FollowedLines, Health, write_to_stdout
 from maskinfer.engine.records import FrameRecord
 from maskinfer.engine.results import FrameResult, of_record
 from maskinfer.engine.schema import from_json
@@ -40,18 +39,17 @@ STDOUT = "-"
 Write = Callable[[FrameResult], None]
 
 
-def to_line(result: FrameResult) -> str:
-    """Return a result as one line of JSON, without the line's end."""
-    return json.dumps(result.to_dict(), ensure_ascii=False, separators=(",", ":"))
+def to_line(result: FrameResult, stamp: Mapping[str, object] | None = None) -> str:
+    """Return a result as one line of JSON, without the line's end; a watch stamps it with ``run`` and ``at``."""
+    return json.dumps({**result.to_dict(), **(stamp or {})}, ensure_ascii=False, separators=(",", ":"))
 
 
 @contextmanager
-def open_jsonl(target: str | None, *, follow: bool = False) -> Iterator[Write]:
+def open_jsonl(target: str | None) -> Iterator[Write]:
     """Open a place for results; gives the function that writes one.
 
     Args:
-        target: a file's path, ``-`` for standard output, None for nowhere.
-        follow: append, a line at once, for those who read along; otherwise the file appears when it is whole.
+        target: a path of a file, which appears when it is whole; ``-`` for standard output, None for nowhere.
 
     Raises:
         OutputError: it cannot be written.
@@ -59,59 +57,50 @@ def open_jsonl(target: str | None, *, follow: bool = False) -> Iterator[Write]:
     if target is None:
         yield lambda result: None
         return
-    with open_lines(target, follow=follow) as write:
+    with open_lines(target) as write:
         yield lambda result: write(to_line(result))
 
 
 @contextmanager
-def open_lines(target: str, *, follow: bool) -> Iterator[Callable[[str], None]]:
-    """Open a place for lines of text; gives the function that writes one. See ``open_jsonl``."""
+def open_lines(
+    target: str, *, tell: OnError | None = None, header: str | None = None
+) -> Iterator[Callable[[str], None]]:
+    """Open a place for lines of text; gives the function that writes one.
+
+    Args:
+        target: a file's path, or ``-`` for standard output.
+        tell: of jobs that go on for weeks: lines are appended at once, and where one cannot be written that is told,
+            and ends nothing. Otherwise the file appears when it is whole.
+        header: first line of a table.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     if target == STDOUT:
-        yield _writer(sys.stdout.write, STDOUT, flush=sys.stdout.flush)
-    elif follow:
-        try:
-            _end_half_line(Path(target))
-            # Unbuffered, so that nothing is left over that a full disk does not take.
-            appended = Path(target).open("ab", buffering=0)  # noqa: SIM115 - entered below
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
-        with appended:
-            yield _writer(lambda text: _append(appended, text.encode()), target)
+        write = _writer(write_to_stdout, STDOUT)
+        if header is not None:
+            write(header)
+        if tell is None:
+            yield write
+            return
+        health = Health("standard output", "line", tell)
+        yield lambda line: health.attempt(lambda: write(line))
+        health.close()
+    elif tell is not None:
+        with FollowedLines(target, tell, header=header) as followed:
+            yield followed.write
     else:
         with atomic_write(Path(target)) as partial, partial.open("w", encoding="utf-8") as file:
-            yield _writer(file.write, target)
+            write = _writer(lambda line: file.write(line + "\n"), target)
+            if header is not None:
+                write(header)
+            yield write
 
 
-def _append(file: FileIO, line: bytes) -> int:
-    """Write a whole line, or nothing of it."""
-    written = 0
-    try:
-        while written < len(line):
-            written += file.write(line[written:]) or 0
-    except OSError:
-        if written:
-            with suppress(OSError):  # a pipe
-                file.truncate(file.tell() - written)
-        raise
-    return written
-
-
-def _end_half_line(path: Path) -> None:
-    # A power failure may have cut the last line; it is not to degrade the next.
-    if not path.is_file() or not path.stat().st_size:
-        return
-    with path.open("r+b") as file:
-        file.seek(-1, SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-
-
-def _writer(write: Callable[[str], int], target: str, flush: Callable[[], None] | None = None) -> Callable[[str], None]:
+def _writer(write: Callable[[str], object], target: str) -> Callable[[str], None]:
     def write_line(line: str) -> None:
         try:
-            write(line + "\n")
-            if flush is not None:
-                flush()
+            write(line)
         except BrokenPipeError:
             raise
         except OSError as error:

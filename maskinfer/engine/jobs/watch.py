@@ -13,8 +13,9 @@ from time import monotonic
 import numpy as np
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import OutputError
+from maskinfer.engine.errors import OnError, OutputError
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.files.follow import Health
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
@@ -30,6 +31,7 @@ from maskinfer.engine.sources.pictures import holds_images
 
 NewTracker = Callable[[], Tracker]
 _AGES_KEPT = 100_000
+_PROBLEMS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class _SourceState:
     report: SourceReport
     tracker: Tracker | None
     recorder: Recorder | None
+    recording: Health | None
     window: Window | None
 
     def finished(self) -> SourceReport:
@@ -131,33 +134,26 @@ def run_watch(
 
     Raises:
         SourceError: not one of the sources can be opened. RequestError: one is named twice.
-        DisplayError: no window can be opened. OutputError: the results cannot be written.
+        DisplayError: no window can be opened. OutputError: an output cannot be opened at the start.
     """
     sinks = sinks or Sinks()
     summary = JobSummary()
+
+    def on_error(line: str) -> None:
+        progress.say(line)
+        if line not in summary.problems and len(summary.problems) < _PROBLEMS_KEPT:
+            summary.problems.append(line)
+
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
         run = Run()
-        opened = open_outputs(
-            sinks.outputs,
-            summary.problems.append,
-            classifier=engine.classifier,
-            follow=True,
-            run=run,
-            tell=progress.say,
-        )
+        opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, tell=progress.say)
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
-
-        def on_error(line: str) -> None:
-            if line not in summary.problems:
-                summary.problems.append(line)
-                progress.say(line)
-
         new_tracker = None if track is None else partial(engine.tracker, track)
         desks = {
-            feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run)
+            feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
             for i, feed in enumerate(feeds.feeds)
         }
         for batch in feeds.batches(stopped, insist=True):
@@ -169,9 +165,7 @@ def run_watch(
                 progress.advance()
                 if on_result is not None:
                     on_result(result)
-            drawn = [
-                _draw(desks[fed.feed], fed, result, style, on_error) for fed, result in zip(batch, results, strict=True)
-            ]
+            drawn = [_draw(desks[fed.feed], fed, result, style) for fed, result in zip(batch, results, strict=True)]
             if not all(drawn):
                 break
         for desk in desks.values():
@@ -182,38 +176,44 @@ def run_watch(
 
 
 def _open_source_state(
-    stack: ExitStack, feed: Feed, index: int, of: int, sinks: Sinks, new_tracker: NewTracker | None, run: Run
+    stack: ExitStack,
+    feed: Feed,
+    index: int,
+    of: int,
+    sinks: Sinks,
+    new_tracker: NewTracker | None,
+    run: Run,
+    on_error: OnError,
 ) -> _SourceState:
-    recorder = None
+    recorder = recording = None
     if sinks.record is not None:
         path = sinks.record if of == 1 else sinks.record.with_stem(f"{sinks.record.stem}-{index + 1}")
         recorder = stack.enter_context(Recorder(path, sinks.segment_s, run))
+        recording = Health(str(path), "frame", on_error)
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
     # Pictures of a folder do not follow one another.
     tracker = None if new_tracker is None or holds_images(feed.name) else new_tracker()
-    return _SourceState(feed, SourceReport(feed.name), tracker, recorder, window)
+    return _SourceState(feed, SourceReport(feed.name), tracker, recorder, recording, window)
 
 
-def _end_recording(desk: _SourceState, on_error: Callable[[str], None]) -> None:
+def _end_recording(desk: _SourceState, on_error: OnError) -> None:
     """Finish a recording; one that fails, as on a full disk, holds up no other."""
     try:
         if desk.recorder is not None:
             desk.recorder.close()
     except OutputError as error:
         on_error(str(error))
+    if desk.recording is not None:
+        desk.recording.close()
 
 
-def _draw(
-    desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style, on_error: Callable[[str], None]
-) -> bool:
+def _draw(desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style) -> bool:
     """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
     if desk.recorder is None and desk.window is None:
         return True
     annotate(fed.frame.picture, result, style)
-    if desk.recorder is not None:
-        try:
-            desk.recorder.write(fed.frame, fed.info)
-        except OutputError as error:
-            on_error(f"{error}; the watch went on without this recording")
+    if desk.recorder is not None and desk.recording is not None:
+        write = desk.recorder.write
+        desk.recording.attempt(lambda: write(fed.frame, fed.info))
     return desk.window is None or desk.window.show(fed.frame.bgr)

@@ -42,7 +42,7 @@ class CropFiles:
     """
 
     def __init__(self, folder: Path, labels: Sequence[str] = (), run: Run | None = None) -> None:
-        self._folder, self._labels, self._run = folder, set(labels), run
+        self.folder, self._labels, self._run = folder, set(labels), run
         self._best: dict[_Key, tuple[float, Path]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ class CropFiles:
     def _write(self, picture: Picture, face: Face, name: str, own: Path | None = None) -> Path:
         """Write a crop over the one of our own, or else under a name, and return its path."""
         x0, y0, x1, y1 = _around(face, picture.size_wh)
-        path = own or inside(self._folder, name if self._run is None else self._run.prefix + name)
+        path = own or inside(self.folder, name if self._run is None else self._run.prefix + name)
         if x1 <= x0 or y1 <= y0:
             return path
         crop = picture.cut((x0, y0, x1, y1))

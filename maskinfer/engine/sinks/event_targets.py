@@ -13,7 +13,7 @@ from maskinfer.engine.files.jsonl import open_lines
 from maskinfer.engine.records import EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
-from maskinfer.engine.sinks.run import Run, local_now
+from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.webhook import open_webhook
 from maskinfer.engine.sinks.webhook_post import WebhookOptions
 
@@ -43,7 +43,6 @@ def open_events(
     targets: EventTargets | None,
     on_error: OnError,
     *,
-    follow: bool = False,
     crop_of: CropOf | None = None,
     run: Run | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -55,9 +54,9 @@ def open_events(
     Args:
         targets: None for no events.
         on_error: called with a line for what could not be delivered.
-        follow: append to the file, a line at once.
         crop_of: gives the picture of a source's face under a label, which then is in the records.
-        run: that the events are of; None for one of its own.
+        run: of a watch, which appends to the file, a line at once; one that cannot be written is told to ``on_error``
+            and ends nothing. Without one the events have a run of their own.
         tell: called with a line when the webhook's receiver stops taking events, and when it does so again.
 
     Raises:
@@ -67,11 +66,11 @@ def open_events(
         yield lambda result: None
         return
     logs: dict[str, EventLog] = {}
-    run = run or Run()
+    stamp = (run or Run()).stamp
     with ExitStack() as stack:
         sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
-            write = stack.enter_context(open_lines(targets.file, follow=follow))
+            write = stack.enter_context(open_lines(targets.file, tell=None if run is None else on_error))
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
         if targets.webhook is not None:
             opened = open_webhook(targets.webhook, on_error, options=targets.webhook_options, tell=tell)
@@ -79,8 +78,7 @@ def open_events(
 
         def send(events: Iterable[Event]) -> None:
             for event in events:
-                at = local_now().isoformat(timespec="milliseconds")
-                record: EventRecord = {**event.to_dict(), "id": uuid4().hex, "run": run.id, "at": at}
+                record: EventRecord = {**event.to_dict(), "id": uuid4().hex, **stamp()}
                 if crop_of is not None:
                     record["crop"] = crop_of(event.source, event.track_id, event.label)
                 for one in sends:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
+from maskinfer.engine.files.follow import Health
 from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import FrameResult
@@ -73,7 +74,6 @@ def open_outputs(
     on_error: OnError,
     *,
     classifier: ContractClassifier | None = None,
-    follow: bool = False,
     run: Run | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[AddFrame]:
@@ -83,9 +83,10 @@ def open_outputs(
         outputs: None for none.
         on_error: called with a line for what could not be delivered.
         classifier: that labels the faces, whose file may say which score is enough for an event.
-        follow: append to the files, a line at once, for those who read along and for jobs that are begun again;
-            otherwise they appear when they are whole.
-        run: of a watch: names the crops, of which none that is there is replaced.
+        run: of a watch, which appends to the files, a line at once, for those who read along and for jobs begun again;
+            otherwise they appear when they are whole. Every record has its id and the time, and no crop that is
+            there is replaced. An output that cannot be written is told to ``on_error``, and again when it can; it holds
+            up no other, and ends nothing.
         tell: called with a line of news, as when a webhook's receiver stops taking events, and when it is back.
 
     Raises:
@@ -93,23 +94,23 @@ def open_outputs(
     """
     outputs = outputs or Outputs()
     outputs.check()
+    on_line = None if run is None else on_error
     with ExitStack() as stack:
         adds: list[AddFrame] = []
         if outputs.jsonl is not None:
-            write = stack.enter_context(open_lines(outputs.jsonl, follow=follow))
-            adds.append(lambda frame, result: write(to_line(result)))
+            write = stack.enter_context(open_lines(outputs.jsonl, tell=on_line))
+            adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
         if outputs.csv is not None:
-            adds.append(stack.enter_context(open_csv(outputs.csv, follow=follow)))
+            adds.append(stack.enter_context(open_csv(outputs.csv, tell=on_line, run=run)))
         crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run)
         if crops is not None:
-            adds.append(crops.add)
+            adds.append(crops.add if run is None else _guarded(stack, crops, on_error))
         if outputs.events is not None:
             crop_of = None if crops is None else crops.find
             targets = outputs.events
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
-            opened = open_events(targets, on_error, follow=follow, crop_of=crop_of, run=run, tell=tell)
-            add_event = stack.enter_context(opened)
+            add_event = stack.enter_context(open_events(targets, on_error, crop_of=crop_of, run=run, tell=tell))
             adds.append(lambda frame, result: add_event(result))
         adds += [_taker(sink) for sink in outputs.sinks]
 
@@ -118,6 +119,12 @@ def open_outputs(
                 one(frame, result)
 
         yield add
+
+
+def _guarded(stack: ExitStack, crops: CropFiles, on_error: OnError) -> AddFrame:
+    health = Health(str(crops.folder), "frame", on_error)
+    stack.callback(health.close)
+    return lambda frame, result: health.attempt(lambda: crops.add(frame, result))
 
 
 def _taker(sink: Sink) -> AddFrame:

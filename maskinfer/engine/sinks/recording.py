@@ -1,6 +1,6 @@
 """Recordings of sources that may go on for weeks: split into segments, each of which appears when it is through.
 
-One that cannot be written on, on a full disk, appears as far as it came; the next segment is tried at its time.
+One that cannot be written on, on a full disk, appears as far as it came; another file is tried a little later.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.sinks.run import Run, file_time, local_now
 from maskinfer.engine.sinks.video import VideoWriter, open_writer
+
+_PAUSE_S = 10.0
 
 
 class Recorder:
@@ -36,7 +39,7 @@ class Recorder:
         self._stack = ExitStack()
         self._writer: VideoWriter | None = None
         self._began_s = Fraction(0)
-        self._is_broken = False
+        self._failure, self._failed_s = "", 0.0
 
     def __enter__(self) -> Recorder:
         return self
@@ -52,15 +55,15 @@ class Recorder:
             info: of the source.
 
         Raises:
-            OutputError: it cannot be written (any more), what was written is there. Frames until the next segment, or
-                all where there are none, are passed over then.
+            OutputError: it cannot be written (any more), what was written is there. Frames until the next segment, but
+                for no more than ten seconds, are refused for the same reason; then a new file is tried.
             RequestError: the suffix is none of those, or the recording would overwrite its source.
         """
         time_s = frame.pts * frame.time_base
         is_full = self._segment_s is not None and time_s - self._began_s >= self._segment_s
-        if self._is_broken and not is_full:
-            return
-        self._is_broken = False
+        if self._failure and not is_full and monotonic() - self._failed_s < _PAUSE_S:
+            raise OutputError(self._failure)
+        self._failure = ""
         try:
             if self._writer is not None and is_full:
                 self.close()
@@ -74,7 +77,7 @@ class Recorder:
         except OutputError as error:
             # What is broken must not be finished when the block ends.
             stack, self._stack, self._writer = self._stack, ExitStack(), None
-            self._is_broken, self._began_s = True, time_s
+            self._failure, self._failed_s, self._began_s = str(error), monotonic(), time_s
             stack.__exit__(type(error), error, error.__traceback__)
             raise
 

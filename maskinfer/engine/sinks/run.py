@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypedDict
 
 
 def local_now() -> datetime:
@@ -19,6 +20,13 @@ def file_time(at: datetime) -> str:
     '20261125T191500'
     """
     return f"{at:%Y%m%dT%H%M%S}"
+
+
+class Stamp(TypedDict):
+    """What a record carries: which run it is of, and when it was written."""
+
+    run: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,10 @@ class Run:
     def prefix(self) -> str:
         """What the names of the run's files begin with, so that those of two runs differ."""
         return f"{file_time(self.began)}-{self.id}-"
+
+    def stamp(self) -> Stamp:
+        """Return what a record that is written now carries."""
+        return {"run": self.id, "at": local_now().isoformat(timespec="milliseconds")}
 
     def tags(self) -> dict[str, str]:
         """Return the metadata of a video that begins now."""

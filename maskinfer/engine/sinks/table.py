@@ -6,30 +6,36 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from maskinfer.engine.errors import printable
+from maskinfer.engine.errors import OnError, printable
 from maskinfer.engine.files.jsonl import STDOUT, open_lines
 from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
+from maskinfer.engine.sinks.run import Run
 
 AddFrame = Callable[[AnyPicture, FrameResult], None]
 COLUMNS = (
     "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
 )  # fmt: skip
+WATCH_COLUMNS = (*COLUMNS, "run", "at")
 
 
 @contextmanager
-def open_csv(target: str, *, follow: bool) -> Iterator[AddFrame]:
-    """Give the function that writes a row for each face of a result; ``follow`` appends to a table that is there."""
-    has_header = follow and target != STDOUT and Path(target).exists() and Path(target).stat().st_size > 0
-    with open_lines(target, follow=follow) as write:
-        if not has_header:
-            write(_row(COLUMNS))
+def open_csv(target: str, *, tell: OnError | None = None, run: Run | None = None) -> Iterator[AddFrame]:
+    """Give the function that writes a row for each face of a result.
+
+    Args:
+        target: as of ``open_lines``.
+        tell: as of ``open_lines``.
+        run: of a watch: each row ends with its id and the time.
+    """
+    header = _row(COLUMNS if run is None else WATCH_COLUMNS)
+    with open_lines(target, tell=tell, header=header) as write:
 
         def add(_: AnyPicture, result: FrameResult) -> None:
+            stamp = () if run is None else tuple(run.stamp().values())
             for face in result.faces:
-                write(_row(_cells(result, face)))
+                write(_row((*_cells(result, face), *stamp)))
 
         yield add
 

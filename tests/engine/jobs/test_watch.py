@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import re
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,9 @@ import pytest
 
 import maskinfer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.files.jsonl import read_results
 from maskinfer.engine.jobs.watch import Sinks, run_watch
 from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets
@@ -217,8 +221,8 @@ def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> No
     sinks = Sinks(record=tmp_path / "none" / "rec.mp4", outputs=Outputs(str(out)))
     summary, _ = run_watch(engine, [clip], sinks=sinks)
     assert len(lines(out)) == 12
-    assert len(summary.problems) == 1
-    assert "the watch went on without this recording" in summary.problems[0]
+    assert "the watch goes on" in summary.problems[0]
+    assert summary.problems[1:] == [f"{sinks.record} could not be written to the end; 12 frames were lost"]
 
 
 @pytest.fixture
@@ -270,21 +274,90 @@ def test_a_full_disk_keeps_what_one_long_recording_had(
     assert summary.frames == 80
     assert watcher.lines == summary.problems
     assert "No space left" in watcher.lines[0]
-    assert "what was written before is kept; the watch went on without this recording" in watcher.lines[0]
+    assert "what was written before is kept; the watch goes on" in watcher.lines[0]
     assert [path.name for path in small_disk.iterdir()] == [f"rec{suffix}"]
     assert 5 <= readable(small_disk / f"rec{suffix}") < 80
 
 
-def test_results_on_a_full_disk_end_with_whole_lines_and_a_whole_recording(
+def test_results_that_meet_a_full_disk_go_on_when_there_is_space(
     engine: Engine, portrait: BGRFrame, small_disk: Path, tmp_path: Path
 ) -> None:
-    (small_disk / "ballast").write_bytes(bytes(250_000))
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(250_000))
     clip, out, record = write_clip(tmp_path / "a.mp4", [portrait] * 60), small_disk / "out.jsonl", tmp_path / "rec.mp4"
-    with pytest.raises(OutputError, match=r"out\.jsonl cannot be written: No space left"):
-        run_watch(engine, [str(clip)], sinks=Sinks(record=record, outputs=Outputs(str(out))))
-    assert 0 < len(lines(out)) < 60
+    seen: list[FrameResult] = []
+
+    def on_result(result: FrameResult) -> None:
+        seen.append(result)
+        if len(seen) == 50:
+            ballast.unlink()
+
+    summary, _ = run_watch(
+        engine, [str(clip)], sinks=Sinks(record=record, outputs=Outputs(str(out))), on_result=on_result,
+    )  # fmt: skip
+    assert summary.frames == 60
+    kept = [line["frame"] for line in lines(out)]
     assert out.read_text().endswith("\n")
-    assert len(facts(record).times) == len(lines(out))
+    assert kept[-10:] == list(range(50, 60))
+    assert 10 < len(kept) < 60
+    assert summary.problems == [
+        f"{out} cannot be written: No space left on device; the watch goes on",
+        f"{out} is written again; {60 - len(kept)} lines were lost",
+    ]
+    assert len(facts(record).times) == 60
+
+
+def test_a_folder_that_is_removed_and_a_file_that_is_rotated(
+    engine: Engine, portrait: BGRFrame, tmp_path: Path
+) -> None:
+    clip, folder = write_clip(tmp_path / "a.mp4", [portrait] * 40), tmp_path / "out"
+    folder.mkdir()
+    outputs = Outputs(*(str(folder / name) for name in ("a.jsonl", "a.csv")), crops=folder / "crops")
+    seen: list[FrameResult] = []
+
+    def on_result(result: FrameResult) -> None:
+        seen.append(result)
+        if len(seen) == 10:
+            (folder / "a.jsonl").rename(folder / "a.jsonl.1")
+        if len(seen) == 20:
+            folder.rename(tmp_path / "away")
+        if len(seen) == 30:
+            folder.mkdir()
+
+    summary, _ = run_watch(engine, [str(clip)], sinks=Sinks(outputs=outputs), on_result=on_result)
+    assert summary.frames == 40
+    assert [line["frame"] for line in lines(tmp_path / "away" / "a.jsonl.1")] == list(range(10))
+    assert [line["frame"] for line in lines(tmp_path / "away" / "a.jsonl")] == list(range(10, 20))
+    assert [line["frame"] for line in lines(folder / "a.jsonl")] == list(range(30, 40))
+    rows = list(csv.DictReader((folder / "a.csv").read_text().splitlines()))
+    assert [row["frame"] for row in rows][-1] == "39"
+    lost = f"{folder / 'a.jsonl'} is written again; 10 lines were lost"
+    assert lost in summary.problems
+
+
+def test_a_pipe_that_nobody_reads_holds_nothing_up(engine: Engine, tmp_path: Path) -> None:
+    clip, pipe = write_clip(tmp_path / "a.mp4", 12), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    summary, _ = run_watch(engine, [str(clip)], sinks=Sinks(outputs=Outputs(str(pipe))))
+    assert summary.problems == [
+        f"{pipe} cannot be written: nobody reads it; the watch goes on",
+        f"{pipe} could not be written to the end; 12 lines were lost",
+    ]
+
+
+def test_records_of_two_runs_can_be_told_apart(engine: Engine, portrait: BGRFrame, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [portrait] * 15)
+    files = [tmp_path / name for name in ("a.jsonl", "a.csv", "e.jsonl")]
+    outputs = Outputs(str(files[0]), str(files[1]), EventTargets(str(files[2])))
+    for _ in range(2):
+        summary, _ = run_watch(engine, [str(clip)], track=TrackOptions(), sinks=Sinks(outputs=outputs))
+        assert (summary.frames, summary.problems) == (15, [])
+    for records in (lines(files[0]), list(csv.DictReader(files[1].read_text().splitlines())), lines(files[2])):
+        runs = list(dict.fromkeys(record["run"] for record in records))
+        assert len(runs) == 2
+        assert [record["run"] for record in records] == sorted((r["run"] for r in records), key=runs.index)
+        assert all(datetime.fromisoformat(record["at"]).tzinfo is not None for record in records)
+    assert [result.frame for result in read_results(files[0])] == [*range(15), *range(15)]
 
 
 def test_space_that_is_back_gets_the_next_segment(engine: Engine, small_disk: Path, tmp_path: Path) -> None:

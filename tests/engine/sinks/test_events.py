@@ -17,6 +17,7 @@ from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
+from maskinfer.engine.sinks.run import Run
 from tests.conftest import ROOT
 from tests.helpers.receiver import running_receiver
 
@@ -127,7 +128,7 @@ def test_events_go_to_a_file_line_by_line_and_to_the_webhook(tmp_path: Path) -> 
     file, problems = tmp_path / "events.jsonl", list[str]()
     with (
         running_receiver() as receiver,
-        open_events(EventTargets(str(file), receiver.url), problems.append, follow=True) as add,
+        open_events(EventTargets(str(file), receiver.url), problems.append, run=Run()) as add,
     ):
         for i in range(10):
             for source in ("a", "b"):

@@ -65,7 +65,7 @@ def test_no_cell_is_a_formula_or_commands_a_terminal(tmp_path: Path) -> None:
 def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
     outputs = Outputs(str(tmp_path / "a.jsonl"), str(tmp_path / "a.csv"))
     for frame in range(2):
-        with open_outputs(outputs, pytest.fail, follow=True) as add:
+        with open_outputs(outputs, pytest.fail, run=Run()) as add:
             add(FRAME, result(face("with_mask"), frame=frame))
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["source", '"films/a', '"films/a']
@@ -75,7 +75,7 @@ def test_who_follows_appends_and_writes_the_header_once(tmp_path: Path) -> None:
 def test_crops_of_two_watches_do_not_replace_one_another(tmp_path: Path) -> None:
     run = Run()  # even if both had the same id
     for side in (20, 40):
-        with open_outputs(Outputs(crops=tmp_path), pytest.fail, follow=True, run=run) as add:
+        with open_outputs(Outputs(crops=tmp_path), pytest.fail, run=run) as add:
             add(FRAME, result(face("with_mask", side)))
             add(FRAME, result(face("with_mask", side + 10), frame=1))
     sizes = [cv2.imread(str(path)).shape[0] for path in sorted(tmp_path.iterdir())]
@@ -109,7 +109,7 @@ def test_crops_of_one_label_at_the_edge_and_outside(tmp_path: Path) -> None:
 def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
     run = Run()
     outputs = Outputs(events=EventTargets(str(tmp_path / "e.jsonl")), crops=tmp_path, crop_labels=("with_mask",))
-    with open_outputs(outputs, pytest.fail, follow=True, run=run) as add:
+    with open_outputs(outputs, pytest.fail, run=run) as add:
         for frame in range(30):
             add(FRAME, result(face("with_mask"), frame=frame))
     records = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
@@ -119,7 +119,8 @@ def test_events_name_the_crop_and_the_time(tmp_path: Path) -> None:
     assert Path(records[1]["crop"]).exists()
     for record in records:
         jsonschema.validate(record, json.loads(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker())
-        assert datetime.fromisoformat(record["at"]).tzinfo is not None
+        assert datetime.fromisoformat(record["at"]).utcoffset() is not None
+        assert record["run"] == run.id
 
 
 def test_two_outputs_into_one(tmp_path: Path) -> None:
