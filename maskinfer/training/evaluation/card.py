@@ -100,7 +100,7 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
         ("Contract", _contract(file, contract)),
         ("How it was made", said.made_by),
         ("Training data and rights", _data(contract, said.data)),
-        ("GroupMetrics", "\n\n".join(filter(None, [said.measured_on, _figures(contract, figures), said.measured]))),
+        ("Figures", "\n\n".join(filter(None, [said.measured_on, _figures(contract, figures), said.measured]))),
         ("What it gets wrong", said.wrong),
         ("What was tried", said.tried),
         ("Use", USE),

@@ -61,7 +61,7 @@ def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_
     assert "Tells *masks*." in card
     assert "| `mine` | 12 crops | my camera, CC0 |" in card
     assert "whether you may use\nthe weights" in card
-    assert re.search(r"\| with_mask \| 1,468 \| 0\.9\d\d \(0\.9\d\d-0\.9\d\d\) \|", card)
+    assert re.search(r"\| with_mask \| 2,234 \| 0\.9\d\d \(0\.9\d\d-0\.9\d\d\) \|", card)
     assert "| 16-24 px |" in card
     threshold = json.loads((DOCS / "mobilenetv2-128.json").read_text())["all"]["confidence"]["threshold"]
     assert f"--uncertain-below {threshold['value']:.2f}" in card
