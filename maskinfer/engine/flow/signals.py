@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,3 +37,21 @@ def stop_on_signal() -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def outlive_hangup() -> Iterator[None]:
+    """Let SIGHUP, which logrotate sends after it has renamed files, end nothing.
+
+    Of a job that a person began on a terminal it still means that the terminal was closed, which ends the job.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    on_terminal = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    if hangup is None or on_terminal or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(hangup, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(hangup, before)

@@ -17,7 +17,7 @@ from maskinfer.engine.errors import OnError, OutputError
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.follow import Health
 from maskinfer.engine.flow.progress import SILENT, Progress
-from maskinfer.engine.flow.signals import stop_on_signal
+from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
@@ -147,6 +147,7 @@ def run_watch(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
+            stack.enter_context(outlive_hangup())
         run = Run()
         opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, tell=progress.say)
         add = stack.enter_context(opened)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -333,6 +335,23 @@ def test_a_folder_that_is_removed_and_a_file_that_is_rotated(
     assert [row["frame"] for row in rows][-1] == "39"
     lost = f"{folder / 'a.jsonl'} is written again; 10 lines were lost"
     assert lost in summary.problems
+
+
+def test_a_hangup_by_logrotate_ends_nothing(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, out = write_clip(tmp_path / "a.mp4", 12), tmp_path / "a.jsonl"
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # as of a service: no terminal
+    before = signal.getsignal(signal.SIGHUP)
+
+    def on_result(result: FrameResult) -> None:
+        if result.frame == 5:
+            out.rename(tmp_path / "a.jsonl.1")
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    summary, _ = run_watch(engine, [str(clip)], sinks=Sinks(outputs=Outputs(str(out))), on_result=on_result)
+    assert (summary.frames, summary.signal, summary.problems) == (12, 0, [])
+    assert [line["frame"] for line in lines(tmp_path / "a.jsonl.1")] == list(range(6))
+    assert [line["frame"] for line in lines(out)] == list(range(6, 12))
+    assert signal.getsignal(signal.SIGHUP) == before
 
 
 def test_a_pipe_that_nobody_reads_holds_nothing_up(engine: Engine, tmp_path: Path) -> None:
