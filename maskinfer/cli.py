@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from maskinfer import __version__
+from maskinfer.commands.adopt import adopt
 from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
-from maskinfer.commands.export import adopt, calibrate, card, quantize, verify
+from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import models
 from maskinfer.commands.run import doctor, image, render, stream, video
 from maskinfer.commands.training import evaluate, export, train, train_detector
