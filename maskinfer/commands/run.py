@@ -226,6 +226,10 @@ def render(
     help="Look at the latest frame only, or at all frames; auto is latest for live sources and all for files.",
 )  # fmt: skip
 @click.option(
+    "--heartbeat", callback=read_duration, metavar="TIME",
+    help="Say every so often, as 10m, how each source does: its state, frames per second and dropped frames.",
+)  # fmt: skip
+@click.option(
     "--give-up-after", callback=read_duration, metavar="TIME",
     help="Drop a live source that has been lost for this long; by default it is retried forever.",
 )  # fmt: skip
@@ -242,6 +246,7 @@ def stream(
     segment: float | None,
     policy: Literal["auto", "latest", "all"],
     give_up_after: float | None,
+    heartbeat: float | None,
     blur_faces: bool,
     max_error: float | None,
     results: OutputOptions,
@@ -282,6 +287,7 @@ def stream(
             engine,
             sources,
             reading=FeedOptions(policy, give_up_after),
+            heartbeat_s=heartbeat,
             track=track,
             style=Style(blur_faces=blur_faces),
             sinks=Sinks(show, record, segment, outputs),

@@ -19,6 +19,7 @@ from maskinfer.engine.files.follow import Health
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.jobs.heartbeat import Heartbeat
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs
@@ -26,7 +27,7 @@ from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.window import Window, open_window
 from maskinfer.engine.sources.feeds import open_feeds
-from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
+from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.pictures import holds_images
 
 NewTracker = Callable[[], Tracker]
@@ -109,6 +110,7 @@ def run_watch(
     track: TrackOptions | None = None,
     style: Style = PLAIN,
     sinks: Sinks | None = None,
+    heartbeat_s: float | None = None,
     on_result: OnResult | None = None,
     progress: Progress = SILENT,
     stopped: Callable[[], int] | None = None,
@@ -124,6 +126,7 @@ def run_watch(
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
         sinks: where results go.
+        heartbeat_s: seconds between two lines about each source's state, frame rate and drops; None for no lines.
         on_result: called with the result of each frame.
         progress: told of each frame, and in a line when a source is lost or is back.
         stopped: asked between frames; gives the number of a signal that is to end the watch, or 0. By default Ctrl-C
@@ -157,7 +160,9 @@ def run_watch(
             feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
             for i, feed in enumerate(feeds.feeds)
         }
-        for batch in feeds.batches(stopped, insist=True):
+        heartbeat = Heartbeat(feeds.feeds, heartbeat_s, progress.say)
+        for batch in feeds.batches(stopped, insist=True, wake_s=None if heartbeat_s is None else POLL_S):
+            heartbeat.beat(lambda feed: desks[feed].report.frames)
             results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
             for fed, result in zip(batch, results, strict=True):
                 add(fed.frame.picture, result)

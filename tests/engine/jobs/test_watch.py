@@ -337,6 +337,20 @@ def test_a_folder_that_is_removed_and_a_file_that_is_rotated(
     assert lost in summary.problems
 
 
+def test_a_heartbeat_tells_how_each_source_does(engine: Engine, live: LiveServer) -> None:
+    watcher = Watcher()
+    beats: list[str] = []
+
+    def is_enough() -> int:
+        beats[:] = [line for line in watcher.lines if line.endswith(" dropped")]
+        return 15 if any("running" in line for line in beats) and len(beats) >= 4 else 0
+
+    run_watch(engine, [f"door={live.url}", f"yard={DEAD}"], heartbeat_s=0.5, progress=watcher, stopped=is_enough)
+    assert all(re.fullmatch(r"(door|yard): [a-z ]+, \d+\.\d frames/s, \d+ dropped", line) for line in beats)
+    assert any(re.match(r"door: running, (?!0\.0)", line) for line in beats)
+    assert "yard: no frame yet, 0.0 frames/s, 0 dropped" in beats
+
+
 def test_a_hangup_by_logrotate_ends_nothing(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip, out = write_clip(tmp_path / "a.mp4", 12), tmp_path / "a.jsonl"
     monkeypatch.setattr("sys.stdin", io.StringIO())  # as of a service: no terminal
