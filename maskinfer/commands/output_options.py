@@ -14,6 +14,7 @@ from maskinfer.commands.options import PATH, grouped, option, refuse
 
 if TYPE_CHECKING:
     from maskinfer.commands.engine_options import TrackingOptions
+    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import EventOptions
     from maskinfer.engine.sinks.outputs import Outputs
@@ -149,6 +150,32 @@ def event_options(command: _F) -> _F:
     return _event_outputs(event_rules(command))
 
 
-BLUR_OPTION = click.option(
-    "--blur-faces", is_flag=True, help="Make every detected face unrecognisable in annotated pictures and videos."
-)
+@dataclass(frozen=True, slots=True)
+class BlurOptions:
+    """Whether faces are blurred, and how."""
+
+    blur_faces: bool
+    blur_margin: float
+    blur_hold: float
+
+    def read(self, *, boxes: bool = True, captions: bool = True, counts: bool = True) -> Style:
+        """Return how frames are annotated."""
+        from maskinfer.engine.frames.annotate import Style
+
+        if not self.blur_faces:
+            refuse(("blur_margin", "blur_hold"), "faces are blurred only with --blur-faces")
+        return Style(
+            boxes=boxes, captions=captions, counts=counts,
+            blur_faces=self.blur_faces, blur_margin=self.blur_margin, blur_hold_s=self.blur_hold,
+        )  # fmt: skip
+
+
+blur_options = grouped(
+    "blur", BlurOptions, "Blurring",
+    option("--blur-faces", is_flag=True, help="Make every face unrecognizable in annotated pictures and videos."),
+    option("--blur-margin", type=click.FloatRange(0, 2), default=0.15, show_default=True, metavar="SHARE",
+           help="Margin around the box of a blurred face, as a share of the box."),
+    option("--blur-hold", type=click.FloatRange(0, 10), default=1.0, show_default=True, metavar="SECONDS",
+           help="How long a tracked face that is not detected stays blurred where it was; in recorded videos also "
+                "where it is going to be, and on its way between two detections."),
+)  # fmt: skip

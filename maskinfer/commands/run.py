@@ -21,10 +21,11 @@ from maskinfer.commands.engine_options import (
 )
 from maskinfer.commands.options import PATH, Command, exit_with, read_duration, refuse
 from maskinfer.commands.output_options import (
-    BLUR_OPTION,
+    BlurOptions,
     EventOutputs,
     EventRules,
     OutputOptions,
+    blur_options,
     event_options,
     event_rules,
     output_options,
@@ -36,14 +37,14 @@ from maskinfer.engine.files.urls import public_name
 @click.command(cls=Command, short_help="Label the faces in images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--out-dir", type=PATH, metavar="FOLDER", help="Save annotated copies in this folder.")
-@BLUR_OPTION
+@blur_options
 @MAX_ERROR_OPTION
 @output_options
 @engine_options
 def image(
     sources: tuple[str, ...],
     out_dir: Path | None,
-    blur_faces: bool,
+    blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
     models: EngineOptions,
@@ -60,21 +61,21 @@ def image(
     """
     from maskinfer.console.job import show_image, show_summary
     from maskinfer.console.progress import progress_bar
-    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.sinks.outputs import Outputs
 
     if out_dir is None:
-        refuse(("blur_faces",), "it is for annotated copies, which are written only with -o FOLDER")
+        refuse(BlurOptions, "it is for annotated copies, which are written only with -o FOLDER")
     outputs = results.read()
     is_silent = out_dir is not None or outputs != Outputs()
+    refuse(("blur_hold",), "images do not follow one another")
     engine = models.open(max_error=max_error)
     with progress_bar("images", "images") as progress:
         summary = run_images(
             engine,
             sources,
             out_dir=out_dir,
-            style=Style(blur_faces=blur_faces),
+            style=blur.read(),
             outputs=outputs,
             on_result=None if is_silent else show_image,
             progress=progress,
@@ -93,7 +94,7 @@ def image(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Process this many of several videos at a time.",
 )  # fmt: skip
-@BLUR_OPTION
+@blur_options
 @MAX_ERROR_OPTION
 @output_options
 @event_options
@@ -103,7 +104,7 @@ def video(
     sources: tuple[str, ...],
     out: Path,
     jobs: int,
-    blur_faces: bool,
+    blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
     event_outputs: EventOutputs,
@@ -126,14 +127,13 @@ def video(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
-    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.archive import run_videos
     from maskinfer.engine.jobs.video import run_video
 
     is_one = len(sources) == 1 and bool(out.suffix) and not (Path(sources[0]).is_dir() or out.is_dir())
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
-    track, style = tracking.read(), Style(blur_faces=blur_faces)
+    track, style = tracking.read(), blur.read()
     outputs = results.read(event_outputs.read(rules, tracking))
     engine = models.open(is_recording=True, max_error=max_error)
     if is_one:
@@ -155,7 +155,7 @@ def video(
 @click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, with captions and counts.")
 @click.option("--captions/--no-captions", default=True, show_default=True, help="Write the label on each box.")
 @click.option("--counts/--no-counts", default=True, show_default=True, help="Write how many faces have each label.")
-@BLUR_OPTION
+@blur_options
 @click.option(
     "--only-events", callback=read_duration, metavar="TIME",
     help="Keep only the scenes within this time of an event, as 2s, one after the other and without sound.",
@@ -168,7 +168,7 @@ def render(
     boxes: bool,
     captions: bool,
     counts: bool,
-    blur_faces: bool,
+    blur: BlurOptions,
     only_events: float | None,
     rules: EventRules,
 ) -> None:
@@ -182,7 +182,6 @@ def render(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
-    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.render import run_render
 
     if only_events is None:
@@ -194,7 +193,7 @@ def render(
             source,
             results,
             out,
-            style=Style(boxes=boxes, captions=captions, counts=counts, blur_faces=blur_faces),
+            style=blur.read(boxes=boxes, captions=captions, counts=counts),
             around_events_s=only_events,
             events=rules.read(),
             progress=progress,
@@ -233,7 +232,7 @@ def render(
     "--give-up-after", callback=read_duration, metavar="TIME",
     help="Drop a live source that has been lost for this long; by default it is retried forever.",
 )  # fmt: skip
-@BLUR_OPTION
+@blur_options
 @MAX_ERROR_OPTION
 @output_options
 @event_options
@@ -246,8 +245,8 @@ def stream(
     segment: float | None,
     policy: Literal["auto", "latest", "all"],
     give_up_after: float | None,
+    blur: BlurOptions,
     heartbeat: float | None,
-    blur_faces: bool,
     max_error: float | None,
     results: OutputOptions,
     event_outputs: EventOutputs,
@@ -268,7 +267,6 @@ def stream(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
-    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.watch import Sinks, run_watch
     from maskinfer.engine.sources.camera import is_live
     from maskinfer.engine.sources.live import FeedOptions
@@ -276,7 +274,7 @@ def stream(
     if record is None:
         refuse(("segment",), "nothing is recorded without --record FILE")
     if record is None and not show:
-        refuse(("blur_faces",), "nothing is drawn with --no-show and without --record FILE")
+        refuse(BlurOptions, "nothing is drawn with --no-show and without --record FILE")
     if not any(is_live(source) for source in sources):
         refuse(("give_up_after",), "none of the sources is live")
     track = tracking.read()
@@ -289,7 +287,7 @@ def stream(
             reading=FeedOptions(policy, give_up_after),
             heartbeat_s=heartbeat,
             track=track,
-            style=Style(blur_faces=blur_faces),
+            style=blur.read(),
             sinks=Sinks(show, record, segment, outputs),
             progress=progress,
         )

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from maskinfer.engine.frames.cover import Box
 from maskinfer.engine.frames.draw import draw_result
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.results import FrameResult
 
-# Of the box's sides, around it: detectors cut foreheads and chins at times.
-_MARGIN = 0.15
 # So many tiles along a face's longer side: too few to know anyone by, whatever is done to them later.
 _TILES = 6
 
 
-def blur_faces(frame: AnyPicture, result: FrameResult) -> None:
-    """Replace every face that was found by a few tiles of its mean colours, in place.
+def blur_faces(frame: AnyPicture, boxes: Iterable[Box], *, margin: float = 0.15) -> None:
+    """Replace what lies in each box by a few tiles of its mean colours, in place.
 
     Args:
         frame: a picture, or uint8 (height, width, 3), BGR, writable.
-        result: of this very frame.
+        boxes: of faces: left, top, right, bottom in pixels.
+        margin: around each box, as a share of its sides: detectors cut foreheads and chins at times.
     """
     picture = as_picture(frame)
     width, height = picture.size_wh
-    for face in result.faces:
-        left, top, right, bottom = face.xyxy
-        across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
+    for left, top, right, bottom in boxes:
+        across, down = (right - left) * margin, (bottom - top) * margin
         x0, x1 = max(0, int(left - across)), min(width, int(np.ceil(right + across)))
         y0, y1 = max(0, int(top - down)), min(height, int(np.ceil(bottom + down)))
         if x1 <= x0 or y1 <= y0:
@@ -47,13 +47,18 @@ class Style:
 
     Attributes:
         boxes: draw boxes, labels and counts; if False, draw none of them.
-        blur_faces: make every detected face unrecognizable.
+        blur_faces: make every face unrecognizable.
+        blur_margin: the margin around the box of a blurred face, as a share of the sides of the box.
+        blur_hold_s: for how many seconds a tracked face that is not detected is blurred where it was. In recorded
+            videos, it is also blurred where it is going to be, and on its way between two detections.
         captions: draw labels and scores with the boxes.
         counts: draw the number of faces for each label with the boxes.
     """
 
     boxes: bool = True
     blur_faces: bool = False
+    blur_margin: float = 0.15
+    blur_hold_s: float = 1.0
     captions: bool = True
     counts: bool = True
 
@@ -61,15 +66,19 @@ class Style:
 PLAIN = Style()
 
 
-def annotate(frame: AnyPicture, result: FrameResult, style: Style = PLAIN) -> None:
+def annotate(
+    frame: AnyPicture, result: FrameResult, style: Style = PLAIN, *, hidden: Iterable[Box] | None = None
+) -> None:
     """Draw the result of a frame on it, in place.
 
     Args:
         frame: a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
         result: the result of this frame.
         style: what to draw.
+        hidden: the boxes to blur, if the style blurs faces; None for those of the result's faces.
     """
     if style.blur_faces:
-        blur_faces(frame, result)
+        boxes = [face.xyxy for face in result.faces] if hidden is None else hidden
+        blur_faces(frame, boxes, margin=style.blur_margin)
     if style.boxes:
         draw_result(frame, result, captions=style.captions, counts=style.counts)

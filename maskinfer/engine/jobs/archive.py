@@ -24,7 +24,7 @@ from maskinfer.engine.frames.annotate import PLAIN, Style
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.audio import FORMATS
-from maskinfer.engine.sinks.outputs import Outputs
+from maskinfer.engine.sinks.outputs import Outputs, refuse_clear_crops
 from maskinfer.engine.sources.still import VIDEO_SUFFIXES
 
 JOURNAL = ".maskinfer-done.jsonl"
@@ -89,6 +89,7 @@ def run_videos(
         SourceNotFoundError: nothing matches. RequestError: outputs would overwrite something. OutputError: ``out_dir``
         cannot be made.
     """
+    refuse_clear_crops(outputs, style)
     tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video"), out_dir, outputs or Outputs())
     journal = _Journal(out_dir, _settings(engine, track, style, outputs))
     total = JobSummary()

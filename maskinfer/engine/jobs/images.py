@@ -14,7 +14,7 @@ from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
 
 
 def run_images(
@@ -47,6 +47,7 @@ def run_images(
         OutputError: an output cannot be written.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources
+    refuse_clear_crops(outputs, style)
     images = list_images([str(source) for source in several])
     if out_dir is not None:
         _check_outputs(images, Path(out_dir))

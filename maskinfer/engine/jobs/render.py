@@ -12,6 +12,7 @@ from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import Style, annotate
+from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import QUEUE_FRAMES
@@ -86,11 +87,12 @@ def run_render(
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_on_signal())
         video = stack.enter_context(open_video(source))
-        lines = read_results(results)
+        # Results are read ahead of the frames, so that what is to be hidden is known of both sides of a gap.
+        lines = covered(read_results(results), lambda result: result, style.blur_hold_s)
         writer = stack.enter_context(open_writer(out, video.info, audio_from=source if scenes is None else None))
         progress.set_total(video.info.frame_count)
         for frame in stack.enter_context(prefetch(video, QUEUE_FRAMES)):
-            result = next(lines, None)
+            result, hidden = next(lines, (None, None))
             if result is None:
                 summary.problems.append(f"{results} ends after {summary.frames} frames, before {source} does")
                 break
@@ -102,7 +104,7 @@ def run_render(
                 )
             pts = frame.pts if scenes is None else scenes.pts(frame)
             if pts is not None:
-                annotate(frame.picture, result, style)
+                annotate(frame.picture, result, style, hidden=hidden)
                 writer.write(frame.picture, pts, frame.time_base, frame.duration)
                 summary.add(result)
             progress.advance()

@@ -5,9 +5,11 @@ Many videos are in ``archive``, cameras in ``watch``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError
@@ -17,11 +19,13 @@ from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.flow.stages import stage, staged
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
 
+T = TypeVar("T")
 # What waits between two stages: enough to ride out an uneven one; a frame has 3 MB at 1080p.
 QUEUE_FRAMES = 4
 QUEUE_BATCHES = 2
@@ -62,6 +66,7 @@ def run_video(
         RequestError: the output is the input, or has an unknown format.
         OutputError: an output cannot be written.
     """
+    refuse_clear_crops(outputs, style)
     summary = JobSummary()
     with ExitStack() as stack:
         if stopped is None:
@@ -76,21 +81,21 @@ def run_video(
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
         try:
-            for batch in labelled:
-                for frame, result in batch:
-                    with stage("results"):
-                        add(frame.picture, result)
-                    if writer is not None:
-                        with stage("draw"):
-                            annotate(frame.picture, result, style)
-                        with stage("encode"):
-                            writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
-                    summary.add(result)
-                    progress.advance()
-                    if on_result is not None:
-                        on_result(result)
-                if stopped():
-                    break
+            pairs = _until(stopped, labelled)
+            hides = style.blur_faces and writer is not None
+            shown = covered(pairs, itemgetter(1), style.blur_hold_s) if hides else ((pair, None) for pair in pairs)
+            for (frame, result), hidden in shown:
+                with stage("results"):
+                    add(frame.picture, result)
+                if writer is not None:
+                    with stage("draw"):
+                        annotate(frame.picture, result, style, hidden=hidden)
+                    with stage("encode"):
+                        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
+                summary.add(result)
+                progress.advance()
+                if on_result is not None:
+                    on_result(result)
         except SourceError as error:
             if not summary.frames:
                 raise
@@ -98,3 +103,10 @@ def run_video(
         summary.signal = stopped()
     summary.problems += [] if writer is None else writer.problems
     return summary
+
+
+def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]]) -> Iterator[T]:
+    for batch in batches:
+        yield from batch
+        if stopped():
+            return

@@ -19,10 +19,11 @@ from maskinfer.engine.files.follow import Health
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.frames.cover import Cover
 from maskinfer.engine.jobs.heartbeat import Heartbeat
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs
+from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.window import Window, open_window
@@ -95,6 +96,7 @@ class _SourceState:
     recorder: Recorder | None
     recording: Health | None
     window: Window | None
+    cover: Cover | None = None
 
     def finished(self) -> SourceReport:
         """Return the report with what the feed knows."""
@@ -140,6 +142,7 @@ def run_watch(
         DisplayError: no window can be opened. OutputError: an output cannot be opened at the start.
     """
     sinks = sinks or Sinks()
+    refuse_clear_crops(sinks.outputs, style)
     summary = JobSummary()
 
     def on_error(line: str) -> None:
@@ -218,7 +221,10 @@ def _draw(desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style)
     """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
     if desk.recorder is None and desk.window is None:
         return True
-    annotate(fed.frame.picture, result, style)
+    desk.cover = desk.cover or Cover(style.blur_hold_s)
+    desk.cover.add(result)
+    annotate(fed.frame.picture, result, style, hidden=desk.cover.boxes(result))
+    desk.cover.forget(result.time_s)
     if desk.recorder is not None and desk.recording is not None:
         write = desk.recorder.write
         desk.recording.attempt(lambda: write(fed.frame, fed.info))

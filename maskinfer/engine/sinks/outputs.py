@@ -12,6 +12,7 @@ from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.files.follow import Health
 from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
+from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
@@ -66,6 +67,16 @@ class Outputs:
         named = [file for file in files if file is not None]
         if len({STDOUT if file == STDOUT else str(Path(file).resolve()) for file in named}) < len(named):
             raise RequestError(f"two outputs would be written to {' and '.join(named)}: name another for one of them")
+
+
+def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:
+    """Refuse what would hide faces in one place and show them in another.
+
+    Raises:
+        RequestError: faces are to be blurred, and crops of them to be written.
+    """
+    if style.blur_faces and outputs is not None and outputs.crops is not None:
+        raise RequestError("crops show faces as they are, and blurring hides them: leave out one of the two")
 
 
 @contextmanager

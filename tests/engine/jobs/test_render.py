@@ -30,7 +30,7 @@ def test_a_blurred_face_is_found_by_no_detector(portrait: BGRFrame) -> None:
     detector = load_detector(det_threshold=0.3)
     found = detector([portrait])[0]
     frame = portrait.copy()
-    blur_faces(frame, result(*(tuple(float(v) for v in box) for box in found.xyxy)))  # type: ignore[arg-type]
+    blur_faces(frame, [tuple(float(v) for v in box) for box in found.xyxy])  # type: ignore[misc]
     assert len(detector([frame])[0]) == 0
     left, top, right, bottom = found.xyxy[0].astype(int)
     patch = frame[top:bottom, left:right]
@@ -43,7 +43,7 @@ def test_a_blurred_face_is_found_by_no_detector(portrait: BGRFrame) -> None:
 @pytest.mark.parametrize("box", [(-50.0, -50.0, 20.0, 20.0), (600.0, 0.0, 700.0, 90.0), (10.0, 10.0, 10.4, 10.4)])
 def test_faces_at_and_past_the_border(portrait: BGRFrame, box: tuple[float, float, float, float]) -> None:
     frame = portrait.copy()
-    blur_faces(frame, result(box))
+    blur_faces(frame, [box])
     assert (frame != portrait).any() == (box[0] < 512 and box[2] - box[0] > 1)
 
 
@@ -129,8 +129,8 @@ def test_results_of_another_video_are_refused(clip: Path, portrait: BGRFrame, tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--events", "-"], "--events and --webhook need faces that are followed"),
-        (["--classify-every", "2"], "--classify-every needs faces that are followed"),
+        (["--events", "-"], "--events and --webhook need tracked faces"),
+        (["--classify-every", "2"], "--classify-every would do nothing"),
     ],
 )
 def test_what_needs_tracks_says_so(clip: Path, tmp_path: Path, options: list[str], message: str) -> None:
@@ -158,3 +158,28 @@ def test_only_what_is_near_to_an_event(tmp_path: Path) -> None:
     plain = [dataclasses.replace(result, faces=()) for result in results]
     lines.write_text("".join(json.dumps(result.to_dict()) + "\n" for result in plain))
     check_error(maskinfer("render", clip, lines, "-o", out, "--only-events", "1s"), 2, "holds no event")
+
+
+def test_a_face_that_was_missed_in_some_frames_is_clear_in_none(portrait: BGRFrame, tmp_path: Path) -> None:
+    small = np.ascontiguousarray(portrait[::2, ::2])
+    clip, lines, out = tmp_path / "a.mp4", tmp_path / "a.jsonl", tmp_path / "b.mp4"
+    write_clip(clip, [small] * 12)
+    assert maskinfer("video", clip, "-o", tmp_path / "c.mp4", "--jsonl", lines).returncode == 0
+    records = [json.loads(line) for line in lines.read_text().splitlines()]
+    for record in records[:2] + records[5:8] + records[10:]:
+        record["faces"] = []
+    lines.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert maskinfer("render", clip, lines, "-o", out, "--blur-faces", "--no-boxes").returncode == 0
+    detector = load_detector()
+    with av.open(str(out)) as container:
+        found = [len(detector([frame.to_ndarray(format="bgr24")])[0]) for frame in container.decode(video=0)]
+    assert found == [0] * 12
+    done = maskinfer("render", clip, lines, "-o", out, "--blur-faces", "--no-boxes", "--blur-hold", "0")
+    assert done.returncode == 0
+
+
+def test_blurred_faces_and_clear_crops_are_refused(tmp_path: Path, portrait_jpg: Path) -> None:
+    done = maskinfer("image", portrait_jpg, "-o", tmp_path / "o", "--crops", tmp_path / "crops", "--blur-faces")
+    assert done.returncode == 2
+    assert "crops show faces as they are, and blurring hides them" in done.stderr
+    assert not (tmp_path / "crops").exists()
