@@ -117,7 +117,8 @@ def find_capacity(engine: Engine, load: CameraLoad, progress: Progress = SILENT)
 
 
 def _try(engine: Engine, address: str, cameras: int, load: CameraLoad) -> Trial:
-    sources = [f"{address}?camera={i}" for i in range(cameras)]
+    names = [f"camera-{i}" for i in range(cameras)]
+    sources = [f"{name}={address}?{name}" for name in names]
     first_s: dict[str, float] = {}
     faces: list[int] = []
 
@@ -133,8 +134,8 @@ def _try(engine: Engine, address: str, cameras: int, load: CameraLoad) -> Trial:
     _, reports = run_watch(engine, sources, track=TrackOptions(), on_result=on_result, stopped=stopped)
     ended_s = time.monotonic()
     rates = [
-        (report.frames - 1) / (ended_s - first_s[source]) if source in first_s else 0.0
-        for source, report in zip(sources, reports, strict=True)
+        (report.frames - 1) / (ended_s - first_s[name]) if name in first_s else 0.0
+        for name, report in zip(names, reports, strict=True)
     ]
     ages = np.concatenate([_ages(report, load) for report in reports])
     middle, high = (float(age) for age in np.percentile(ages, [50, 95])) if len(ages) else (float("inf"),) * 2
