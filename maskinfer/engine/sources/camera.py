@@ -19,7 +19,7 @@ from maskinfer.engine.sources.video import VideoReader, open_video
 
 TIME_BASE = Fraction(1, 90_000)
 # OpenCV takes indices as C ints, and those from 100 on for other drivers.
-_LAST_CAMERA = 99
+LAST_CAMERA = 99
 # A recording may end so much before its declared end: with the last frame, or with its sound.
 _END_S = 2.0
 
@@ -86,8 +86,6 @@ def _to_its_end(video: VideoReader) -> Iterator[Picture]:
 
 @contextmanager
 def _device(index: int) -> Iterator[Live]:
-    if index > _LAST_CAMERA:
-        raise SourceError(f"no camera at index {index}: indices go up to {_LAST_CAMERA}")
     with _quiet_opencv():
         capture = cv2.VideoCapture(index)
     try:

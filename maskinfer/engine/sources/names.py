@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.urls import public_names
+from maskinfer.engine.sources.camera import LAST_CAMERA
 
 # A name begins with a letter, so that an option of a URL or a path is none.
 _NAMED = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.-]{0,63})=(?P<source>.*)", re.DOTALL)
@@ -35,7 +36,7 @@ def names_of(sources: Sequence[str]) -> list[tuple[str, str]]:
     What of a URL is not to be shown is left out. Two that then would be called alike are numbered.
 
     Raises:
-        RequestError: there is no source, or one is named twice.
+        RequestError: there is no source, one is named twice, or one is a camera that no machine can have.
     """
     given = [named(source) for source in sources]
     shown = iter(public_names([address for name, address in given if not name]))
@@ -43,6 +44,9 @@ def names_of(sources: Sequence[str]) -> list[tuple[str, str]]:
     addresses = [address for _, address in given]
     if not sources or len(set(addresses)) < len(addresses) or len(set(names)) < len(names):
         raise RequestError("expected at least one source, and none of them twice")
+    for address in addresses:
+        if address.isdecimal() and int(address) > LAST_CAMERA:
+            raise RequestError(f"there is no camera {address}: indices go up to {LAST_CAMERA}")
     return list(zip(names, addresses, strict=True))
 
 
