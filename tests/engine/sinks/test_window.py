@@ -64,7 +64,7 @@ def display() -> Iterator[str]:
 SHOW = """
 import sys, time
 import cv2, numpy as np
-from maskinfer.engine.display import open_window
+from maskinfer.engine.sinks.window import open_window
 with open_window("maskinfer test") as window:
     frame = np.zeros((2160, 3840, 3), np.uint8)
     alive = window.show(frame)

@@ -1,6 +1,6 @@
 """Makes the demo clip, from a portrait that belongs to everyone.
 
-    python -m maskinfer.training.sample samples/demo.mp4
+    python -m maskinfer.training.data.masks.demo_clip samples/demo.mp4
 
 The face is Eileen Collins's, in NASA's portrait of the astronaut (public domain), which scikit-image ships as
 ``skimage.data.astronaut()``. First it is bare, then it wears a mask, then the mask slips below the nose, then
