@@ -10,9 +10,10 @@ from maskinfer import __version__
 from maskinfer.commands.adopt import adopt
 from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
+from maskinfer.commands.doctor import doctor
 from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import models
-from maskinfer.commands.run import doctor, image, render, stream, video
+from maskinfer.commands.run import image, render, stream, video
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import MaskinferError
 

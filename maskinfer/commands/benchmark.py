@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskinfer.commands.engine_options import EngineOptions, engine_options
-from maskinfer.commands.options import PATH, Command, benchmark_extra, grouped, option, refuse, write_options
+from maskinfer.commands.options import (
+    FRAME_SIZES,
+    PATH,
+    Command,
+    benchmark_extra,
+    grouped,
+    option,
+    read_frame_size,
+    read_ms,
+    refuse,
+    write_options,
+)
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.atomic import atomic_write, check_writable
 
@@ -20,27 +30,6 @@ if TYPE_CHECKING:
     from maskinfer.benchmark.predictions import Predict
     from maskinfer.benchmark.report import Report
     from maskinfer.benchmark.sweep import Plan
-
-_HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
-_SIZES = ", ".join(f"{height}p" for height in _HEIGHTS)
-
-
-def read_frame_size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
-    """Read ``1080p`` or ``1920x1080``; both sides are even, as H.264 has them."""
-    if (height := re.fullmatch(r"(\d+)p", value)) and int(height[1]) in _HEIGHTS:
-        return _HEIGHTS[int(height[1])], int(height[1])
-    sides = re.fullmatch(r"(\d+)x(\d+)", value)
-    if sides is None or any(int(side) < 64 or int(side) % 2 for side in sides.groups()):
-        raise click.BadParameter(f"{value!r} is not a size: expected {_SIZES}, or even WIDTHxHEIGHT from 64")
-    return int(sides[1]), int(sides[2])
-
-
-def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
-    """Read ``200ms``, ``200`` or ``0.2s`` as milliseconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", value)
-    if found is None or float(found[1]) <= 0:
-        raise click.BadParameter(f"{value!r} is not a time: expected as 200ms or 0.2s")
-    return float(found[1]) * (1e3 if found[2] == "s" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,8 @@ _sweep_options = grouped(
            help="Faces or frames per run; may be repeated. By default 1, 4 and 16."),
     option("--threads", "threads", multiple=True, type=int, metavar="N",
            help="CPU threads per model; may be repeated. By default 1 and all."),
-    option("--seconds", default=1.5, show_default=True, help="Average time for each row of the table."),
+    option("--seconds", default=1.5, show_default=True, metavar="SECONDS",
+           help="Average time for each row of the table."),
 )  # fmt: skip
 
 
@@ -234,12 +224,19 @@ def job(clips: tuple[str, ...], json_path: Path | None, models: EngineOptions) -
 
 
 @benchmark.command(cls=Command, short_help="Find how many cameras this machine can watch.")
-@click.option("--fps", default=15, show_default=True, type=click.IntRange(1), help="Frames per second of each camera.")
+@click.option(
+    "--fps",
+    default=15,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Frames per second of each camera.",
+)
 @click.option(
     "--size", "size_wh", default="1080p", show_default=True, callback=read_frame_size, metavar="SIZE",
-    help=f"Frame size of each camera: {_SIZES}, or WIDTHxHEIGHT.",
+    help=f"Frame size of each camera: {FRAME_SIZES}, or WIDTHxHEIGHT.",
 )  # fmt: skip
-@click.option("--faces", default=5, show_default=True, type=click.IntRange(0), help="Faces in each frame.")
+@click.option("--faces", default=5, show_default=True, type=click.IntRange(0), metavar="N", help="Faces in each frame.")
 @click.option(
     "--latency-p95", "latency_ms", default="200ms", show_default=True, callback=read_ms, metavar="TIME",
     help="95 % of the results must be there within this time after their frame.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -21,6 +22,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "yaml"}
+_HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
+FRAME_SIZES = ", ".join(f"{height}p" for height in _HEIGHTS)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -132,6 +135,24 @@ def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | Non
     if not 0 < seconds < float("inf"):
         raise click.BadParameter(f"{value!r} is not a time: expected seconds, or as 90s, 10m, 1h")
     return seconds
+
+
+def read_frame_size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
+    """Read ``1080p`` or ``1920x1080``; both sides are even, as H.264 has them."""
+    if (height := re.fullmatch(r"(\d+)p", value)) and int(height[1]) in _HEIGHTS:
+        return _HEIGHTS[int(height[1])], int(height[1])
+    sides = re.fullmatch(r"(\d+)x(\d+)", value)
+    if sides is None or any(int(side) < 64 or int(side) % 2 for side in sides.groups()):
+        raise click.BadParameter(f"{value!r} is not a size: expected {FRAME_SIZES}, or even WIDTHxHEIGHT from 64")
+    return int(sides[1]), int(sides[2])
+
+
+def read_ms(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """Read ``200ms``, ``200`` or ``0.2s`` as milliseconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", value)
+    if found is None or float(found[1]) <= 0:
+        raise click.BadParameter(f"{value!r} is not a time: expected as 200ms or 0.2s")
+    return float(found[1]) * (1e3 if found[2] == "s" else 1)
 
 
 def read_shares(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, float] | None:

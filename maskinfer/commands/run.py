@@ -295,15 +295,3 @@ def stream(
         click.echo(printable(str(report)), err=True)
     show_summary(summary, "frames", {"recorded": record, **results.written(), "events": event_outputs.events})
     exit_with(summary)
-
-
-@click.command(short_help="Check this machine and this installation.")
-def doctor() -> None:
-    """Check this machine and this installation, one line per check; exit with 1 if the default job would fail."""
-    from maskinfer.engine.jobs.doctor import diagnose
-
-    broken = False
-    for check in diagnose():
-        click.echo(f"{check.status:6s}  {check.name}: {check.detail}")
-        broken = broken or check.status == "broken"
-    click.get_current_context().exit(1 if broken else 0)

@@ -16,6 +16,7 @@ from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundErr
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.results import LABELS, BGRFrame
+from maskinfer.engine.runtime.cpu import has_vnni
 from maskinfer.export.quantize.int8 import fastest_start, prepare, quantized, rank_nodes, rounding_error, weighted_nodes
 from maskinfer.export.quantize.run import quantize
 from maskinfer.export.quantize.side_by_side import compare_detectors, compare_speed
@@ -126,6 +127,8 @@ def test_the_node_that_rounds_worst_comes_first(tmp_path: Path) -> None:
     assert set(rank_nodes(prepared, ["second"])) == {"first", "head"}
     errors = [rounding_error(prepared, quantized(prepared, [name])) for name in ranking]
     assert errors == sorted(errors)
+    if not has_vnni():
+        pytest.skip("without VNNI int8 products saturate, which hides what a node's rounding costs")
     assert errors[0] < rounding_error(prepared, quantized(prepared))
     assert rounding_error(prepared, quantized(prepared, ranking)) < errors[0]
     assert rounding_error(prepared, prepared.model) == 0

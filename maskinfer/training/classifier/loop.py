@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,20 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
-from torch.optim.swa_utils import AveragedModel
 
-from maskinfer.engine.errors import ModelError
-from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed, training_batches
 from maskinfer.training.classifier.loss import accuracy_of, loss_of
 from maskinfer.training.classifier.network import to_network_input, train_mode
 from maskinfer.training.classifier.recipe import Recipe, Schedule
-from maskinfer.training.optim import average_of, bfloat16_pays, count_steps, parameter_groups
+from maskinfer.training.optim import average_of, bfloat16_pays, parameter_groups
+from maskinfer.training.state import TrainingState, Weights, copy_weights
 
 QUEUE_BATCHES = 4
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +55,21 @@ class Epoch:
 
 
 @dataclass(slots=True)
-class TrainingState:
-    """A training under way; all that the next step follows from, besides the data and the recipe.
+class ClassifierTraining(TrainingState[Epoch]):
+    """A classifier's training under way.
 
     Attributes:
-        model: from ``network.build``; trained in place.
-        average: moving average of its weights; the weights to keep.
         teachers: trained networks; the mean of their probabilities is part of what is learnt, if there are any.
-        step: how many were taken.
-        history: figures of the epochs that ended.
-        best: the averaged weights of the epoch with the least loss on the pictures kept out; None without such.
     """
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    scheduler: LRScheduler
-    average: AveragedModel
     teachers: Sequence[nn.Module] = ()
-    step: int = 0
-    history: list[Epoch] = field(default_factory=list)
-    best: Weights | None = None
 
     def kept(self) -> Weights:
-        """Return the weights to keep."""
-        return self.best or self.average.module.state_dict()
+        """Return the weights to keep: the best ones, or the average."""
+        return self.best or self.averaged()
 
 
-def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> TrainingState:
+def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> ClassifierTraining:
     """Prepare the training of a network.
 
     Args:
@@ -97,7 +81,8 @@ def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[n
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
     optimizer, scheduler = _optimizer(model, schedule, steps_of(draws, schedule))
-    return TrainingState(model, optimizer, scheduler, average_of(model, schedule.average_decay), teachers)
+    average = average_of(model, schedule.average_decay)
+    return ClassifierTraining(model, optimizer, scheduler, average, teachers=teachers)
 
 
 def steps_of(draws: int, schedule: Schedule) -> int:
@@ -106,7 +91,7 @@ def steps_of(draws: int, schedule: Schedule) -> int:
 
 
 def fit(
-    state: TrainingState,
+    state: ClassifierTraining,
     pictures: Pictures,
     order: Indices,
     test: Indices,
@@ -116,7 +101,7 @@ def fit(
     """Train from where the state stands, yielding after each epoch until the last, or until none gets better.
 
     Args:
-        state: from ``begin`` or ``load_state``.
+        state: from ``begin``, or brought forward by ``state.load_state``.
         pictures: all of them.
         order: indices of the pictures that the whole training sees; see ``dataset.draw_order``.
         test: indices to report on.
@@ -146,7 +131,7 @@ def fit(
 
 
 def _end_epoch(
-    state: TrainingState,
+    state: ClassifierTraining,
     pictures: Pictures,
     test: Indices,
     recipe: Recipe,
@@ -161,7 +146,7 @@ def _end_epoch(
         epoch = replace(epoch, test_loss=test_loss, test_accuracy=test_accuracy)
         earlier = [e.test_loss for e in state.history if e.test_loss is not None]
         if recipe.schedule.patience and test_loss < min(earlier, default=float("inf")):
-            state.best = {name: value.clone() for name, value in state.average.module.state_dict().items()}
+            state.best = copy_weights(state.average.module)
     state.history.append(epoch)
 
 
@@ -170,48 +155,12 @@ def _stale(history: list[Epoch], patience: int) -> bool:
     return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
-def save_state(state: TrainingState, file: Path) -> None:
-    """Write all that ``load_state`` needs to go on as if nothing had happened."""
-    content = {
-        "model": state.model.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "scheduler": state.scheduler.state_dict(),
-        "average": state.average.module.state_dict(),
-        "best": state.best,
-        "step": state.step,
-        "history": [asdict(epoch) for epoch in state.history],
-        "generator": torch.get_rng_state(),
-    }
-    with atomic_write(file) as partial:
-        torch.save(content, partial)
-
-
-def load_state(state: TrainingState, file: Path) -> None:
-    """Bring a state from ``begin`` to where ``save_state`` left it.
-
-    Raises:
-        ModelError: the file is not of this training.
-    """
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        state.model.load_state_dict(content["model"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.scheduler.load_state_dict(content["scheduler"])
-        state.average.module.load_state_dict(content["average"])
-        state.best, state.step = content["best"], content["step"]
-        count_steps(state.average, state.step)
-        state.history = [Epoch(**epoch) for epoch in content["history"]]
-        torch.set_rng_state(content["generator"])
-    except Exception as error:  # torch raises whatever the broken file leads it to
-        raise ModelError(f"{file} is not the state of this training: {str(error).strip()[:120]}") from error
-
-
 def _precision() -> AbstractContextManager[None]:
     return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
 
 
 def _step(
-    state: TrainingState, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
+    state: ClassifierTraining, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
 ) -> tuple[float, float]:
     """Take one step; return its loss and accuracy."""
     schedule = recipe.schedule

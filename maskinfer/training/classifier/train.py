@@ -27,12 +27,13 @@ from maskinfer.training.classifier.dataset import (
 )
 from maskinfer.training.classifier.faces import NO_FACE
 from maskinfer.training.classifier.from_onnx import begin_from
-from maskinfer.training.classifier.loop import Epoch, TrainingState, begin, fit, load_state, predict, save_state
+from maskinfer.training.classifier.loop import ClassifierTraining, Epoch, begin, fit, predict
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.classifier.report import write_curves, write_report
 from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
+from maskinfer.training.state import load_state, save_state
 
 # By whose faces' statistics an exported network gets its batch norms back.
 _START_FACES = 256
@@ -133,7 +134,7 @@ def train(
         begin_from(model, start, recipe, np.stack(crops))
     state = begin(model, len(order), recipe.schedule, taught_by)
     if (out / PROGRESS).is_file():
-        load_state(state, out / PROGRESS)
+        load_state(state, out / PROGRESS, Epoch)
     for epoch in fit(state, pictures, order, test_indices, recipe, progress):
         save_state(state, out / PROGRESS)
         _write_history(out, state.history)
@@ -171,7 +172,7 @@ def _load(
 
 
 def _write_results(
-    out: Path, recipe: Recipe, state: TrainingState, pictures: Pictures, train: Indices, test: Indices
+    out: Path, recipe: Recipe, state: ClassifierTraining, pictures: Pictures, train: Indices, test: Indices
 ) -> TrainSummary:
     sets = tuple(sorted({pictures.sets[i] for i in train}))
     save_checkpoint(out / CHECKPOINT, recipe, state.model.state_dict(), sets)

@@ -23,13 +23,14 @@ from maskinfer.training.detector.labels import label_pictures, read_labels, save
 from maskinfer.training.detector.loss import Losses, measure_losses
 from maskinfer.training.detector.model import RetinaFace, to_detector_input
 from maskinfer.training.detector.recipe import DetectorRecipe, to_dict
-from maskinfer.training.detector.state import LossRecord, TrainingState, begin, load_state, save_state
+from maskinfer.training.detector.state import DetectorTraining, LossRecord, begin
 from maskinfer.training.detector.targets import Targets, make_targets
 from maskinfer.training.detector.teacher import ViewTeacher
 from maskinfer.training.detector.weights import load_weights
 from maskinfer.training.detector.windows import draw_sample
 from maskinfer.training.optim import bfloat16_pays
 from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, write_origin
+from maskinfer.training.state import load_state, save_state
 
 LABELS = "labels.jsonl"
 # Lines of figures of a training.
@@ -113,7 +114,7 @@ def train_detector(
     progress.describe("training")
     state = begin(model, recipe)
     if (out / PROGRESS).is_file():
-        load_state(state, out / PROGRESS)
+        load_state(state, out / PROGRESS, LossRecord)
     for record in fit(state, pictures, recipe, progress):
         save_state(state, out / PROGRESS)
         with atomic_write(out / METRICS) as partial:
@@ -128,7 +129,7 @@ def train_detector(
 
 
 def fit(
-    state: TrainingState,
+    state: DetectorTraining,
     pictures: Mapping[str, Sequence[Picture]],
     recipe: DetectorRecipe,
     progress: Progress = SILENT,
@@ -136,7 +137,7 @@ def fit(
     """Train from where the state stands, yielding mean losses now and then; in the end its model has the mean weights.
 
     Args:
-        state: from ``begin``, or brought forward by ``load_state``.
+        state: from ``begin``, or brought forward by ``state.load_state``.
         pictures: of each kind.
         recipe: how.
         progress: told how many steps there are and have been taken.
