@@ -30,12 +30,12 @@ class Colour:
     """How a video's samples become colours; the codes are those of ITU-T H.273, 2 is unspecified.
 
     Attributes:
-        matrix: YUV matrix that the pixels are converted with; never unspecified.
+        colour_matrix: YUV matrix that the pixels are converted with; never unspecified.
         primaries: colour primaries, as declared.
         transfer: transfer characteristic, as declared.
     """
 
-    matrix: int = BT709
+    colour_matrix: int = BT709
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
 
@@ -44,7 +44,7 @@ SDR_VIDEO = Colour(BT709, BT709, BT709)
 """What a stream is tagged with that is made here, as from a camera."""
 
 
-def matrix_of(declared: int, width: int, height: int) -> int:
+def colour_matrix_of(declared: int, width: int, height: int) -> int:
     """Return the H.273 matrix code for a picture: the declared one, or what players assume without one.
 
     Untagged video is BT.709 from HD on and BT.601 below, as browsers, mpv and VLC have it.
@@ -69,26 +69,26 @@ def picture_maker() -> ToPicture:
     converters: dict[tuple[object, ...], VideoReformatter] = {}
     # A frame whose side data were looked at is freed by the garbage collector only, hundreds of MB later; so they are
     # looked at anew only when the rotation, which PyAV tells without them, is another one.
-    matrices: dict[float, DisplayMatrix | None] = {}
+    rotations: dict[float, DisplayMatrix | None] = {}
     tone_maps: dict[tuple[int, int], ToneMap] = {}
 
     def make(frame: av.VideoFrame) -> Picture:
-        if frame.rotation not in matrices:
-            matrices[frame.rotation] = display_matrix(frame)
-        matrix = matrix_of(int(frame.colorspace), frame.width, frame.height)
+        if frame.rotation not in rotations:
+            rotations[frame.rotation] = display_matrix(frame)
+        colour_matrix = colour_matrix_of(int(frame.colorspace), frame.width, frame.height)
         full = _FULL if is_full_range(frame) else _LIMITED
         is_plain = frame.format.name == FORMAT and frame.width % 2 == 0 and frame.height % 2 == 0 and full == _LIMITED
         coding = transfer_of(frame), int(getattr(frame, "color_primaries", UNSPECIFIED))
         hdr = is_hdr(coding[0])
-        if is_plain and not hdr and matrices[frame.rotation] is None:
-            return Picture(planes_of(frame, matrix))
-        key = (frame.format.name, frame.width, frame.height, matrix, full, hdr)
+        if is_plain and not hdr and rotations[frame.rotation] is None:
+            return Picture(planes_of(frame, colour_matrix))
+        key = (frame.format.name, frame.width, frame.height, colour_matrix, full, hdr)
         if key not in converters:
             converters[key] = VideoReformatter()
         rgb_frame = converters[key].reformat(
             frame,
             format="rgb48le" if hdr else "bgr24",
-            src_colorspace=_SWS_MATRIX[matrix],
+            src_colorspace=_SWS_MATRIX[colour_matrix],
             dst_colorspace=0,
             src_color_range=full,
             dst_color_range=_FULL,
@@ -96,7 +96,7 @@ def picture_maker() -> ToPicture:
         if hdr and coding not in tone_maps:
             tone_maps[coding] = tone_mapper(*coding)
         bgr = tone_maps[coding](rgb_frame) if hdr else np.asarray(rgb_frame.to_ndarray(), dtype=np.uint8)
-        return Picture(upright(bgr, matrices[frame.rotation]))
+        return Picture(upright(bgr, rotations[frame.rotation]))
 
     return make
 
@@ -131,18 +131,18 @@ def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
     return None if a > 0 and d > 0 and not b and not c else (a, b, c, d)
 
 
-def is_transposed(matrix: DisplayMatrix | None) -> bool:
+def is_transposed(rotation: DisplayMatrix | None) -> bool:
     """Tell whether a display matrix swaps width and height."""
-    return matrix is not None and abs(matrix[1]) > abs(matrix[0])
+    return rotation is not None and abs(rotation[1]) > abs(rotation[0])
 
 
-def upright(bgr: BGRFrame, matrix: DisplayMatrix | None) -> BGRFrame:
+def upright(bgr: BGRFrame, rotation: DisplayMatrix | None) -> BGRFrame:
     """Return ``bgr`` turned and mirrored as its display matrix says, to the nearest quarter turn."""
-    if matrix is None:
+    if rotation is None:
         return bgr
-    a, b, c, d = matrix
-    turned = np.asarray(cv2.transpose(bgr), np.uint8) if is_transposed(matrix) else bgr
-    mirror_x, mirror_y = (c < 0, b < 0) if is_transposed(matrix) else (a < 0, d < 0)
+    a, b, c, d = rotation
+    turned = np.asarray(cv2.transpose(bgr), np.uint8) if is_transposed(rotation) else bgr
+    mirror_x, mirror_y = (c < 0, b < 0) if is_transposed(rotation) else (a < 0, d < 0)
     if mirror_x or mirror_y:
         flip_code = -1 if mirror_x and mirror_y else int(mirror_x)
         turned = np.asarray(cv2.flip(turned, flip_code), np.uint8)
@@ -163,7 +163,7 @@ def yuv_converter(colour: Colour, size_wh: tuple[int, int]) -> ToYUV:
     converter = VideoReformatter()
 
     def convert(picture: Picture) -> av.VideoFrame:
-        planes = picture.planes(colour.matrix) if picture.size_wh == size_wh else None
+        planes = picture.planes(colour.colour_matrix) if picture.size_wh == size_wh else None
         if planes is not None:
             return planes.frame
         # Not from_ndarray: its copy costs more than the conversion.
@@ -172,7 +172,7 @@ def yuv_converter(colour: Colour, size_wh: tuple[int, int]) -> ToYUV:
         return converter.reformat(
             frame,
             format=FORMAT,
-            dst_colorspace=_SWS_MATRIX[colour.matrix],
+            dst_colorspace=_SWS_MATRIX[colour.colour_matrix],
             src_color_range=_FULL,
             dst_color_range=_LIMITED,
         )

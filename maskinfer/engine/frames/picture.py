@@ -42,9 +42,9 @@ class Picture:
             self._pixels = yuv.cut(self._pixels, (0, 0, *self.size_wh))
         return self._pixels
 
-    def planes(self, matrix: int) -> Planes | None:
+    def planes(self, colour_matrix: int) -> Planes | None:
         """Return planes that may be encoded if it is held in such, of an equal H.273 matrix; otherwise None."""
-        if not isinstance(self._pixels, Planes) or yuv.KR_KB[self._pixels.matrix] != yuv.KR_KB[matrix]:
+        if not isinstance(self._pixels, Planes) or yuv.KR_KB[self._pixels.colour_matrix] != yuv.KR_KB[colour_matrix]:
             return None
         return self._writable(self._pixels)
 

@@ -40,14 +40,14 @@ class Planes:
         y: uint8 (height, width).
         u: uint8 (height / 2, width / 2).
         v: as ``u``.
-        matrix: H.273 code of the YUV matrix, a key of ``KR_KB``.
+        colour_matrix: H.273 code of the YUV matrix, a key of ``KR_KB``.
     """
 
     frame: av.VideoFrame
     y: Plane
     u: Plane
     v: Plane
-    matrix: int
+    colour_matrix: int
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -55,13 +55,13 @@ class Planes:
         return self.y.shape[1], self.y.shape[0]
 
 
-def planes_of(frame: av.VideoFrame, matrix: int) -> Planes:
+def planes_of(frame: av.VideoFrame, colour_matrix: int) -> Planes:
     """Return views of a frame in yuv420p; writing to those of a decoded one would degrade what is decoded after it."""
     y, u, v = (
         np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         for plane in frame.planes
     )
-    return Planes(frame, y, u, v, matrix)
+    return Planes(frame, y, u, v, colour_matrix)
 
 
 def writable(planes: Planes) -> Planes:
@@ -72,7 +72,7 @@ def writable(planes: Planes) -> Planes:
     frame = planes.frame
     frame.make_writable()
     frame.pict_type = PictureType.NONE  # or an encoder would make key frames where the source has some
-    return planes_of(frame, planes.matrix)
+    return planes_of(frame, planes.colour_matrix)
 
 
 def resized(planes: Planes, xyxy: tuple[int, int, int, int], size_wh: tuple[int, int], interpolation: int) -> BGRFrame:
@@ -90,7 +90,7 @@ def resized(planes: Planes, xyxy: tuple[int, int, int, int], size_wh: tuple[int,
     grows = (right - left) < 2 * size_wh[0] or (bottom - top) < 2 * size_wh[1]
     method = cv2.INTER_LINEAR if grows else interpolation
     chroma = (cv2.resize(plane[cells], size_wh, interpolation=method) for plane in (planes.u, planes.v))
-    return np.asarray(cv2.transform(cv2.merge([luma, *chroma]), _to_bgr(planes.matrix)), np.uint8)
+    return np.asarray(cv2.transform(cv2.merge([luma, *chroma]), _to_bgr(planes.colour_matrix)), np.uint8)
 
 
 def cut(planes: Planes, xyxy: tuple[int, int, int, int]) -> BGRFrame:
@@ -105,7 +105,7 @@ def cut(planes: Planes, xyxy: tuple[int, int, int, int]) -> BGRFrame:
     cells = slice(y0, (bottom + 1) // 2), slice(x0, (right + 1) // 2)
     luma = planes.y[2 * y0 : 2 * cells[0].stop, 2 * x0 : 2 * cells[1].stop]
     doubled = (plane[cells].repeat(2, 0).repeat(2, 1) for plane in (planes.u, planes.v))
-    bgr = cv2.transform(cv2.merge([luma, *doubled]), _to_bgr(planes.matrix))
+    bgr = cv2.transform(cv2.merge([luma, *doubled]), _to_bgr(planes.colour_matrix))
     return np.asarray(bgr[top - 2 * y0 : bottom - 2 * y0, left - 2 * x0 : right - 2 * x0], np.uint8)
 
 
@@ -118,7 +118,7 @@ def paste(planes: Planes, corner_xy: tuple[int, int], bgr: BGRFrame) -> None:
         around = cut(planes, (x0, y0, x1, y1))
         around[top - y0 : top - y0 + height, left - x0 : left - x0 + width] = bgr
         bgr = around
-    yuv = cv2.transform(bgr, _from_bgr(planes.matrix))
+    yuv = cv2.transform(bgr, _from_bgr(planes.colour_matrix))
     chroma = cv2.resize(yuv, ((x1 - x0) // 2, (y1 - y0) // 2), interpolation=cv2.INTER_AREA)
     planes.y[y0:y1, x0:x1] = yuv[..., 0]
     planes.u[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = chroma[..., 1]
@@ -128,7 +128,7 @@ def paste(planes: Planes, corner_xy: tuple[int, int], bgr: BGRFrame) -> None:
 def outline(planes: Planes, xyxy: tuple[int, int, int, int], colour: tuple[int, int, int], width_px: int) -> None:
     """Draw a rectangle's outline in a BGR colour; what is thinner than a colour sample has its full colour."""
     left, top, right, bottom = xyxy
-    luma, u, v = _yuv_of(colour, planes.matrix)
+    luma, u, v = _yuv_of(colour, planes.colour_matrix)
     cv2.rectangle(planes.y, (left, top), (right, bottom), luma, width_px)
     half = width_px // 2
     first, last = ((left - half) // 2, (top - half) // 2), ((right + half) // 2, (bottom + half) // 2)
@@ -139,15 +139,15 @@ def outline(planes: Planes, xyxy: tuple[int, int, int, int], colour: tuple[int, 
 
 
 @lru_cache(maxsize=64)
-def _yuv_of(colour: tuple[int, int, int], matrix: int) -> tuple[int, int, int]:
-    y, u, v = cv2.transform(np.array([[colour]], np.uint8), _from_bgr(matrix))[0, 0]
+def _yuv_of(colour: tuple[int, int, int], colour_matrix: int) -> tuple[int, int, int]:
+    y, u, v = cv2.transform(np.array([[colour]], np.uint8), _from_bgr(colour_matrix))[0, 0]
     return int(y), int(u), int(v)
 
 
 @lru_cache(maxsize=16)
-def _to_bgr(matrix: int) -> NDArray[np.float64]:
+def _to_bgr(colour_matrix: int) -> NDArray[np.float64]:
     """Return 3x4: Y, U, V, 1 -> blue, green, red."""
-    kr, kb = KR_KB[matrix]
+    kr, kb = KR_KB[colour_matrix]
     kg = 1 - kr - kb
     luma, chroma = 255 / _LUMA_LEVELS, 255 / _CHROMA_LEVELS
     blue, red = 2 * (1 - kb) * chroma, 2 * (1 - kr) * chroma
@@ -156,6 +156,6 @@ def _to_bgr(matrix: int) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _from_bgr(matrix: int) -> NDArray[np.float64]:
+def _from_bgr(colour_matrix: int) -> NDArray[np.float64]:
     """Return 3x4: blue, green, red, 1 -> Y, U, V."""
-    return np.column_stack([np.linalg.inv(_to_bgr(matrix)[:, :3]), [_BLACK_Y, _MIDDLE, _MIDDLE]])
+    return np.column_stack([np.linalg.inv(_to_bgr(colour_matrix)[:, :3]), [_BLACK_Y, _MIDDLE, _MIDDLE]])

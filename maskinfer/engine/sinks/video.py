@@ -246,7 +246,7 @@ def _add_stream(container: OutputContainer, info: VideoInfo, options: dict[str, 
     context.thread_count = threads
     context.sample_aspect_ratio = info.pixel_aspect
     context.color_range = _LIMITED_RANGE
-    context.colorspace = info.colour.matrix
+    context.colorspace = info.colour.colour_matrix
     context.color_primaries = info.colour.primaries or UNSPECIFIED
     context.color_trc = info.colour.transfer or UNSPECIFIED
     return stream

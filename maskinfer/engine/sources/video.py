@@ -20,9 +20,9 @@ from maskinfer.engine.files.urls import is_url, public_name
 from maskinfer.engine.frames.colour import (
     SDR_VIDEO,
     Colour,
+    colour_matrix_of,
     display_matrix,
     is_transposed,
-    matrix_of,
     picture_maker,
     transfer_of,
 )
@@ -159,8 +159,8 @@ def _info(name: str, container: InputContainer, stream: av.VideoStream, first: a
     if is_transposed(display_matrix(first)):
         size_wh, aspect = (first.height, first.width), 1 / aspect
     context = stream.codec_context
-    matrix = matrix_of(int(first.colorspace), first.width, first.height)
-    declared = Colour(matrix, int(context.color_primaries), int(context.color_trc))
+    colour_matrix = colour_matrix_of(int(first.colorspace), first.width, first.height)
+    declared = Colour(colour_matrix, int(context.color_primaries), int(context.color_trc))
     return VideoInfo(
         source=name,
         size_wh=size_wh,

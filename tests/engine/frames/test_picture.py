@@ -184,7 +184,7 @@ def test_any_source_is_drawn_on_in_the_right_colours(tmp_path: Path, kind: str) 
     if turn is not None:
         turn_mp4(source, turn)
     with open_video(source) as video:
-        matrix, pictures = video.info.colour.matrix, [frame.picture for frame in video]
+        matrix, pictures = video.info.colour.colour_matrix, [frame.picture for frame in video]
     assert all((picture.planes(matrix) is not None) == (kind in STAYS) for picture in pictures)
     faces = (face(21, 31, 90, WITHOUT_MASK), face(160, 20, 110))
     results = [FrameResult("a", i, i / 25, size_wh, faces).to_dict() for i in range(5)]

@@ -98,7 +98,7 @@ def test_untagged_hd_is_bt709_and_sd_is_bt601(tmp_path: Path) -> None:
             expected = [frame.bgr[24, 32].tolist() for frame in video]
         stripped = _untag(tagged)
         with open_video(stripped) as video:
-            assert video.info.colour.matrix == matrix
+            assert video.info.colour.colour_matrix == matrix
             assert [frame.bgr[24, 32].tolist() for frame in video] == expected
 
 
