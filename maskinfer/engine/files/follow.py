@@ -29,11 +29,11 @@ class Health:
     Args:
         name: of the output.
         unit: of what is lost, in the singular.
-        tell: called with each line.
+        on_error: called with each line.
     """
 
-    def __init__(self, name: str, unit: str, tell: OnError) -> None:
-        self._name, self._unit, self._tell = name, unit, tell
+    def __init__(self, name: str, unit: str, on_error: OnError) -> None:
+        self._name, self._unit, self._on_error = name, unit, on_error
         self._lost = 0
 
     @property
@@ -51,20 +51,20 @@ class Health:
             self.fail(error)
             return
         if self._lost:
-            self._tell(f"{self._name} is written again; {self._what_was_lost()}")
+            self._on_error(f"{self._name} is written again; {self._what_was_lost()}")
             self._lost = 0
 
     def fail(self, error: OSError, *, lost: int = 1) -> None:
         """Count what is lost, and say it if it is the first."""
         if not self._lost:
             what = str(error) if isinstance(error, MaskinferError) else f"{self._name} cannot be written: {_why(error)}"
-            self._tell(f"{what}; the watch goes on")
+            self._on_error(f"{what}; the watch goes on")
         self._lost += lost
 
     def close(self) -> None:
         """Say what was lost since it failed, if it still does."""
         if self._lost:
-            self._tell(f"{self._name} could not be written to the end; {self._what_was_lost()}")
+            self._on_error(f"{self._name} could not be written to the end; {self._what_was_lost()}")
             self._lost = 0
 
     def _what_was_lost(self) -> str:
@@ -83,16 +83,16 @@ class FollowedLines:
 
     Args:
         target: path of the file.
-        tell: called when it cannot be written, and when it can again.
+        on_error: called when it cannot be written, and when it can again.
         header: first line of an empty file; one that is there has to begin with it.
 
     Raises:
         OutputError: the file cannot be opened now.
     """
 
-    def __init__(self, target: str, tell: OnError, *, header: str | None = None) -> None:
+    def __init__(self, target: str, on_error: OnError, *, header: str | None = None) -> None:
         self._target, self._header = target, header
-        self._health = Health(target, "line", tell)
+        self._health = Health(target, "line", on_error)
         self._file: FileIO | None = None
         self._is_torn = False
         try:

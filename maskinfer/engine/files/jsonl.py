@@ -63,14 +63,14 @@ def open_jsonl(target: str | None) -> Iterator[Write]:
 
 @contextmanager
 def open_lines(
-    target: str, *, tell: OnError | None = None, header: str | None = None
+    target: str, *, on_error: OnError | None = None, header: str | None = None
 ) -> Iterator[Callable[[str], None]]:
     """Open a place for lines of text; gives the function that writes one.
 
     Args:
         target: a file's path, or ``-`` for standard output.
-        tell: of jobs that go on for weeks: lines are appended at once, and where one cannot be written that is told,
-            and ends nothing. Otherwise the file appears when it is whole.
+        on_error: of jobs that go on for weeks: lines are appended at once, and where one cannot be written that is
+            told, and ends nothing. Otherwise the file appears when it is whole.
         header: first line of a table.
 
     Raises:
@@ -80,14 +80,14 @@ def open_lines(
         write = _writer(write_to_stdout, STDOUT)
         if header is not None:
             write(header)
-        if tell is None:
+        if on_error is None:
             yield write
             return
-        health = Health("standard output", "line", tell)
+        health = Health("standard output", "line", on_error)
         yield lambda line: health.attempt(lambda: write(line))
         health.close()
-    elif tell is not None:
-        with FollowedLines(target, tell, header=header) as followed:
+    elif on_error is not None:
+        with FollowedLines(target, on_error, header=header) as followed:
             yield followed.write
     else:
         with atomic_write(Path(target)) as partial, partial.open("w", encoding="utf-8") as file:

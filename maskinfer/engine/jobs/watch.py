@@ -155,7 +155,7 @@ def run_watch(
             stopped = stack.enter_context(stop_on_signal())
             stack.enter_context(outlive_hangup())
         run = Run()
-        opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, tell=progress.say)
+        opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, on_status=progress.say)
         add = stack.enter_context(opened)
         feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
         new_tracker = None if track is None else partial(engine.tracker, track)

@@ -17,6 +17,7 @@ import av
 import av.error
 from av.container import InputContainer, OutputContainer
 
+from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.sources.timestamps import clock_of
 
@@ -49,12 +50,9 @@ class Lane(Protocol):
         """Return the output's packets for the source's next one, or the last ones for None."""
 
 
-Tell = Callable[[str], None]
-
-
 @contextmanager
 def open_sound(
-    source: str | Path, sink: OutputContainer, suffix: str, start_s: Fraction, tell: Tell
+    source: str | Path, sink: OutputContainer, suffix: str, start_s: Fraction, on_error: OnError
 ) -> Iterator[Iterator[av.Packet[Any]]]:
     """Add the sound tracks of ``source`` to ``sink`` and give their packets, ready for muxing, in order.
 
@@ -65,30 +63,30 @@ def open_sound(
         sink: the output, before its first packet.
         suffix: .mp4, .mov or .mkv; decides which codecs are copied.
         start_s: taken off every time.
-        tell: called with a line for sound that is lost.
+        on_error: called with a line for sound that is lost.
     """
     name = public_name(str(source))
     path = str(source) if "://" in str(source) else str(Path(source).absolute())
     try:
         container = av.open(path, metadata_errors="replace")
     except _FAULTS as error:
-        tell(f"{name}: its sound is lost: {_reason(error)}")
+        on_error(f"{name}: its sound is lost: {_reason(error)}")
         yield iter(())
         return
     with container:
         lanes = {}
         for stream in container.streams.audio:
             if stream.codec_context is None or not stream.codec_context.sample_rate:
-                tell(f"{name}: a sound track is lost: there is no decoder for it, or it is empty")
+                on_error(f"{name}: a sound track is lost: there is no decoder for it, or it is empty")
             else:
                 lanes[stream.index] = _lane(path, stream, sink, suffix, start_s)
-        packets = _packets(container, lanes, name, tell)
+        packets = _packets(container, lanes, name, on_error)
         yield packets
         packets.close()
 
 
 def _packets(
-    container: InputContainer, lanes: dict[int, Lane], name: str, tell: Tell
+    container: InputContainer, lanes: dict[int, Lane], name: str, on_error: OnError
 ) -> Generator[av.Packet[Any], None, None]:
     if not lanes:
         return
@@ -112,7 +110,7 @@ def _packets(
                 continue
             yield from packets
     except _FAULTS as error:
-        tell(f"{name}: its sound ends early: {_reason(error)}")
+        on_error(f"{name}: its sound ends early: {_reason(error)}")
     for lane in lanes.values():
         try:
             packets = lane(None)
@@ -120,7 +118,7 @@ def _packets(
             continue
         yield from packets
     if lost_s >= _LOSS_TOLD_S:
-        tell(f"{name}: {float(lost_s):.1f} s of its sound are lost: damaged, or at times that are taken")
+        on_error(f"{name}: {float(lost_s):.1f} s of its sound are lost: damaged, or at times that are taken")
     elif lost_s:
         _log.warning("%s: %.2f s of its sound are lost", name, lost_s)
 

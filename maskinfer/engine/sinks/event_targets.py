@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.jsonl import open_lines
+from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.records import EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
@@ -45,7 +46,7 @@ def open_events(
     *,
     crop_of: CropOf | None = None,
     run: Run | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_status: Callable[[str], None] = SILENT.say,
 ) -> Iterator[AddResult]:
     """Give the function that takes every result of any source; those of a source in their order.
 
@@ -57,7 +58,7 @@ def open_events(
         crop_of: gives the picture of a source's face under a label, which then is in the records.
         run: of a watch, which appends to the file, a line at once; one that cannot be written is told to ``on_error``
             and ends nothing. Without one the events have a run of their own.
-        tell: called with a line when the webhook's receiver stops taking events, and when it does so again.
+        on_status: called with a line when the webhook's receiver stops taking events, and when it does so again.
 
     Raises:
         OutputError: the file cannot be written. RequestError: the webhook is no address.
@@ -70,10 +71,10 @@ def open_events(
     with ExitStack() as stack:
         sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
-            write = stack.enter_context(open_lines(targets.file, tell=None if run is None else on_error))
+            write = stack.enter_context(open_lines(targets.file, on_error=None if run is None else on_error))
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
         if targets.webhook is not None:
-            opened = open_webhook(targets.webhook, on_error, options=targets.webhook_options, tell=tell)
+            opened = open_webhook(targets.webhook, on_error, options=targets.webhook_options, on_status=on_status)
             sends.append(stack.enter_context(opened).post)
 
         def send(events: Iterable[Event]) -> None:

@@ -21,16 +21,16 @@ WATCH_COLUMNS = (*COLUMNS, "run", "at")
 
 
 @contextmanager
-def open_csv(target: str, *, tell: OnError | None = None, run: Run | None = None) -> Iterator[AddFrame]:
+def open_csv(target: str, *, on_error: OnError | None = None, run: Run | None = None) -> Iterator[AddFrame]:
     """Give the function that writes a row for each face of a result.
 
     Args:
         target: as of ``open_lines``.
-        tell: as of ``open_lines``.
+        on_error: as of ``open_lines``.
         run: of a watch: each row ends with its id and the time.
     """
     header = _row(COLUMNS if run is None else WATCH_COLUMNS)
-    with open_lines(target, tell=tell, header=header) as write:
+    with open_lines(target, on_error=on_error, header=header) as write:
 
         def add(_: AnyPicture, result: FrameResult) -> None:
             stamp = () if run is None else tuple(run.stamp().values())

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.urls import public_host
+from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.sinks.webhook_post import Answer, WebhookOptions, poster
 from maskinfer.engine.sinks.webhook_queue import Queue, Waiting, queue_file
 
@@ -47,14 +48,16 @@ class Webhook:
         *,
         options: WebhookOptions | None = None,
         file: Path | None = None,
-        tell: Callable[[str], None] = lambda line: None,
+        on_status: Callable[[str], None] = SILENT.say,
     ) -> None:
-        self._name, self._tell = public_host(url), tell
+        self._name, self._on_status = public_host(url), on_status
         self._options = options or WebhookOptions()
         self._post = poster(url, self._options)
         self._queue = Queue(file or queue_file(url), uuid4().hex)
         if self._queue.problem:
-            tell(f"events for {self._name} wait in memory only, and are lost with the process: {self._queue.problem}")
+            on_status(
+                f"events for {self._name} wait in memory only, and are lost with the process: {self._queue.problem}"
+            )
         self._news = threading.Condition()
         self._ends_s: float | None = None
         self._is_dead, self._refusals = False, 0
@@ -68,7 +71,7 @@ class Webhook:
             self._queue.put({"id": uuid4().hex, **record})
         except sqlite3.Error as error:
             self.lost += 1
-            self._tell(f"an event for {self._name} could not be kept until it is posted: {error}")
+            self._on_status(f"an event for {self._name} could not be kept until it is posted: {error}")
         with self._news:
             self._news.notify_all()
 
@@ -121,11 +124,11 @@ class Webhook:
             self.delivered += 1
             if self._is_dead:
                 self._is_dead = False
-                self._tell(f"{self._name} takes events again")
+                self._on_status(f"{self._name} takes events again")
             return True
         if not self._is_dead:
             self._is_dead = True
-            self._tell(f"{self._name} takes no events, which wait and are posted again: {answer.reason}")
+            self._on_status(f"{self._name} takes no events, which wait and are posted again: {answer.reason}")
         if self._is_refused(answer):
             self._refusals = 0
             self._queue.bury(waiting, answer.reason)
@@ -160,7 +163,7 @@ def open_webhook(
     *,
     options: WebhookOptions | None = None,
     file: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_status: Callable[[str], None] = SILENT.say,
     linger_s: float = 5.0,
 ) -> Iterator[Webhook]:
     """Post to a receiver until the block ends.
@@ -170,13 +173,13 @@ def open_webhook(
         on_error: called with a line for what did not get there.
         options: how the receiver is spoken to.
         file: that records wait in; None for ``queue_file(url)``.
-        tell: called with a line when the receiver stops taking events, and when it does so again.
+        on_status: called with a line when the receiver stops taking events, and when it does so again.
         linger_s: how long the end waits for it.
 
     Raises:
         RequestError: the address is neither http nor https.
     """
-    webhook = Webhook(url, options=options, file=file, tell=tell)
+    webhook = Webhook(url, options=options, file=file, on_status=on_status)
     try:
         yield webhook
     except KeyboardInterrupt:  # who asks to stop twice does not wait for a receiver

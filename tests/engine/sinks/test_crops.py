@@ -11,6 +11,7 @@ import pytest
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.results import BGRFrame, Face, FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
+from maskinfer.engine.sinks.run import Run
 
 
 def frame(value: int = 100) -> BGRFrame:
@@ -65,9 +66,22 @@ def test_of_a_tracked_face_the_best_picture_of_each_label_stays(tmp_path: Path) 
 
 
 def test_only_the_labels_that_are_wanted(tmp_path: Path) -> None:
-    crops = CropFiles(tmp_path, ["without_mask"], "watch-")
+    crops = CropFiles(tmp_path, ["without_mask"])
     crops.add(frame(), result(face(track_id=1), face(label="without_mask", track_id=2)))
-    assert names(tmp_path) == ["watch-door.mp4-2-without_mask.jpg"]
+    assert names(tmp_path) == ["door.mp4-2-without_mask.jpg"]
+
+
+def test_a_run_replaces_its_own_pictures_only(tmp_path: Path) -> None:
+    run = Run("0123abcd")
+    taken = tmp_path / f"{run.prefix}door.mp4-7-with_mask.jpg"
+    taken.write_text("another's")
+    crops = CropFiles(tmp_path, run=run)
+    for side in (30, 60):
+        crops.add(frame(), result(face(side, track_id=7)))
+    found = crops.find("door.mp4", 7, "with_mask")
+    assert taken.read_text() == "another's"
+    assert names(tmp_path) == sorted([taken.name, Path(str(found)).name])
+    assert cv2.imread(str(found)).shape == (96, 96, 3)  # the larger one
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

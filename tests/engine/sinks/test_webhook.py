@@ -101,7 +101,7 @@ def test_a_refusal_that_passes_loses_nothing(receiver: Receiver) -> None:
 def test_a_receiver_that_dies_and_comes_back_is_told_once_each(tmp_path: Path) -> None:
     receiver, told, problems = Receiver(), list[str](), list[str]()
     with receiver.running():
-        hook = Webhook(receiver.url, file=tmp_path / "q.sqlite", tell=told.append)
+        hook = Webhook(receiver.url, file=tmp_path / "q.sqlite", on_status=told.append)
         hook.post({"n": 0})
         wait_until(lambda: receiver.got)
     for i in (1, 2):
@@ -173,7 +173,7 @@ def test_without_room_the_newest_wait_and_the_loss_is_told(tmp_path: Path, monke
 def test_where_no_file_can_be_they_wait_in_memory_and_that_is_told(receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     told: list[str] = []
-    with open_webhook(receiver.url, pytest.fail, file=tmp_path / "file" / "q.sqlite", tell=told.append) as hook:
+    with open_webhook(receiver.url, pytest.fail, file=tmp_path / "file" / "q.sqlite", on_status=told.append) as hook:
         hook.post({"n": 0})
     assert numbers(receiver.got) == [0]
     assert "wait in memory only" in told[0]
@@ -183,7 +183,7 @@ def test_where_no_file_can_be_they_wait_in_memory_and_that_is_told(receiver: Rec
 def test_a_receiver_that_does_not_finish_is_left_after_the_total_time(receiver: Receiver, how: int) -> None:
     receiver.answers = [how]
     told: list[str] = []
-    hook = Webhook(receiver.url, options=WebhookOptions(timeout_s=0.3), tell=told.append)
+    hook = Webhook(receiver.url, options=WebhookOptions(timeout_s=0.3), on_status=told.append)
     for i in range(3):
         hook.post({"n": i})
     assert hook.close(linger_s=8) == []
