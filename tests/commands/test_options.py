@@ -52,7 +52,7 @@ def test_an_option_at_its_default_may_be_typed() -> None:
 def test_help_shows_options_in_groups() -> None:
     text = CliRunner().invoke(main, ["video", "--help"]).output
     headings = re.findall(r"^(\w+):$", text, re.MULTILINE)
-    assert headings == ["Options", "Results", "Events", "Tracking", "Models"]
+    assert headings == ["Options", "Blurring", "Results", "Events", "Tracking", "Models"]
     assert text.index("Events:") < text.index("--webhook") < text.index("--event-hold") < text.index("Tracking:")
 
 
