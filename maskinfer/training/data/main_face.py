@@ -17,13 +17,13 @@ from maskinfer.engine.results import BGRFrame, Detections
 # The mean colour of the detector's training pictures.
 _PADDING_BGR = (104, 117, 123)
 # Of the picture's area; in a picture that is a face cut out, less is something else.
-_LEAST_SHARE = 0.04
+_LEAST_SHARE = 0.03
 
 
 def find_main_face(detector: Detector, image: BGRFrame, *, padded_detector: Detector | None = None) -> Detections:
     """Return the one face that a picture shows, or none, in pixels of the picture.
 
-    It is looked for with a third of the picture's longer side around it, and if that shows none of 4 % of the
+    It is looked for with a third of the picture's longer side around it, and if that shows none of 3 % of the
     picture, in the picture as it is. Of several faces the largest, most central, best scored one is meant.
 
     Args:
