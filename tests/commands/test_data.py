@@ -50,6 +50,7 @@ def test_drawn_masks_are_training_data(faces: Path, tmp_path: Path) -> None:
         (["train-detector", "--epochs", "3"], "No such option"),
         (["train", "--dev", "x", "--split", "random"], "--split would do nothing: with --dev nothing is kept out"),
         (["train", "--recipe", "nothing"], "no recipe 'nothing'"),
+        (["train", "--split", "group"], "the recipe standard keeps no pictures out, so there is no split"),
     ],
 )
 def test_what_cannot_be_asked_for(faces: Path, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -108,6 +108,8 @@ def train(
     recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by, patience)
     if recipe.schedule.patience and not (dev or recipe.test_share):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
+    if split_by is not None and not recipe.test_share:
+        raise RequestError(f"the recipe {recipe.name} keeps no pictures out, so there is no split: leave out --split")
     enter_folder(out, resume=resume)
     progress.describe("reading")
     pictures, train_indices, test_indices = _load(recipe, data, dev, progress)
