@@ -23,7 +23,8 @@ import numpy as np
 from maskinfer.engine.contract import CropRule
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.files.images import list_images, read_image
+from maskinfer.engine.files.images import read_image
+from maskinfer.engine.files.listing import list_images
 
 SIZE_PX = 224
 LABELS = ("with_mask", "without_mask")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -22,6 +24,13 @@ INTERRUPTED = 130
 
 class Commands(click.Group):
     """A group whose commands end with one line and an exit code, whatever of ours is raised."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as the program; what a terminal's encoding has no letters for is escaped. See ``click.Group.main``."""
+        for console in (sys.stdout, sys.stderr):
+            if isinstance(console, TextIOWrapper):
+                console.reconfigure(errors="backslashreplace")
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see ``click.Group.invoke``."""

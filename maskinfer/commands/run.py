@@ -36,14 +36,17 @@ from maskinfer.engine.files.urls import public_name
 
 @click.command(cls=Command, short_help="Label the faces in images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
-@click.option("-o", "--out-dir", type=PATH, metavar="FOLDER", help="Save annotated copies in this folder.")
+@click.option(
+    "-o", "--out", type=PATH, metavar="FILE|FOLDER",
+    help="Save annotated copies in this folder, or the copy of a single image under this name.",
+)  # fmt: skip
 @blur_options
 @MAX_ERROR_OPTION
 @output_options
 @engine_options
 def image(
     sources: tuple[str, ...],
-    out_dir: Path | None,
+    out: Path | None,
     blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
@@ -64,23 +67,23 @@ def image(
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.sinks.outputs import Outputs
 
-    if out_dir is None:
-        refuse(BlurOptions, "it is for annotated copies, which are written only with -o FOLDER")
+    if out is None:
+        refuse(BlurOptions, "it is for annotated copies, which are written only with -o")
     outputs = results.read()
-    is_silent = out_dir is not None or outputs != Outputs()
+    is_silent = out is not None or outputs != Outputs()
     refuse(("blur_hold",), "images do not follow one another")
     engine = models.open(max_error=max_error)
     with progress_bar("images", "images") as progress:
         summary = run_images(
             engine,
             sources,
-            out_dir=out_dir,
+            out=out,
             style=blur.read(),
             outputs=outputs,
             on_result=None if is_silent else show_image,
             progress=progress,
         )
-    show_summary(summary, "images", {"annotated": out_dir, **results.written()})
+    show_summary(summary, "images", {"annotated": out, **results.written()})
     exit_with(summary)
 
 
@@ -144,7 +147,9 @@ def video(
             summary = run_videos(
                 engine, sources, out, jobs=jobs, track=track, style=style, outputs=outputs, progress=progress
             )
-    show_summary(summary, "frames", {"annotated": out, **results.written(), "events": event_outputs.events})
+    # After a signal the files have other names, which the problem says.
+    written = {"annotated": out, **results.written(), "events": event_outputs.events}
+    show_summary(summary, "frames", {} if is_one and summary.signal else written)
     exit_with(summary)
 
 
@@ -198,7 +203,7 @@ def render(
             events=rules.read(),
             progress=progress,
         )
-    show_summary(summary, "frames", {"annotated": out})
+    show_summary(summary, "frames", {} if summary.signal else {"annotated": out})
     exit_with(summary)
 
 

@@ -12,6 +12,7 @@ import cv2
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.helpers.graphs import save_colour_classifier
@@ -41,7 +42,14 @@ COMMANDS = (
 def maskinfer(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "maskinfer", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120, check=False
+        command,
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
     )
 
 
@@ -102,6 +110,71 @@ def test_one_broken_image_among_good_ones(portrait_jpg: Path, colour_classifier:
     done = maskinfer("image", tmp_path, "--classifier", colour_classifier, "--jsonl", out)
     check_error(done, 1, "broken.jpg is not an image")
     assert [Path(r["source"]).name for r in results(out.read_text())] == ["portrait.jpg"]  # type: ignore[arg-type]
+
+
+def test_one_image_to_a_file(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    done = maskinfer("image", portrait_jpg, "-o", out, "--classifier", colour_classifier)
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(out)).shape == (512, 512, 3)
+    done = maskinfer("image", portrait_jpg, "-o", tmp_path / "out.gif", "--classifier", colour_classifier)
+    check_error(done, 2, "out.gif", ".png")
+
+
+def test_what_is_read_but_not_written_becomes_jpg(
+    portrait: np.ndarray, portrait_jpg: Path, colour_classifier: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.jfif").write_bytes(portrait_jpg.read_bytes())
+    Image.fromarray(np.ascontiguousarray(portrait[..., ::-1])).save(photos / "b.avif", speed=10)
+    (photos / "c.jpg").write_bytes(portrait_jpg.read_bytes())
+    (photos / "d.heif2").touch()
+    done = maskinfer("image", photos, "-o", out, "--jsonl", tmp_path / "r.jsonl", "--classifier", colour_classifier)
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["a.jfif.jpg", "b.avif.jpg", "c.jpg"]
+    assert len(results((tmp_path / "r.jsonl").read_text())) == 3
+    assert "1 file left out: 1 .heif2" in done.stderr
+
+
+def test_pages_and_animations(portrait: np.ndarray, colour_classifier: Path, tmp_path: Path) -> None:
+    face = Image.fromarray(np.ascontiguousarray(portrait[..., ::-1]))
+    blank = Image.new("RGB", (100, 80))
+    blank.save(tmp_path / "scan.tif", save_all=True, append_images=[face])
+    blank.save(tmp_path / "anim.gif", save_all=True, append_images=[face])
+    files = (tmp_path / "scan.tif", tmp_path / "anim.gif")
+    done = maskinfer("image", *files, "--jsonl", "-", "-o", tmp_path / "out", "--classifier", colour_classifier)
+    check_error(done, 1, "anim.gif", "2 pictures")
+    found = [(Path(str(r["source"])).name, r["frame"], len(r["faces"])) for r in results(done.stdout)]  # type: ignore[arg-type]
+    assert found == [("scan.tif", 0, 0), ("scan.tif", 1, 1), ("anim.gif", 0, 0)]
+    with Image.open(tmp_path / "out" / "scan.tif") as scan:
+        assert scan.n_frames == 2
+
+
+CONSOLES = [
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"PYTHONIOENCODING": "cp1252"},
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are always Unicode")
+@pytest.mark.parametrize("console", CONSOLES, ids=["LANG=C", "cp1252"])
+def test_names_in_any_encoding_on_any_console(
+    portrait_jpg: Path, colour_classifier: Path, tmp_path: Path, console: dict[str, str]
+) -> None:
+    names = [os.fsdecode(name) for name in (b"caf\xe9.jpg", "größe 口.jpg".encode(), b"cut\xff.jpg")]
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(portrait_jpg.read_bytes() if b"cut" not in os.fsencode(name) else b"")
+    options = ("--classifier", colour_classifier, "--csv", tmp_path / "t.csv", "-o", tmp_path / "out")
+    done = maskinfer("image", tmp_path / "in", "--jsonl", "-", *options, **console)
+    check_error(done, 1, "cut\\udcff.jpg is not an image")
+    assert {Path(str(r["source"])).name for r in results(done.stdout)} == {"caf\\xe9.jpg", "größe 口.jpg"}
+    assert sorted(os.fsencode(p.name) for p in (tmp_path / "out").iterdir()) == [b"caf\xe9.jpg", names[1].encode()]
+    assert "größe 口.jpg" in (tmp_path / "t.csv").read_text(encoding="utf-8")
+    done = maskinfer("image", *(tmp_path / "in" / name for name in names[:2]), *options[:2], **console)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": ") == 2
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:

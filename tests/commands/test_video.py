@@ -138,6 +138,50 @@ def test_ctrl_c_ends_a_stream_cleanly(portrait: BGRFrame, colour_classifier: Pat
     assert abs(len(facts(record).times) - frames) <= 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_marks_a_video_as_partial(
+    portrait: BGRFrame, colour_classifier: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    path, out, jsonl, events = (tmp_path / name for name in ("long.mp4", "out.mp4", "out.jsonl", "events.jsonl"))
+    write_clip(path, [frame for _ in range(100) for frame in moving(portrait, 20)])
+    out.write_bytes(b"an earlier one")
+    command = [sys.executable, "-m", "maskinfer", "video", path, "-o", out, "--jsonl", jsonl, "--events", events]
+    process = subprocess.Popen(
+        [str(c) for c in [*command, "--classifier", colour_classifier]], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(part.stat().st_size for part in tmp_path.glob(".out.jsonl*")):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, stderr
+    frames = len(facts(tmp_path / "out.partial.mp4").times)
+    assert 0 < frames < 2000
+    assert len(results((tmp_path / "out.partial.jsonl").read_text())) == frames
+    assert f"Error: stopped after {frames} of 2000 frames, which are in {tmp_path / 'out.partial.mp4'}" in stderr
+    assert out.read_bytes() == b"an earlier one"
+    assert sorted(p.name for p in tmp_path.glob("*.jsonl")) == ["events.partial.jsonl", "out.partial.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are always Unicode")
+def test_a_video_whose_name_is_in_another_encoding(clip: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    clip.rename(folder / os.fsdecode(b"\xff.mp4"))
+    outputs = ("-o", tmp_path / "out", "--jsonl", tmp_path / "r", "--csv", tmp_path / "t")
+    for skipped in (False, True):
+        done = maskinfer("video", folder, *outputs, "--classifier", colour_classifier)
+        assert done.returncode == 0, done.stderr
+        assert ("were done before" in done.stderr) is skipped
+    (record, *_) = results((tmp_path / "r" / os.fsdecode(b"\xff.mp4.jsonl")).read_text())
+    assert str(record["source"]).endswith("caf\\xe9/\\xff.mp4")
+
+
+def test_a_recording_of_a_wrong_kind_is_refused_at_once(clip: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    command = ("stream", "--source", clip, "--no-show", "--record", tmp_path / "x.avi", "--jsonl", tmp_path / "r.jsonl")
+    check_error(maskinfer(*command, "--classifier", colour_classifier), 2, "x.avi", ".mp4, .mov, .mkv")
+
+
 def test_a_second_signal_waits_for_nobody(portrait: BGRFrame, colour_classifier: Path, tmp_path: Path) -> None:
     path, jsonl = tmp_path / "long.mp4", tmp_path / "out.jsonl"
     write_clip(path, [frame for _ in range(100) for frame in moving(portrait, 20)])

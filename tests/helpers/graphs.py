@@ -14,9 +14,11 @@ from maskinfer.export.metadata import write_contract
 OPSET = 17
 
 
-def save_colour_classifier(path: Path, contract: Contract | None, *, softmax: bool = True, columns: int = 3) -> Path:
-    """Write a graph: uint8 (N, 16, 16, 3) BGR in, softmax of the mean colours / 10 out."""
-    weights = np.eye(3, columns, dtype=np.float32) / 10
+def save_colour_classifier(
+    path: Path, contract: Contract | None, *, softmax: bool = True, columns: int = 3, scale: float = 0.1
+) -> Path:
+    """Write a graph: uint8 (N, 16, 16, 3) BGR in, softmax of the mean colours, scaled, out."""
+    weights = np.eye(3, columns, dtype=np.float32) * np.float32(scale)
     nodes = [
         helper.make_node("Cast", ["bgr"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -16,9 +16,27 @@ from maskinfer.engine.errors import MaskinferError, OutputError
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+def partial_name(path: Path) -> Path:
+    """Return what a file is called that was ended before its time: ``out.mp4`` becomes ``out.partial.mp4``."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def never_partial() -> bool:
+    """Tell that a file is whole."""
+    return False
+
+
+IsPartial = Callable[[], bool]
+"""Asked when a file is finished: whether it was ended before its time."""
+
+
 @contextmanager
-def atomic_write(path: Path, *, shows_people: bool = False, taken: bool = False) -> Iterator[Path]:
+def atomic_write(
+    path: Path, *, shows_people: bool = False, taken: bool = False, is_partial: IsPartial = never_partial
+) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes ``path`` when the block ends and vanishes when it raises.
+
+    When ``is_partial`` says so at the end, it becomes ``partial_name(path)`` instead.
 
     The temporary file lies hidden in the folder of ``path`` and its name ends in ``.part``, so a writer that
     goes by the suffix has to be told the format. A link at ``path`` is followed. What is neither a file nor a
@@ -41,6 +59,8 @@ def atomic_write(path: Path, *, shows_people: bool = False, taken: bool = False)
     part = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666)
     try:
         yield part
+        if is_partial():
+            target = partial_name(target)
         part.replace(take_name(numbered(target)) if taken and not _is_empty(target) else target)
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from io import SEEK_END, FileIO
+from io import SEEK_END, FileIO, TextIOWrapper
 from pathlib import Path
 
 from maskinfer.engine.errors import MaskinferError, OnError, OutputError
@@ -212,6 +212,8 @@ def _check_header(target: str, header: str) -> None:
 
 
 def write_to_stdout(line: str) -> None:
-    """Write a line to standard output at once."""
+    """Write a line to standard output at once, in UTF-8 whatever the console's encoding is, since lines are data."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

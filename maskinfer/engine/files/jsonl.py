@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maskinfer.engine.errors import OnError, OutputError, SourceError, SourceNotFoundError
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import IsPartial, atomic_write, never_partial
 from maskinfer.engine.files.follow import FollowedLines, Health, write_to_stdout
 from maskinfer.engine.records import FrameRecord
 from maskinfer.engine.results import FrameResult, of_record
@@ -41,7 +41,8 @@ Write = Callable[[FrameResult], None]
 
 def to_line(result: FrameResult, stamp: Mapping[str, object] | None = None) -> str:
     """Return a result as one line of JSON, without the line's end; a watch stamps it with ``run`` and ``at``."""
-    return json.dumps({**result.to_dict(), **(stamp or {})}, ensure_ascii=False, separators=(",", ":"))
+    record = {**result.to_dict(), **(stamp or {})}
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @contextmanager
@@ -63,7 +64,11 @@ def open_jsonl(target: str | None) -> Iterator[Write]:
 
 @contextmanager
 def open_lines(
-    target: str, *, on_error: OnError | None = None, header: str | None = None
+    target: str,
+    *,
+    on_error: OnError | None = None,
+    header: str | None = None,
+    is_partial: IsPartial = never_partial,
 ) -> Iterator[Callable[[str], None]]:
     """Open a place for lines of text; gives the function that writes one.
 
@@ -72,6 +77,7 @@ def open_lines(
         on_error: of jobs that go on for weeks: lines are appended at once, and where one cannot be written that is
             told, and ends nothing. Otherwise the file appears when it is whole.
         header: first line of a table.
+        is_partial: asked when the file is finished; see ``atomic_write``.
 
     Raises:
         OutputError: it cannot be written.
@@ -90,7 +96,7 @@ def open_lines(
         with FollowedLines(target, on_error, header=header) as followed:
             yield followed.write
     else:
-        with atomic_write(Path(target)) as partial, partial.open("w", encoding="utf-8") as file:
+        with atomic_write(Path(target), is_partial=is_partial) as partial, partial.open("w", encoding="utf-8") as file:
             write = _writer(lambda line: file.write(line + "\n"), target)
             if header is not None:
                 write(header)

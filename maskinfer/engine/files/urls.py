@@ -27,6 +27,15 @@ def is_url(source: str) -> bool:
     return _SCHEME.match(source) is not None
 
 
+def as_text(name: str | Path) -> str:
+    """Return a file's name as text that every encoding for all letters holds: bytes that are no UTF-8 become ``\\xff``.
+
+    >>> as_text(os.fsdecode(b"caf\\xe9.jpg"))
+    'caf\\\\xe9.jpg'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def public_name(source: str) -> str:
     """Return ``source`` as it may be shown: of a URL its scheme, host, port and the harmless parts of its path.
 
@@ -43,9 +52,9 @@ def public_name(source: str) -> str:
     if scheme is None:
         # A URL inside of another notation, or one whose scheme was forgotten.
         is_odd = "://" in source or re.match(r"^[^/\\]+:[^/\\]*@", source) is not None
-        return HIDDEN if is_odd and not Path(source).exists() else source
+        return HIDDEN if is_odd and not Path(source).exists() else as_text(source)
     if scheme[0].lower() == "file://":
-        return source
+        return as_text(source)
     host, path = _harmless(source[scheme.end() :])
     return scheme[0] + host + "/".join(part if _SEGMENT.match(part) else HIDDEN for part in path.split("/"))
 

@@ -16,8 +16,10 @@ from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, S
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.files.images import SourceFile, list_files
+from maskinfer.engine.files.atomic import partial_name
 from maskinfer.engine.files.jsonl import STDOUT
+from maskinfer.engine.files.listing import SourceFile, list_files
+from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
@@ -80,7 +82,7 @@ def run_videos(
         style: how frames are annotated.
         outputs: whose files are folders here, with a file for each video.
         on_result: called with the result of each frame that was written, from several threads.
-        progress: told how many videos there are and have been done.
+        progress: told how many videos there are and have been done, and which files of folders were left out.
 
     Returns:
         The summary of all; a video that cannot be read is among its problems, and the others are done.
@@ -90,7 +92,7 @@ def run_videos(
         cannot be made.
     """
     refuse_clear_crops(outputs, style)
-    tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video"), out_dir, outputs or Outputs())
+    tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video", progress.say), out_dir, outputs or Outputs())
     journal = _Journal(out_dir, _settings(engine, track, style, outputs))
     total = JobSummary()
     progress.set_total(len(tasks))
@@ -106,6 +108,8 @@ def run_videos(
             summary = _run_one(engine, task, track, style, on_result, stopped)
             if summary.frames and not summary.signal:
                 journal.note(key, task, summary.problems)
+                for file in task.files():  # of an earlier job that was stopped
+                    partial_name(file).unlink(missing_ok=True)
             return summary
 
         waiting = [pool.submit(run, task) for task in tasks]
@@ -208,7 +212,7 @@ class _Journal:
 
     def key(self, task: VideoTask) -> str:
         """Return what a video is known by: its content, the settings, its place."""
-        digest = hashlib.blake2b(f"{self._settings} {task.out.resolve()}".encode(), digest_size=16)
+        digest = hashlib.blake2b(f"{self._settings} {as_text(task.out.resolve())}".encode(), digest_size=16)
         try:
             with task.source.open("rb") as file:
                 while block := file.read(_HASHED_AT_ONCE):
@@ -227,10 +231,10 @@ class _Journal:
 
     def note(self, key: str, task: VideoTask, problems: list[str]) -> None:
         """Note that it is done."""
-        record = {"key": key, "source": str(task.source), "sizes": _sizes(task), "problems": problems}
+        record = {"key": key, "source": as_text(task.source), "sizes": _sizes(task), "problems": problems}
         with self._lock, self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _sizes(task: VideoTask) -> dict[str, int]:
-    return {file.name: file.stat().st_size for file in task.files() if file.exists()}
+    return {as_text(file.name): file.stat().st_size for file in task.files() if file.exists()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
-from maskinfer.engine.files.images import SourceFile, list_images, read_image, write_image
+from maskinfer.engine.files.images import WRITTEN_SUFFIXES, ImageFile, open_image, open_pages
+from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, SourceFile, list_images
+from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
+from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
@@ -16,75 +20,133 @@ from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
 
+_PICTURE_SUFFIXES = IMAGE_SUFFIXES | HEIF_SUFFIXES | WRITTEN_SUFFIXES | {".gif", ".jxl"}
+Infer = Callable[[Frame], FrameResult]
+
 
 def run_images(
     engine: Engine,
     sources: str | Path | Sequence[str | Path],
     *,
-    out_dir: str | Path | None = None,
+    out: str | Path | None = None,
     style: Style = PLAIN,
     outputs: Outputs | None = None,
     on_result: OnResult | None = None,
     progress: Progress = SILENT,
+    stopped: Callable[[], int] | None = None,
 ) -> JobSummary:
     """Label the faces of images.
 
+    Every page of a TIFF file is an image, with its number as ``FrameResult.frame``. Of an animation the first picture
+    is looked at, and that is among the problems.
+
     Args:
-        engine: finds and labels the faces.
-        sources: files, folders and glob patterns, or a single one.
-        out_dir: folder for annotated copies, which keep their paths relative to the source folder; None for none.
-        style: how to annotate them.
-        outputs: where else to write results.
+        engine: finds and labels.
+        sources: files, folders and glob patterns, or one of them.
+        out: a folder where annotated copies go, under their names below the folder that was named; what is read but
+            not written, such as .avif, becomes ``NAME.jpg``. For a single image also a file, if it ends as one does.
+        style: how they are annotated.
+        outputs: where else results go.
         on_result: called with the result of each image.
-        progress: receives the number of images, and how many are done.
+        progress: receives the number of images, how many are done, and which files of the folders were left out.
+        stopped: called between images; returns the number of a signal that ends the job, or 0. By default Ctrl-C and
+            SIGTERM end it.
 
     Returns:
-        The summary. Images that cannot be read are among its problems; the others are processed.
+        The summary; an image that cannot be read is among its problems, and the others are done.
 
     Raises:
-        SourceNotFoundError: nothing matches.
-        RequestError: an output would overwrite an input or another output.
-        OutputError: an output cannot be written.
+        SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output, or
+        ends like no image that is written. OutputError: an output cannot be written.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources
     refuse_clear_crops(outputs, style)
-    images = list_images([str(source) for source in several])
-    if out_dir is not None:
-        _check_outputs(images, Path(out_dir))
     summary = JobSummary()
-    with open_outputs(outputs, summary.problems.append, classifier=engine.classifier) as add:
-        for image in counted(images, len(images), progress):
-            try:
-                frame = Frame(str(image.path), 0, 0.0, Picture(read_image(image.path)))
-            except SourceError as error:
-                summary.problems.append(str(error))
-                continue
+    images = list_images([str(source) for source in several], progress.say)
+    targets = {} if out is None else _targets(images, Path(out))
+    with ExitStack() as stack:
+        if stopped is None:
+            stopped = stack.enter_context(stop_on_signal())
+        opened = open_outputs(
+            outputs,
+            summary.problems.append,
+            classifier=engine.classifier,
+            is_partial=lambda: bool(summary.signal),
+        )
+        add = stack.enter_context(opened)
+
+        def infer(frame: Frame) -> FrameResult:
             result = engine.infer([frame])[0]
             add(frame.picture, result)
-            if out_dir is not None:
-                _write_annotated(Path(out_dir, image.relative), frame, result, style)
             summary.add(result)
             if on_result is not None:
                 on_result(result)
+            return result
+
+        for number, image in enumerate(counted(images, len(images), progress)):
+            if stopped():
+                summary.signal = stopped()
+                summary.problems.append(f"stopped after {number} of {len(images)} images; what was written is partial")
+                break
+            try:
+                file = open_image(image.path)
+                _run_one(file, infer, targets.get(image.path), style)
+            except SourceError as error:
+                summary.problems.append(str(error))
+                continue
+            if file.later_pictures:
+                summary.problems.append(
+                    f"{image.path} is an animation of {file.later_pictures + 1} pictures, of which only the first was "
+                    "looked at: use `maskinfer video` for all"
+                )
     return summary
 
 
-def _check_outputs(images: Sequence[SourceFile], out_dir: Path) -> None:
+def _run_one(file: ImageFile, infer: Infer, target: Path | None, style: Style) -> None:
+    name = as_text(file.path)
+    with ExitStack() as stack:
+        write = None
+        for page in file.pages:
+            frame = Frame(name, page, 0.0, Picture(file.read(page)))
+            result = infer(frame)
+            if target is None:
+                continue
+            if write is None:
+                _make_folder(target.parent)
+                write = stack.enter_context(open_pages(target, len(file.pages)))
+            annotate(frame.picture, result, style)
+            write(frame.picture.bgr)
+
+
+def _targets(images: Sequence[SourceFile], out: Path) -> dict[Path, Path]:
+    """Return where each image's annotated copy goes."""
     inputs = {image.path.resolve() for image in images}
-    outputs: dict[Path, Path] = {}
+    is_file = out.suffix.lower() in _PICTURE_SUFFIXES and not out.is_dir()
+    if is_file and len(images) > 1:
+        raise RequestError(f"{out} is one file, but there are {len(images)} images: name a folder")
+    if is_file and out.suffix.lower() not in WRITTEN_SUFFIXES:
+        raise RequestError(f"cannot write {out}: the suffix has to be one of {', '.join(sorted(WRITTEN_SUFFIXES))}")
+    targets: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
     for image in images:
-        target = (out_dir / image.relative).resolve()
-        if target in inputs:
-            raise RequestError(f"{target} is an input and would be overwritten: choose another folder than {out_dir}")
-        if target in outputs:
-            raise RequestError(f"{image.path} and {outputs[target]} would both be written to {target}")
-        outputs[target] = image.path
+        target = out if is_file else out / _written_name(image.relative)
+        real = target.resolve()
+        if real in inputs:
+            raise RequestError(f"{target} is an input and would be overwritten: choose another name than {out}")
+        if real in taken:
+            raise RequestError(f"{image.path} and {taken[real]} would both be written to {target}")
+        taken[real] = image.path
+        targets[image.path] = target
+    return targets
 
 
-def _write_annotated(path: Path, frame: Frame, result: FrameResult, style: Style) -> None:
+def _written_name(relative: Path) -> Path:
+    is_written = relative.suffix.lower() in WRITTEN_SUFFIXES
+    return relative if is_written else relative.with_name(f"{relative.name}.jpg")
+
+
+def _make_folder(folder: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
-    annotate(frame.picture, result, style)
-    write_image(path, frame.picture.bgr)
+        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error

@@ -15,7 +15,7 @@ from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.jobs.summary import JobSummary
-from maskinfer.engine.jobs.video import QUEUE_FRAMES
+from maskinfer.engine.jobs.video import QUEUE_FRAMES, partial_line
 from maskinfer.engine.sinks.events import EventLog, EventOptions
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
@@ -89,7 +89,13 @@ def run_render(
         video = stack.enter_context(open_video(source))
         # Results are read ahead of the frames, so that what is to be hidden is known of both sides of a gap.
         lines = covered(read_results(results), lambda result: result, style.blur_hold_s)
-        writer = stack.enter_context(open_writer(out, video.info, audio_from=source if scenes is None else None))
+        opened = open_writer(
+            out,
+            video.info,
+            audio_from=source if scenes is None else None,
+            is_partial=lambda: bool(summary.signal),
+        )
+        writer = stack.enter_context(opened)
         progress.set_total(video.info.frame_count)
         for frame in stack.enter_context(prefetch(video, QUEUE_FRAMES)):
             result, hidden = next(lines, (None, None))
@@ -109,7 +115,9 @@ def run_render(
                 summary.add(result)
             progress.advance()
             if stopped():
+                summary.signal = stopped()
                 break
-        summary.signal = stopped()
     summary.problems += writer.problems
+    if summary.signal:
+        summary.problems.append(partial_line(summary, video.info.frame_count, out, None))
     return summary

@@ -14,6 +14,8 @@ from typing import TypeVar
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.files.atomic import partial_name
+from maskinfer.engine.files.jsonl import STDOUT
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
@@ -59,7 +61,7 @@ def run_video(
 
     Returns:
         The summary. If the source ends early or is damaged, that is among its problems, and what could be read is
-        written.
+        written. After a signal, what was written is named ``NAME.partial.mp4`` and so on.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -74,14 +76,22 @@ def run_video(
         # The models take most of the time of all stages, so the codecs get half of the threads.
         threads = max(1, engine.threads // 2)
         video = stack.enter_context(open_video(str(source), threads=threads))
-        opened = None if out is None else open_writer(Path(out), video.info, audio_from=str(source), threads=threads)
-        writer = None if opened is None else stack.enter_context(opened)
-        add = stack.enter_context(open_outputs(outputs, summary.problems.append, classifier=engine.classifier))
+
+        def is_partial() -> bool:
+            return bool(summary.signal)
+
+        writer = None
+        if out is not None:
+            opened = open_writer(Path(out), video.info, audio_from=str(source), threads=threads, is_partial=is_partial)
+            writer = stack.enter_context(opened)
+        add = stack.enter_context(
+            open_outputs(outputs, summary.problems.append, classifier=engine.classifier, is_partial=is_partial)
+        )
         progress.set_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
         try:
-            pairs = _until(stopped, labelled)
+            pairs = _until(stopped, labelled, summary)
             hides = style.blur_faces and writer is not None
             shown = covered(pairs, itemgetter(1), style.blur_hold_s) if hides else ((pair, None) for pair in pairs)
             for (frame, result), hidden in shown:
@@ -100,13 +110,27 @@ def run_video(
             if not summary.frames:
                 raise
             summary.problems.append(str(error))
-        summary.signal = stopped()
-    summary.problems += [] if writer is None else writer.problems
+    if writer is not None:
+        summary.problems += writer.problems
+    if summary.signal:
+        summary.problems.append(partial_line(summary, video.info.frame_count, out, outputs))
     return summary
 
 
-def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]]) -> Iterator[T]:
+def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]], summary: JobSummary) -> Iterator[T]:
     for batch in batches:
         yield from batch
         if stopped():
+            summary.signal = stopped()
             return
+
+
+def partial_line(summary: JobSummary, total: int | None, out: str | Path | None, outputs: Outputs | None) -> str:
+    """Return what is to be said of a job that a signal ended: how far it came, and where that is."""
+    outputs = outputs or Outputs()
+    events = None if outputs.events is None else outputs.events.file
+    files = (out, outputs.jsonl, outputs.csv, events)
+    names = [partial_name(Path(file)) for file in files if file is not None and file != STDOUT]
+    of = f" of {total}" if total else ""
+    where = f", which are in {', '.join(str(name) for name in names)}" if names else ""
+    return f"stopped after {summary.frames}{of} frames{where}"

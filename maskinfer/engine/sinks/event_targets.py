@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from maskinfer.engine.errors import OnError
+from maskinfer.engine.files.atomic import IsPartial, never_partial
 from maskinfer.engine.files.jsonl import open_lines
 from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.records import EventRecord
@@ -47,6 +48,7 @@ def open_events(
     crop_of: CropOf | None = None,
     run: Run | None = None,
     on_status: Callable[[str], None] = SILENT.say,
+    is_partial: IsPartial = never_partial,
 ) -> Iterator[AddResult]:
     """Give the function that takes every result of any source; those of a source in their order.
 
@@ -59,6 +61,7 @@ def open_events(
         run: of a watch, which appends to the file, a line at once; one that cannot be written is told to ``on_error``
             and ends nothing. Without one the events have a run of their own.
         on_status: called with a line when the webhook's receiver stops taking events, and when it does so again.
+        is_partial: asked when the file is finished; see ``atomic_write``.
 
     Raises:
         OutputError: the file cannot be written. RequestError: the webhook is no address.
@@ -71,7 +74,9 @@ def open_events(
     with ExitStack() as stack:
         sends: list[Callable[[EventRecord], None]] = []
         if targets.file is not None:
-            write = stack.enter_context(open_lines(targets.file, on_error=None if run is None else on_error))
+            write = stack.enter_context(
+                open_lines(targets.file, on_error=None if run is None else on_error, is_partial=is_partial)
+            )
             sends.append(lambda record: write(json.dumps(record, ensure_ascii=False)))
         if targets.webhook is not None:
             opened = open_webhook(targets.webhook, on_error, options=targets.webhook_options, on_status=on_status)

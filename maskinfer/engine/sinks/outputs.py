@@ -10,6 +10,7 @@ from typing import Protocol
 
 from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
+from maskinfer.engine.files.atomic import IsPartial, never_partial
 from maskinfer.engine.files.follow import Health
 from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
 from maskinfer.engine.flow.progress import SILENT
@@ -88,6 +89,7 @@ def open_outputs(
     classifier: ContractClassifier | None = None,
     run: Run | None = None,
     on_status: Callable[[str], None] = SILENT.say,
+    is_partial: IsPartial = never_partial,
 ) -> Iterator[AddFrame]:
     """Give the function that takes every frame, as it came, and its result; those of a source in their order.
 
@@ -99,6 +101,7 @@ def open_outputs(
             otherwise they appear when they are whole. Every record has its id and the time, and no crop that is
             there is replaced. An output that cannot be written is told to ``on_error``, and again when it can; it holds
             up no other, and ends nothing.
+        is_partial: asked when the files are finished; see ``atomic_write``.
         on_status: called with a line of news, as when a webhook's receiver stops taking events, and when it is back.
 
     Raises:
@@ -110,10 +113,10 @@ def open_outputs(
     with ExitStack() as stack:
         adds: list[AddFrame] = []
         if outputs.jsonl is not None:
-            write = stack.enter_context(open_lines(outputs.jsonl, on_error=on_line))
+            write = stack.enter_context(open_lines(outputs.jsonl, on_error=on_line, is_partial=is_partial))
             adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
         if outputs.csv is not None:
-            adds.append(stack.enter_context(open_csv(outputs.csv, on_error=on_line, run=run)))
+            adds.append(stack.enter_context(open_csv(outputs.csv, on_error=on_line, run=run, is_partial=is_partial)))
         crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run)
         if crops is not None:
             adds.append(crops.add if run is None else _guarded(stack, crops, on_error))
@@ -123,7 +126,7 @@ def open_outputs(
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
             add_event = stack.enter_context(
-                open_events(targets, on_error, crop_of=crop_of, run=run, on_status=on_status)
+                open_events(targets, on_error, crop_of=crop_of, run=run, on_status=on_status, is_partial=is_partial)
             )
             adds.append(lambda frame, result: add_event(result))
         adds += [_taker(sink) for sink in outputs.sinks]

@@ -16,7 +16,7 @@ from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.sinks.run import Run, file_time, local_now
-from maskinfer.engine.sinks.video import VideoWriter, open_writer
+from maskinfer.engine.sinks.video import VideoWriter, check_suffix, open_writer
 
 _PAUSE_S = 10.0
 
@@ -30,9 +30,13 @@ class Recorder:
             empty file. What is there already is never replaced: the name gets a number if need be.
         segment_s: of a segment, in seconds of the source; None for one file.
         run: is named in the files' metadata.
+
+    Raises:
+        RequestError: the suffix is none of those.
     """
 
     def __init__(self, path: Path, segment_s: float | None = None, run: Run | None = None) -> None:
+        check_suffix(path)
         self._path, self._run = path, run or Run()
         # Exact, or a segment of 0.2 s at 25 frames/s would now and then take a sixth frame.
         self._segment_s = None if segment_s is None else Fraction(segment_s).limit_denominator(1000)

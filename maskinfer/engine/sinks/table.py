@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from maskinfer.engine.errors import OnError, printable
+from maskinfer.engine.files.atomic import IsPartial, never_partial
 from maskinfer.engine.files.jsonl import STDOUT, open_lines
 from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
@@ -21,16 +22,19 @@ WATCH_COLUMNS = (*COLUMNS, "run", "at")
 
 
 @contextmanager
-def open_csv(target: str, *, on_error: OnError | None = None, run: Run | None = None) -> Iterator[AddFrame]:
+def open_csv(
+    target: str, *, on_error: OnError | None = None, run: Run | None = None, is_partial: IsPartial = never_partial
+) -> Iterator[AddFrame]:
     """Give the function that writes a row for each face of a result.
 
     Args:
         target: as of ``open_lines``.
         on_error: as of ``open_lines``.
         run: of a watch: each row ends with its id and the time.
+        is_partial: as of ``open_lines``.
     """
     header = _row(COLUMNS if run is None else WATCH_COLUMNS)
-    with open_lines(target, on_error=on_error, header=header) as write:
+    with open_lines(target, on_error=on_error, header=header, is_partial=is_partial) as write:
 
         def add(_: AnyPicture, result: FrameResult) -> None:
             stamp = () if run is None else tuple(run.stamp().values())

@@ -15,7 +15,7 @@ import av.error
 from av.container import OutputContainer
 
 from maskinfer.engine.errors import MaskinferError, OutputError, RequestError
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import IsPartial, atomic_write, never_partial
 from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
@@ -130,6 +130,7 @@ def open_writer(
     threads: int = 0,
     keep: bool = False,
     tags: Mapping[str, str] | None = None,
+    is_partial: IsPartial = never_partial,
 ) -> Iterator[VideoWriter]:
     """Open a video for writing; it appears at ``path`` when the block ends, and not at all when it raises.
 
@@ -148,17 +149,17 @@ def open_writer(
             when the block raises or the disk is full. ``path`` is a name that ``take_name`` gave, and no file that
             somebody else has written there is replaced.
         tags: metadata of the file, such as ``comment``.
+        is_partial: asked when it is finished; see ``atomic_write``.
 
     Raises:
         RequestError: another suffix, or ``path`` is the source.
         OutputError: the folder cannot be written to, the disk is full or the encoder failed.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
+    check_suffix(path)
     _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
-    with atomic_write(path, shows_people=True, taken=keep) as part, ExitStack() as stack:
+    with atomic_write(path, shows_people=True, taken=keep, is_partial=is_partial) as part, ExitStack() as stack:
         # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
         file = _open_file(part, path) if keep else None
         container = _open_container(file or str(part), path, info.time_base, keep)
@@ -193,6 +194,16 @@ def open_writer(
     finally:
         # Its traceback holds this frame, and with it the open file.
         failure = None
+
+
+def check_suffix(path: Path) -> None:
+    """Check that a file's suffix names a container that is written.
+
+    Raises:
+        RequestError: it does not.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
 
 
 def _refuse_input(path: Path, *sources: str | Path | None) -> None:

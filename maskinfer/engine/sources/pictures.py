@@ -7,7 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from maskinfer.engine.errors import OnError, SourceError
-from maskinfer.engine.files.images import IMAGE_SUFFIXES, list_images, read_image
+from maskinfer.engine.files.images import open_image
+from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, list_images
+from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.camera import is_live
@@ -16,17 +18,21 @@ from maskinfer.engine.sources.camera import is_live
 def holds_images(source: str) -> bool:
     """Tell whether a source is an image or a folder, rather than a video, a camera or a URL."""
     path = Path(source)
-    return not is_live(source) and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES)
+    return not is_live(source) and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES | HEIF_SUFFIXES)
 
 
 def read_images(source: str) -> Iterator[Frame]:
-    """Yield an image, or the images of a folder, each at the time 0.
+    """Yield an image, or the images of a folder, each at the time 0; of a TIFF file every page.
 
     Raises:
         SourceError: one cannot be read.
     """
-    for index, image in enumerate(list_images([source])):
-        yield Frame(str(image.path), index, 0.0, Picture(read_image(image.path)))
+    index = 0
+    for image in list_images([source]):
+        file = open_image(image.path)
+        for page in file.pages:
+            yield Frame(as_text(image.path), index, 0.0, Picture(file.read(page)))
+            index += 1
 
 
 def timed_images(source: str, on_error: OnError) -> Iterator[tuple[Frame, VideoInfo]]:
@@ -36,12 +42,16 @@ def timed_images(source: str, on_error: OnError) -> Iterator[tuple[Frame, VideoI
         source: a folder, or an image.
         on_error: called for each that cannot be read.
     """
-    for index, image in enumerate(list_images([source])):
+    index = 0
+    for image in list_images([source]):
+        name = as_text(image.path)
         try:
-            bgr = read_image(image.path)
+            file = open_image(image.path)
+            pictures = [file.read(page) for page in file.pages]
         except SourceError as error:
             on_error(str(error))
             continue
-        name = str(image.path)
-        info = VideoInfo(name, (bgr.shape[1], bgr.shape[0]), Fraction(1), Fraction(1))
-        yield Frame(name, index, float(index), Picture(bgr), index, Fraction(1), 1), info
+        for bgr in pictures:
+            info = VideoInfo(name, (bgr.shape[1], bgr.shape[0]), Fraction(1), Fraction(1))
+            yield Frame(name, index, float(index), Picture(bgr), index, Fraction(1), 1), info
+            index += 1

@@ -3,18 +3,19 @@
 A folder holds any of: ``crops.jsonl`` (a face a picture: ``{"image", "set", "label"}``, and ``"source"`` if it was
 made from another picture), ``scenes.jsonl`` (see
 ``scenes``), ``scenes_bare.jsonl`` (``{"image", "set", "every_face"}``: all faces carry one label, boxes unknown), or
-a folder of pictures for each label.
+a folder of pictures for each label, in any case and with spaces or dashes (``With Mask``).
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
-from maskinfer.engine.files.images import IMAGE_SUFFIXES
+from maskinfer.engine.files.listing import APPLE_DOUBLE, IMAGE_SUFFIXES
+from maskinfer.training.data.scenes import read_records
 
 CROPS_FILE = "crops.jsonl"
 BARE_FILE = "scenes_bare.jsonl"
@@ -66,14 +67,18 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage]:
         yield from _read_list(file)
     if not lists:
         for path in sorted(folder.glob("*/*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                yield LabelledImage(path, path.parent.name, folder.name)
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(APPLE_DOUBLE):
+                yield LabelledImage(path, _label_of(path.parent.name), folder.name)
+
+
+def _label_of(folder: str) -> str:
+    """Return the label that a folder's name means: ``With Mask`` and ``with-mask`` are ``with_mask``."""
+    return re.sub(r"[\s_-]+", "_", folder.strip().lower())
 
 
 def _read_list(file: Path) -> Iterator[LabelledImage]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, record in read_records(file, "labelled picture"):
         try:
-            record = json.loads(line)
             many = "every_face" in record
             label = record["every_face"] if many else record["label"]
             made_from = Path(record["source"]) if "source" in record else None

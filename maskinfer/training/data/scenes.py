@@ -12,7 +12,8 @@ of what is special about it ("sunglasses", "night"); figures are then given for 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def read_records(file: Path, what: str) -> list[tuple[int, dict[str, Any]]]:
         SourceError: it cannot be read, or a line holds no object.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # not at other ends of lines, which a text may hold
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"{file} does not exist: expected {what}s, a JSON object a line") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -83,12 +84,23 @@ def _record(line: str, file: Path, number: int, what: str) -> dict[str, Any]:
 def _scene(record: dict[str, Any], file: Path, number: int) -> Scene:
     try:
         faces = record["faces"]
-        boxes = np.asarray([face["bbox"] for face in faces], np.float32).reshape(-1, 4)
+        boxes = np.asarray([_box(face["bbox"], record) for face in faces], np.float32).reshape(-1, 4)
         labels = tuple(str(face["label"]) for face in faces)
         own = tuple(read_slices(face) for face in faces)
         return Scene(file.parent / record["image"], str(record.get("set", "")), boxes, labels, read_slices(record), own)
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{file}:{number} is not an annotated scene: {error!r}") from error
+
+
+def _box(bbox: Sequence[float], record: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """Return a box that can be one: four numbers, right of left and below top, at least partly in its picture."""
+    left, top, right, bottom = (float(value) for value in bbox)
+    if not all(map(math.isfinite, (left, top, right, bottom))) or left >= right or top >= bottom:
+        raise ValueError(f"the box {list(bbox)} is impossible: expected left, top, right, bottom in pixels")
+    width, height = float(record.get("width", math.inf)), float(record.get("height", math.inf))
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        raise ValueError(f"the box {list(bbox)} lies outside of its picture of {width:g}x{height:g} pixels")
+    return left, top, right, bottom
 
 
 def read_slices(record: Mapping[str, Any]) -> tuple[str, ...]:

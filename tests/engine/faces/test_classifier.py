@@ -37,6 +37,12 @@ def test_logits_become_probabilities(tmp_path: Path) -> None:
     assert load_classifier(str(file))(crops(5)) == pytest.approx(expected_scores(crops(5)), abs=1e-5)
 
 
+def test_scores_that_are_no_numbers_are_refused_with_the_model(tmp_path: Path) -> None:
+    file = save_colour_classifier(tmp_path / "x.onnx", CONTRACT, scale=float("nan"))
+    with pytest.raises(ModelError, match=r"classifier colour 1 gives no numbers"):
+        load_classifier(str(file))(crops(2))
+
+
 def test_labels() -> None:
     assert label_of(CONTRACT, np.array([0.2, 0.7, 0.1], np.float32)) == ("without_mask", pytest.approx(0.7))
     assert label_of(CONTRACT, np.array([0.2, 0.7, 0.1], np.float32), 0) == ("with_mask", pytest.approx(0.2))

@@ -145,13 +145,15 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(portrait: BGRFrame, colour_clas
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert 0 < len(facts(out / "b.mp4").times) < 400
+    assert 0 < len(facts(out / "b.partial.mp4").times) < 400
+    assert not (out / "b.mp4").exists()
     assert len([json.loads(line) for line in (out / JOURNAL).read_text().splitlines()]) == 1
     write_clip(archive / "b.mp4", [portrait] * 20)
     done = run_maskinfer("video", archive, "-o", out, "--classifier", colour_classifier)
     assert done.returncode == 0, done.stderr
     assert "20 frames" in done.stderr
     assert "1 were done before" in done.stderr
+    assert sorted(path.name for path in out.glob("*.mp4")) == ["a.mp4", "b.mp4"]
 
 
 def test_jobs_of_one_video(colour_classifier: Path, tmp_path: Path) -> None:

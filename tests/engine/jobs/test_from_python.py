@@ -117,7 +117,7 @@ def test_images_of_one_folder_go_to_sinks_and_files(engine: maskinfer.Engine, tm
     notes = Notes()
     lines = tmp_path / "results.jsonl"
     outputs = Outputs(jsonl=str(lines), sinks=(notes,))
-    summary = maskinfer.run_images(engine, tmp_path, out_dir=tmp_path / "out", outputs=outputs)
+    summary = maskinfer.run_images(engine, tmp_path, out=tmp_path / "out", outputs=outputs)
     assert summary.frames == 2
     assert [Path(result.source).name for result in notes.results] == ["a.png", "b.png"]
     assert [np.array_equal(kept, frame) for kept in notes.frames] == [True, True]

@@ -28,11 +28,18 @@ def _lines(file: Path, *records: object) -> None:
 
 
 def test_a_folder_for_each_label(tmp_path: Path) -> None:
-    for name in ("with_mask/a.jpg", "without_mask/b.png", "with_mask/notes.txt", "other/c.jpg"):
+    for name in ("with_mask/a.jpg", "without_mask/b.png", "with_mask/notes.txt", "other/c.jpg", "with_mask/._a.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = [(s.path.name, s.label, s.many) for s in read_samples([tmp_path], LABELS)]
     assert found == [("a.jpg", "with_mask", False), ("b.png", "without_mask", False)]
+
+
+def test_folders_of_labels_in_any_case_and_with_spaces(tmp_path: Path) -> None:
+    for name in ("With Mask/a.jpg", "WITHOUT-MASK/b.png", "incorrect_mask/c.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert sorted(s.label for s in read_samples([tmp_path], LABELS)) == sorted(LABELS)
 
 
 def test_lists_of_crops_and_of_bare_scenes(tmp_path: Path) -> None:

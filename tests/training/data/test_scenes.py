@@ -122,6 +122,25 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         read_scenes(tmp_path / "x.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([3, 2, 1, 4], "is impossible"),
+        ([1, 2, 1, 4], "is impossible"),
+        ([1, float("nan"), 3, 4], "is impossible"),
+        ([1, 2, 3], "is not an annotated scene"),
+        ([200, 2, 300, 4], "lies outside of its picture of 100x80 pixels"),
+        ([-9, 2, -3, 4], "lies outside of its picture"),
+    ],
+)
+def test_an_impossible_box_is_refused(tmp_path: Path, box: list[float], message: str) -> None:
+    record = {"image": "a.jpg", "width": 100, "height": 80, "faces": [{"bbox": box, "label": "with_mask"}]}
+    (tmp_path / "x.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(SourceError, match=message) as caught:
+        read_scenes(tmp_path / "x.jsonl")
+    assert "x.jsonl:1" in str(caught.value)
+
+
 def test_no_scenes(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="expected annotated scenes"):
         read_scenes(tmp_path)

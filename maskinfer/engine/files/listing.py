@@ -1,0 +1,130 @@
+"""Which files a request means: files, folders with their sub-folders, patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from maskinfer.engine.errors import SourceNotFoundError
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+IMAGE_SUFFIXES = frozenset({
+    ".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".jp2", ".mpo", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+}) | (HEIF_SUFFIXES if find_spec("pillow_heif") else frozenset())  # fmt: skip
+"""Of which files of a folder images are read; those of HEIF where the package for them is there."""
+APPLE_DOUBLE = "._"
+"""How the names begin of what macOS leaves beside files on disks of other systems."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """An image, or another file, that a request means.
+
+    Attributes:
+        path: of the file.
+        relative: its path below the folder that was named, or its name; outputs keep it.
+    """
+
+    path: Path
+    relative: Path
+
+
+def list_images(sources: Sequence[str], tell: Tell = lambda line: None) -> list[SourceFile]:
+    """Return the images that files, folders (with their sub-folders) and glob patterns mean, each once.
+
+    Args:
+        sources: files, whatever their suffixes, folders and patterns.
+        tell: called with a line when files of the folders were left out because of their suffixes.
+
+    Raises:
+        SourceNotFoundError: a file does not exist, a pattern matches nothing, or a folder holds no image.
+    """
+    return list_files(sources, IMAGE_SUFFIXES, "image", tell)
+
+
+def list_files(
+    sources: Sequence[str], suffixes: Set[str], what: str, tell: Tell = lambda line: None
+) -> list[SourceFile]:
+    """Return the files of a kind that files, folders and glob patterns mean; see ``list_images``.
+
+    Links to folders are followed, and no folder is read twice. What macOS leaves beside files (``._name``) is passed
+    over.
+
+    Args:
+        sources: files, whatever their suffixes, folders and patterns.
+        suffixes: which files of a folder are meant, in lower case.
+        what: the kind, for messages.
+        tell: called with a line when files of the folders were left out because of their suffixes.
+    """
+    found: dict[Path, SourceFile] = {}
+    left_out: Counter[str] = Counter()
+    for source in sources:
+        for file in _expand(source, suffixes, what, left_out):
+            found.setdefault(file.path.resolve(), file)
+    if left_out:
+        tell(_left_out_line(left_out))
+    return list(found.values())
+
+
+def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str]) -> list[SourceFile]:
+    path = Path(source)
+    if path.is_dir():
+        below = [file for file in _walk(path) if not file.name.startswith(APPLE_DOUBLE)]
+        files = [file for file in below if file.suffix.lower() in suffixes]
+        if not files:
+            raise SourceNotFoundError(
+                f"{source} holds no {what}: expected files ending in {' '.join(sorted(suffixes))}"
+            )
+        left_out.update(
+            file.suffix.lower()
+            for file in below
+            if file.suffix.lower() not in suffixes and not file.name.startswith(".")
+        )
+        return [SourceFile(file, file.relative_to(path)) for file in files]
+    if path.is_file():
+        return [SourceFile(path, Path(path.name))]
+    matches = sorted(Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 - any anchor
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        article = "an" if what[0] in "aeiou" else "a"
+        raise SourceNotFoundError(
+            f"{source} does not exist: expected {article} {what}, a folder or a pattern that matches"
+        )
+    return [SourceFile(file, Path(file.name)) for file in files]
+
+
+def _walk(folder: Path) -> list[Path]:
+    """Return all files below a folder; folders behind links too, but each only once."""
+
+    def files(at: Path) -> Iterator[Path]:
+        real = os.path.realpath(at)
+        if real in seen:
+            return
+        seen.add(real)
+        try:
+            entries = sorted(at.iterdir())
+        except OSError:  # may not be looked into
+            return
+        for entry in entries:
+            if entry.is_dir():
+                yield from files(entry)
+            elif entry.is_file():
+                yield entry
+
+    seen: set[str] = set()
+    return sorted(files(folder))
+
+
+def _left_out_line(left_out: Counter[str]) -> str:
+    kinds = [f"{count} {suffix or 'without a suffix'}" for suffix, count in left_out.most_common()]
+    total = left_out.total()
+    line = f"{total} {'file' if total == 1 else 'files'} left out: {', '.join(kinds)}"
+    if HEIF_SUFFIXES & set(left_out) and not HEIF_SUFFIXES <= IMAGE_SUFFIXES:
+        line += "; pip install 'maskinfer[heif]' to read HEIC and HEIF"
+    return line
