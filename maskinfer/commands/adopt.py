@@ -145,6 +145,10 @@ _detector_options = grouped(
     help="Picture that the model must get right: of one face and its label, or for a detector, with so many faces. May "
          "be repeated.",
 )  # fmt: skip
+@click.option(
+    "--trust", is_flag=True,
+    help="Run a TorchScript file, which is a program and can read and write files, because you know who made it.",
+)  # fmt: skip
 @_model_options
 @_input_options
 @_classifier_options
@@ -154,6 +158,7 @@ def adopt(
     out: Path,
     description: Path | None,
     golden: list[tuple[Path, str]],
+    trust: bool,
     model_options: ModelOptions,
     input_options: InputOptions,
     classifier_options: ClassifierOptions,
@@ -177,4 +182,4 @@ def adopt(
 
         said = {} if description is None else read_description(description)
         said |= given_values(model_options, input_options, classifier_options, detector_options)
-        click.echo(adopt_file(model, out, said, golden=golden))
+        click.echo(adopt_file(model, out, said, golden=golden, trust=trust))

@@ -208,8 +208,8 @@ def from_metadata(metadata: Mapping[str, str], file: str) -> Contract:
     """
     if METADATA_KEY not in metadata:
         raise ContractError(
-            f"{file} carries no contract (metadata key {METADATA_KEY}): write one with "
-            "`maskinfer export` from a maskinfer checkpoint, or maskinfer.export.metadata.write_contract"
+            f"{file} carries no contract (metadata key {METADATA_KEY}), which says what it takes and gives: let "
+            "maskinfer adopt write one, or maskinfer export for a checkpoint of maskinfer's own"
         )
     try:
         return _contract(metadata[METADATA_KEY])

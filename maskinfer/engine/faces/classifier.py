@@ -14,7 +14,7 @@ from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.results import BGRBatch, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
-from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.runtime.session import create_session, run_session
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -39,9 +39,8 @@ class OnnxClassifier:
 
     def look(self, crops: BGRBatch) -> tuple[FloatArray, FloatArray | None]:
         """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the graph says that."""
-        name = self.session.get_inputs()[0].name
         batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
-        outputs = [self.session.run(None, {name: to_input(b, self.contract.input)}) for b in batches]
+        outputs = [run_session(self.session, to_input(b, self.contract.input), self.contract.name) for b in batches]
         nothing = np.zeros((0, len(self.contract.labels)), np.float32)
         scores = np.concatenate([nothing, *(output[0] for output in outputs)])
         if not np.isfinite(scores).all():

@@ -22,7 +22,7 @@ from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Detections, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
-from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.runtime.session import create_session, run_session
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -34,6 +34,9 @@ AUTO_DETECTOR = "retinaface-mask"
 MAX_BATCH = 8
 Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], list[Candidates]]
 _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.decode}
+
+# Boxes, scores and landmarks of one place.
+_RETINAFACE_WIDTHS = (4, 2, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class OnnxDetector:
         with stage("letterbox"):
             batch = to_input(letterbox_batch(pictures, plans), self.contract.input)
         with stage("detect"):
-            outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
+            outputs = run_session(self.session, batch, self.contract.name)
         with stage("boxes"):
             candidates = decode(outputs, plans[0].canvas_wh, self.contract)
             return [_to_source(one, plan, self.contract) for one, plan in zip(candidates, plans, strict=True)]
@@ -151,10 +154,7 @@ def _read_contract(session: ort.InferenceSession, file: Path, kind: str | None) 
     if METADATA_KEY not in metadata:
         if kind == "scrfd":
             return scrfd.insightface_contract(session, file.stem)
-        raise ContractError(
-            f"{file} carries no contract (metadata key {METADATA_KEY}), so what kind of detector it is has to be "
-            "said: --detector-kind scrfd for one of insightface's files"
-        )
+        raise ContractError(f"{file} carries no contract (metadata key {METADATA_KEY}): {_remedy(session, kind)}")
     contract = from_metadata(metadata, str(file))
     if not isinstance(contract, DetectorContract):
         raise ModelError(f"{file} is a classifier, expected a face detector")
@@ -162,6 +162,25 @@ def _read_contract(session: ort.InferenceSession, file: Path, kind: str | None) 
     if kind is not None and kind != contract.kind:
         raise RequestError(f"{file} is a {contract.kind} by its contract, not a {kind}")
     return contract
+
+
+def _remedy(session: ort.InferenceSession, kind: str | None) -> str:
+    """Return what to do with a file without a contract, by what was said of it and by what it is."""
+    if kind is None:
+        return (
+            "say --detector-kind scrfd for one of insightface's files, or let maskinfer adopt --task detector write one"
+        )
+    shapes = [output.shape for output in session.get_outputs()]
+    widths = sorted(shape[-1] for shape in shapes if isinstance(shape[-1], int))
+    if widths == sorted(_RETINAFACE_WIDTHS) and len(shapes) == len(widths):
+        return (
+            "a retinaface says its strides, anchors and preprocessing there; let maskinfer adopt --task detector "
+            "--kind retinaface write one"
+        )
+    return (
+        f"it has {len(shapes)} outputs ({', '.join(map(str, shapes))}), a retinaface has 3, of 4, 2 and 10 numbers a "
+        "place; a detector that also tells masks, in one network, cannot be used here"
+    )
 
 
 def _with_options(

@@ -21,7 +21,14 @@ from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.results import BGRFrame, FloatArray
 from maskinfer.export.adopt.frameworks import read_foreign
-from maskinfer.export.adopt.graph import Description, input_of, probabilities, rebuilt, run_once
+from maskinfer.export.adopt.graph import (
+    Description,
+    input_of,
+    probabilities,
+    rebuilt,
+    run_once,
+    with_float32_ends,
+)
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.parity import sample_pictures
 from maskinfer.training.evaluation.to_json import check_outputs
@@ -69,7 +76,9 @@ class AdoptSummary:
         return f"wrote {self.out}; largest difference from the model as it was {self.parity:.1e}{known}"
 
 
-def adopt_classifier(model: Path, out: Path, described: Description, golden: Sequence[Golden] = ()) -> AdoptSummary:
+def adopt_classifier(
+    model: Path, out: Path, described: Description, golden: Sequence[Golden] = (), *, trust: bool = False
+) -> AdoptSummary:
     """Write a foreign classifier as a file that the engine runs: uint8 BGR in, probabilities out.
 
     Args:
@@ -77,6 +86,7 @@ def adopt_classifier(model: Path, out: Path, described: Description, golden: Seq
         out: the new one; it appears when it is whole.
         described: by its owner.
         golden: faces whose labels are known.
+        trust: see ``read_foreign``.
 
     Raises:
         ModelNotFoundError, ModelError: the file is no such model of one input and one output.
@@ -86,7 +96,7 @@ def adopt_classifier(model: Path, out: Path, described: Description, golden: Seq
     if out.resolve() == model.resolve():
         raise RequestError(f"{out} is the model itself: choose another output")
     check_outputs(out)
-    original = _load(model, described.size_wh)
+    original = _load(model, described.size_wh, trust=trust)
     contract = _contract(original, model, described)
     _check_output(original, contract, described)
     adopted = rebuilt(original, described, contract.size_wh)
@@ -101,8 +111,8 @@ def adopt_classifier(model: Path, out: Path, described: Description, golden: Seq
     return AdoptSummary(out, parity, labelled)
 
 
-def _load(model: Path, size_wh: tuple[int, int] | None) -> onnx.ModelProto:
-    loaded = read_foreign(model, size_wh)
+def _load(model: Path, size_wh: tuple[int, int] | None, *, trust: bool) -> onnx.ModelProto:
+    loaded = with_float32_ends(read_foreign(model, size_wh, trust=trust))
     weights = {tensor.name for tensor in loaded.graph.initializer}
     inputs = sum(value.name not in weights for value in loaded.graph.input)
     if (inputs, len(loaded.graph.output)) != (1, 1):
@@ -189,7 +199,8 @@ def _parity(
             found = run_once(adopted, pictures)
         except ModelError as error:
             raise ModelError(
-                f"the graph takes no batch of {batch}: export it with a batch of any size ({error})"
+                f"the graph takes no batch of {batch}: export it with a batch of any size, in PyTorch with "
+                f"torch.onnx.export(..., dynamic_shapes=({{0: torch.export.Dim('batch')}},)) ({error})"
             ) from error
         difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
         worst = difference if np.isnan(difference) else max(worst, difference)

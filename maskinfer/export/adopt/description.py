@@ -52,7 +52,7 @@ def read_description(file: Path) -> dict[str, Any]:
 
 
 def adopt_file(
-    model: Path, out: Path, said: Mapping[str, Any], *, golden: Sequence[tuple[Path, str]] = ()
+    model: Path, out: Path, said: Mapping[str, Any], *, golden: Sequence[tuple[Path, str]] = (), trust: bool = False
 ) -> AdoptSummary:
     """Adopt a model as its owner describes it; see ``adopt_classifier`` and ``adopt_detector``.
 
@@ -62,6 +62,7 @@ def adopt_file(
         said: what is said of it, by the names of ``ModelDescription``.
         golden: pictures of one face each and the labels that they must get; for a detector, pictures and how many
             faces it must find.
+        trust: run a TorchScript file, which is a program, although it could do harm.
 
     Raises:
         RequestError: something that is needed is not said, is none of the choices, or is said of the other task.
@@ -76,7 +77,9 @@ def adopt_file(
         raise RequestError(f"{strange[0]} is not said of a {described.task}: leave it out, or say the other task")
     if described.task == "detector":
         return adopt_detector(model, out, _detector(described), [_count(path, count) for path, count in golden])
-    return adopt_classifier(model, out, _classifier(described), [_golden(path, label) for path, label in golden])
+    return adopt_classifier(
+        model, out, _classifier(described), [_golden(path, label) for path, label in golden], trust=trust
+    )
 
 
 def _require(described: ModelDescription, *names: str) -> None:

@@ -1,7 +1,8 @@
 """Models of other frameworks as ONNX graphs: Keras (.keras, .h5) and TorchScript.
 
 What a file is, its own first bytes say, not its name. Nothing in it is unpickled: Keras' files are read in its safe
-mode, which refuses code; TorchScript is a language of its own without access to the machine.
+mode, which refuses code. A TorchScript file is a program: it can write files, among other things, when it is run, and
+it has to be run to be adopted. So it is read only if whoever adopts it says that it is to be trusted.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TORCH_OPSET = min(OPSET, 17)
 
 
-def read_foreign(file: Path, size_wh: tuple[int, int] | None) -> onnx.ModelProto:
+def read_foreign(file: Path, size_wh: tuple[int, int] | None, *, trust: bool = False) -> onnx.ModelProto:
     """Return the graph of an ONNX, Keras or TorchScript file.
 
     Args:
         file: of any name.
         size_wh: of a picture in pixels; TorchScript files do not say it, and channels come first in them.
+        trust: run what the file says even if it is a program (TorchScript).
 
     Raises:
         ModelNotFoundError, ModelError: there is no such file, or it is none of these.
-        MissingExtraError: Keras is not installed. RequestError: the size is not said.
+        MissingExtraError: Keras is not installed. RequestError: the size is not said, or the file is a program
+            that is not trusted.
     """
     if not file.is_file():
         raise ModelNotFoundError(f"{file} does not exist")
@@ -41,6 +44,11 @@ def read_foreign(file: Path, size_wh: tuple[int, int] | None) -> onnx.ModelProto
     try:
         if kind == "keras":
             return _apart(_read_keras(file))
+        if kind == "torchscript" and not trust:
+            raise RequestError(
+                f"{file} is TorchScript, a program that can read and write files here: give --trust if you know who "
+                "made it, or ask for the model as ONNX"
+            )
         if kind == "torchscript":
             return _apart(_read_torchscript(file, size_wh))
         return _apart(_read_onnx(file))

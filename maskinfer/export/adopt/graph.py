@@ -50,6 +50,36 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     return next(value for value in model.graph.input if value.name not in weights)
 
 
+def with_float32_ends(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a graph that calculates in float16 as one that takes and gives float32; others as they are."""
+    graph = model.graph
+    before, after, fed = [], [], input_of(model).name
+    for value in graph.input:
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT16 and value.name == fed:
+            inner = f"adopted_half_{value.name}"
+            _rename(graph, value.name, inner, is_given=False)
+            before.append(helper.make_node("Cast", [value.name], [inner], to=TensorProto.FLOAT16))
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    for value in graph.output:
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT16:
+            inner = f"adopted_half_{value.name}"
+            _rename(graph, value.name, inner, is_given=True)
+            after.append(helper.make_node("Cast", [inner], [value.name], to=TensorProto.FLOAT))
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    ordered = [*before, *graph.node, *after]
+    del graph.node[:]
+    graph.node.extend(ordered)
+    return model
+
+
+def _rename(graph: onnx.GraphProto, name: str, other: str, *, is_given: bool) -> None:
+    """Rename a tensor in all nodes: where it is taken and, of one that a node gives, where it is given."""
+    for node in graph.node:
+        node.input[:] = [other if one == name else one for one in node.input]
+        if is_given:
+            node.output[:] = [other if one == name else one for one in node.output]
+
+
 def rebuilt(model: onnx.ModelProto, described: Description, size_wh: tuple[int, int]) -> onnx.ModelProto:
     """Return the graph with its preprocessing and softmax in it and a batch of any size."""
     adopted = onnx.ModelProto()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError
@@ -13,7 +14,7 @@ from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import label_of
 from maskinfer.engine.results import UNCERTAIN
 from tests.conftest import CONTRACT
-from tests.helpers.graphs import save_colour_classifier
+from tests.helpers.graphs import save_colour_classifier, save_model
 
 
 def crops(count: int) -> np.ndarray:
@@ -56,8 +57,29 @@ def test_the_threshold_of_the_contract() -> None:
 
 def test_a_file_without_a_contract_is_refused(tmp_path: Path) -> None:
     file = save_colour_classifier(tmp_path / "x.onnx", None)
-    with pytest.raises(ContractError, match="carries no contract"):
+    with pytest.raises(ContractError, match=r"carries no contract.*let maskinfer adopt write one"):
         load_classifier(str(file))
+
+
+def test_a_graph_that_fails_or_gives_no_numbers_is_named(tmp_path: Path) -> None:
+    shape = ["n", 16, 16, 3]
+    for kind, said in (("Log", "gives numbers that are not finite"), ("Reshape", "fails when it is run")):
+        # The logarithm of less than nothing; and a shape that no picture has.
+        wrong = numpy_helper.from_array(np.array([7, 3], np.int64), "shape")
+        nodes = [
+            helper.make_node("Cast", ["bgr"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
+            helper.make_node("Neg", ["means"], ["less"]),
+            helper.make_node(kind, ["less", "shape"] if kind == "Reshape" else ["less"], ["probabilities"]),
+        ]
+        graph = helper.make_graph(
+            nodes, "wrong", [helper.make_tensor_value_info("bgr", TensorProto.UINT8, shape)],
+            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["m", 3])],
+            [wrong] if kind == "Reshape" else [],
+        )  # fmt: skip
+        classifier = load_classifier(str(save_model(tmp_path / f"{kind}.onnx", graph, CONTRACT)))
+        with pytest.raises(ModelError, match=f"the model colour {said}"):
+            classifier(np.full((2, 16, 16, 3), 200, np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -178,15 +178,38 @@ def test_torchscript(tmp_path: Path) -> None:
         torch.jit.trace(network, torch.zeros(1, 3, 8, 12)).save(str(file))
     spec = spec_of("NCHW", "float32", "RGB", **IMAGENET)
     described = Description(LABELS, spec, "logits", size_wh=SIZE_WH)
-    assert adopt_classifier(file, tmp_path / "out.onnx", described).parity < 1e-5
+    with pytest.raises(RequestError, match="a program that can read and write files here: give --trust"):
+        adopt_classifier(file, tmp_path / "out.onnx", described)
+    assert adopt_classifier(file, tmp_path / "out.onnx", described, trust=True).parity < 1e-5
     with torch.inference_mode():
         expected = torch.softmax(network(torch.from_numpy(to_input(RED[None], spec))), 1).numpy()
     assert np.allclose(load_classifier(str(tmp_path / "out.onnx"))(RED[None]), expected, atol=1e-5)
     with pytest.raises(RequestError, match="does not say the size"):
-        adopt_classifier(file, tmp_path / "other.onnx", replace(described, size_wh=None))
+        adopt_classifier(file, tmp_path / "other.onnx", replace(described, size_wh=None), trust=True)
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     with pytest.raises(ModelError, match="weights without a network"):
         adopt_classifier(tmp_path / "weights.pt", tmp_path / "other.onnx", described)
+
+
+def test_a_graph_of_float16_is_adopted(tmp_path: Path) -> None:
+    half = TensorProto.FLOAT16
+    weights = numpy_helper.from_array(np.eye(3, dtype=np.float16) * 2, "weights")
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "half", [helper.make_tensor_value_info("x", half, ["n", 3, SIZE_WH[1], SIZE_WH[0]])],
+        [helper.make_tensor_value_info("y", half, ["n", 3])], [weights],
+    )  # fmt: skip
+    file = tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), file)
+    described = Description(LABELS, spec_of("NCHW", "float32", "RGB", std=(255.0,) * 3), "logits")
+    assert adopt_classifier(file, tmp_path / "out.onnx", described).parity < 1e-4
+    rows = load_classifier(str(tmp_path / "out.onnx"))(RED[None])
+    assert rows.dtype == np.float32
+    assert rows[0].argmax() == 0
 
 
 KERAS = """
