@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -17,7 +18,7 @@ from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import models
 from maskinfer.commands.run import image, render, stream, video
 from maskinfer.commands.training import evaluate, export, train, train_detector
-from maskinfer.engine.errors import MaskinferError
+from maskinfer.engine.errors import MaskinferError, RequestError, printable
 
 INTERRUPTED = 130
 
@@ -39,6 +40,13 @@ class Commands(click.Group):
         except MaskinferError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            # Asking whether a file is there raises for this alone, wherever it is asked.
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            name = printable(str(error.filename))
+            click.echo(f"Error: {name[:40]}...: this name is too long for a file; choose a shorter one", err=True)
+            ctx.exit(RequestError.exit_code)
         except KeyboardInterrupt as interrupt:
             click.echo("interrupted", err=True)
             ctx.exit(128 + interrupt.args[0] if interrupt.args else INTERRUPTED)

@@ -292,3 +292,9 @@ def test_evaluate_takes_one_model_for_a_task(tmp_path: Path) -> None:
         (("nothing",), "no model 'nothing': choose"),
     ):
         check_error(maskinfer("evaluate", *arguments, "--data", tmp_path), 2, said)
+
+
+@pytest.mark.parametrize("options", [["-o", "x" * 300 + ".mp4"], ["-o", "out.mp4", "--classifier", "x" * 300]])
+def test_a_name_that_is_too_long_for_a_file(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    check_error(maskinfer("video", tmp_path / "a.mp4", *options), 2, "too long")
