@@ -50,9 +50,10 @@ def public_name(source: str) -> str:
     """
     scheme = _SCHEME.match(source)
     if scheme is None:
-        # A URL inside of another notation, or one whose scheme was forgotten; os.path.exists raises nothing.
+        # A URL inside of another notation, or one whose scheme was forgotten.
         is_odd = "://" in source or re.match(r"^[^/\\]+:[^/\\]*@", source) is not None
-        return HIDDEN if is_odd and not os.path.exists(source) else as_text(source)
+        is_there = os.path.exists(source)  # noqa: PTH110 - Path.exists raises where a name is too long
+        return HIDDEN if is_odd and not is_there else as_text(source)
     if scheme[0].lower() == "file://":
         return as_text(source)
     host, path = _harmless(source[scheme.end() :])
