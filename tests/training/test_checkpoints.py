@@ -24,15 +24,16 @@ from maskinfer.training.classifier.recipe import load_recipe
 from maskinfer.training.detector import checkpoint as detector_checkpoint, state
 from maskinfer.training.detector.model import RetinaFace
 from maskinfer.training.detector.recipe import load_detector_recipe
+from maskinfer.training.state import save_state
 
 kind, file = sys.argv[1], Path(sys.argv[2])
 recipe, detector_recipe = load_recipe("small"), load_detector_recipe("detector")
 model = build(replace(recipe.network, weights="none"), 3)
 writers = {
     "classifier": lambda: checkpoint.save_checkpoint(file, recipe, model.state_dict(), ()),
-    "classifier_progress": lambda: loop.save_progress(loop.begin(model, 64, recipe.schedule), file),
+    "classifier_progress": lambda: save_state(loop.begin(model, 64, recipe.schedule), file),
     "detector": lambda: detector_checkpoint.save_checkpoint(file, detector_recipe, RetinaFace(), ()),
-    "detector_progress": lambda: state.save_progress(state.begin(RetinaFace(), detector_recipe), file),
+    "detector_progress": lambda: save_state(state.begin(RetinaFace(), detector_recipe), file),
 }
 writers[kind]()
 print(file.stat().st_size, flush=True)
