@@ -195,7 +195,7 @@ def test_the_speedup_is_that_of_pairs_of_runs() -> None:
     assert speed.old_ms >= 2
     assert speed.new_ms >= 0.5
     assert speed.speedup.low <= speed.speedup.value <= speed.speedup.high
-    assert speed.speedup.of >= 3
+    assert speed.speedup.n >= 3
 
 
 def test_what_cannot_be_quantised_is_said(tiny: Path, scenes: Path, tmp_path: Path) -> None:
