@@ -16,7 +16,8 @@ from maskinfer.commands.data import data
 from maskinfer.commands.doctor import doctor
 from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import models
-from maskinfer.commands.run import image, render, stream, video
+from maskinfer.commands.render import render
+from maskinfer.commands.run import image, stream, video
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import MaskinferError, RequestError, printable
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from maskinfer.engine.errors import SourceNotFoundError
+from maskinfer.engine.flow.progress import SILENT
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 IMAGE_SUFFIXES = frozenset({
@@ -19,7 +20,6 @@ IMAGE_SUFFIXES = frozenset({
 """Of which files of a folder images are read; those of HEIF where the package for them is there."""
 APPLE_DOUBLE = "._"
 """How the names begin of what macOS leaves beside files on disks of other systems."""
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,21 @@ class SourceFile:
     relative: Path
 
 
-def list_images(sources: Sequence[str], tell: Tell = lambda line: None) -> list[SourceFile]:
+def list_images(sources: Sequence[str], on_status: Callable[[str], None] = SILENT.say) -> list[SourceFile]:
     """Return the images that files, folders (with their sub-folders) and glob patterns mean, each once.
 
     Args:
         sources: files, whatever their suffixes, folders and patterns.
-        tell: called with a line when files of the folders were left out because of their suffixes.
+        on_status: called with a line when files of the folders were left out because of their suffixes.
 
     Raises:
         SourceNotFoundError: a file does not exist, a pattern matches nothing, or a folder holds no image.
     """
-    return list_files(sources, IMAGE_SUFFIXES, "image", tell)
+    return list_files(sources, IMAGE_SUFFIXES, "image", on_status)
 
 
 def list_files(
-    sources: Sequence[str], suffixes: Set[str], what: str, tell: Tell = lambda line: None
+    sources: Sequence[str], suffixes: Set[str], what: str, on_status: Callable[[str], None] = SILENT.say
 ) -> list[SourceFile]:
     """Return the files of a kind that files, folders and glob patterns mean; see ``list_images``.
 
@@ -60,7 +60,7 @@ def list_files(
         sources: files, whatever their suffixes, folders and patterns.
         suffixes: which files of a folder are meant, in lower case.
         what: the kind, for messages.
-        tell: called with a line when files of the folders were left out because of their suffixes.
+        on_status: called with a line when files of the folders were left out because of their suffixes.
     """
     found: dict[Path, SourceFile] = {}
     left_out: Counter[str] = Counter()
@@ -68,7 +68,7 @@ def list_files(
         for file in _expand(source, suffixes, what, left_out):
             found.setdefault(file.path.resolve(), file)
     if left_out:
-        tell(_left_out_line(left_out))
+        on_status(_left_out_line(left_out))
     return list(found.values())
 
 
