@@ -55,6 +55,7 @@ def run_in_closed_net(command: Sequence[str], home: Path, timeout_s: float = 120
         [*_SANDBOX, sys.executable, __file__, str(report), *command],
         env={**environment, "HOME": str(home)}, capture_output=True, text=True, timeout=timeout_s,
     )  # fmt: skip
+    assert report.exists(), f"the network namespace could not be used: {ended.stderr}"
     files = {str(file.relative_to(home)) for file in home.rglob("*")}
     looked_up = set(json.loads(report.read_text(encoding="utf-8")))
     return Trace(ended.returncode, ended.stdout + ended.stderr, looked_up, files)
