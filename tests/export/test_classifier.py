@@ -178,7 +178,8 @@ def test_a_training_begins_from_an_export(telling: tuple[Path, Path]) -> None:
         # In training, too, it does on those pictures what it did: the batch norms have their statistics.
         features = network.train().features(pixels).mean((2, 3))
     with torch.inference_mode():
-        assert torch.allclose(network.eval().features(pixels).mean((2, 3)), features, atol=1e-2)
+        deployed = network.eval().features(pixels).mean((2, 3))
+    assert torch.corrcoef(torch.stack([deployed.flatten(), features.detach().flatten()]))[0, 1] > 0.99
     with pytest.raises(RequestError, match="is no classifier of with_mask, without_mask:"):
         begin_from(build(TWO.network, 2), file, TWO, crops)
 

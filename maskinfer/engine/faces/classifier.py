@@ -43,11 +43,6 @@ class OnnxClassifier:
         outputs = [run_session(self.session, to_input(b, self.contract.input), self.contract.name) for b in batches]
         nothing = np.zeros((0, len(self.contract.labels)), np.float32)
         scores = np.concatenate([nothing, *(output[0] for output in outputs)])
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"the classifier {self.contract.name} {self.contract.version} gives no numbers (NaN or infinite) for "
-                "faces: its file is broken, or it does not work on this provider; try --provider cpu"
-            )
         probabilities = _softmax(scores) if self.contract.output == "logits" else scores
         if len(self.session.get_outputs()) == 1:
             return probabilities, None

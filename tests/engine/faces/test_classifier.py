@@ -40,7 +40,7 @@ def test_logits_become_probabilities(tmp_path: Path) -> None:
 
 def test_scores_that_are_no_numbers_are_refused_with_the_model(tmp_path: Path) -> None:
     file = save_colour_classifier(tmp_path / "x.onnx", CONTRACT, scale=float("nan"))
-    with pytest.raises(ModelError, match=r"classifier colour 1 gives no numbers"):
+    with pytest.raises(ModelError, match=r"the model colour gives numbers that are not finite"):
         load_classifier(str(file))(crops(2))
 
 
