@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """Pictures and sound of a file, as far as a plain reader gets."""
+    """Pictures and sound of a file, as far as a plain reader gets; ``length_s`` is 0 where no times are stated."""
 
     frames: int
     length_s: float
@@ -145,7 +145,7 @@ def _differs(file: Path, out: Path, was_mended: bool) -> str:
     found = []
     if before.frames != after.frames:
         found.append(f"{before.frames} frames in, {after.frames} out")
-    if not was_mended and abs(before.length_s - after.length_s) > _LENGTH_S:
+    if not was_mended and before.length_s and abs(before.length_s - after.length_s) > _LENGTH_S:
         found.append(f"{before.length_s:.2f} s in, {after.length_s:.2f} s out")
     if abs(before.sound_s - after.sound_s) > _LENGTH_S:
         found.append(f"{before.sound_s:.2f} s of sound in, {after.sound_s:.2f} s out")

@@ -29,6 +29,7 @@ _PNG_FRAME_BYTES = 12
 _SUBFILE_TYPE, _REDUCED = 254, 1
 _DEPTHS = (8, 10, 12, 14, 16)
 _HEAD_BYTES = 4096
+_MOST_PIXELS = 1 << 29
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ def _pillow(data: NDArray[np.uint8]) -> Iterator[Any]:
         _knows_heif()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about oddities of files
+        # Pillow refuses pictures of twice its limit; telephones take some of 200 million pixels.
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, _MOST_PIXELS // 2)
         with Image.open(io.BytesIO(data.tobytes())) as image:
             yield image
 

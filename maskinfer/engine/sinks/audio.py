@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from maskinfer.engine.errors import OnError
@@ -260,13 +261,23 @@ def _resampler(layout: str, rate_hz: int) -> Resample:
             resampler = av.AudioResampler("fltp", layout, rate_hz)
         if resampler is not None:
             made += resampler.resample(frame)
-        for part in made:  # some keep the source's ticks
-            if part.pts is not None and part.time_base:
-                part.pts = round(part.pts * part.time_base * rate_hz)
-            part.time_base = Fraction(1, rate_hz)
-        return made
+        return [_encodable(part, rate_hz) for part in made]
 
     return resample
+
+
+def _encodable(part: av.AudioFrame, rate_hz: int) -> av.AudioFrame:
+    """Return sound in ticks of its rate, without what no loudspeaker plays, over which the encoder hangs."""
+    pts = part.pts
+    if pts is not None and part.time_base:  # some keep the source's ticks
+        pts = round(pts * part.time_base * rate_hz)
+    samples = part.to_ndarray()
+    if not np.abs(samples).max(initial=0) <= 1:  # not so for NaN either
+        clean = np.clip(np.nan_to_num(samples), -1, 1)
+        part = av.AudioFrame.from_ndarray(clean, format=part.format.name, layout=part.layout.name)
+        part.sample_rate = rate_hz
+    part.pts, part.time_base = pts, Fraction(1, rate_hz)
+    return part
 
 
 def _decoded(stream: av.AudioStream, packet: av.Packet[Any] | None) -> list[av.AudioFrame]:

@@ -178,3 +178,9 @@ def test_an_unknown_format_cannot_be_written(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="absent"):
         write_image(tmp_path / "absent" / "x.png", PICTURE)
+
+
+def test_pictures_larger_than_pillow_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corner().save(tmp_path / "x.avif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # of which it takes twice as many
+    assert read_image(tmp_path / "x.avif").shape == (32, 48, 3)

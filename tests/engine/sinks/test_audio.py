@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maskinfer.engine.sinks.video import open_writer
@@ -125,6 +126,15 @@ def test_the_sound_of_a_pipe_is_told_to_be_lost(tmp_path: Path, caplog: pytest.L
         for frame in video:
             writer.write(frame.bgr, frame.pts, frame.time_base, frame.duration)
     assert f"{source}: its sound is left out" in caplog.text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_sound_that_no_loudspeaker_plays_hangs_no_encoder(tmp_path: Path, value: float) -> None:
+    source = write_clip(tmp_path / "a.mkv", 10, sound=["pcm_f32le"], sound_s=0.4)
+    data = bytearray(source.read_bytes())
+    data[-6000:-4000] = np.full(500, value, np.float32).tobytes()  # in the sound, which comes last
+    source.write_bytes(data)
+    assert facts(copy(source, tmp_path / "out.mp4")).numbers == list(range(10))
 
 
 def test_a_track_without_a_packet_loses_nothing(tmp_path: Path) -> None:
