@@ -175,11 +175,10 @@ def test_a_training_begins_from_an_export(telling: tuple[Path, Path]) -> None:
     with torch.inference_mode():
         expected = restore(load_checkpoint(checkpoint))(pixels)
         assert torch.allclose(network.eval()(pixels), expected, atol=1e-3)
+        deployed = network.features(pixels).mean((2, 3))
         # In training, too, it does on those pictures what it did: the batch norms have their statistics.
-        features = network.train().features(pixels).mean((2, 3))
-    with torch.inference_mode():
-        deployed = network.eval().features(pixels).mean((2, 3))
-    assert torch.corrcoef(torch.stack([deployed.flatten(), features.detach().flatten()]))[0, 1] > 0.99
+        trained = network.train().features(pixels).mean((2, 3))
+    assert torch.allclose(deployed, trained, atol=2e-3)
     with pytest.raises(RequestError, match="is no classifier of with_mask, without_mask:"):
         begin_from(build(TWO.network, 2), file, TWO, crops)
 

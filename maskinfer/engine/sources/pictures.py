@@ -50,6 +50,7 @@ def timed_images(source: str, on_error: OnError) -> Iterator[tuple[Frame, VideoI
             pictures = [file.read(page) for page in file.pages]
         except SourceError as error:
             on_error(str(error))
+            index += 1  # its second stays empty
             continue
         for bgr in pictures:
             info = VideoInfo(name, (bgr.shape[1], bgr.shape[0]), Fraction(1), Fraction(1))

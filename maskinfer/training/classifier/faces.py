@@ -233,9 +233,10 @@ def _no_faces(detector: OnnxDetector, image: BGRFrame, scene: Scene) -> _Boxes:
     scores = np.concatenate([*(one.scores for one in found), mirrored.scores])
     overlaps = iou_matrix(xyxy, scene.xyxy).max(1, initial=0)
     sides = (xyxy[:, 2:] - xyxy[:, :2]).min(1)
-    likely = (sides >= MIN_BARE_SIDE_PX) & ((scores < _SURELY_NONE_SCORE) | (sides >= _SURELY_NONE_SIDE_PX))
-    alone = np.flatnonzero((overlaps < _MAX_NO_FACE_IOU) & likely)
+    # Of one thing in several views the best score counts: a face without a box may score low in one of them.
+    alone = np.flatnonzero((overlaps < _MAX_NO_FACE_IOU) & (sides >= MIN_BARE_SIDE_PX))
     kept = alone[suppress(xyxy[alone], scores[alone], _SAME_IOU)]
+    kept = kept[(scores[kept] < _SURELY_NONE_SCORE) | (sides[kept] >= _SURELY_NONE_SIDE_PX)]
     return _Boxes(xyxy[kept], np.full((len(kept), 5, 2), np.nan, np.float32), scores[kept], [None] * len(kept))
 
 

@@ -97,7 +97,8 @@ def _measure(model: Any, crops: BGRFrame) -> None:
         hook.remove()
     for _, _, norm in _pairs(model):
         values = seen[norm]
-        mean, var = values.mean((0, 2, 3)), values.var((0, 2, 3))
+        # The biased variance, which is what a batch norm divides by in training.
+        mean, var = values.mean((0, 2, 3)), values.var((0, 2, 3), correction=0)
         norm.bias.add_(mean)
         norm.weight.copy_((var + norm.eps).sqrt())
         norm.running_mean.copy_(mean)  # type: ignore[union-attr]
