@@ -25,7 +25,7 @@ from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import FloatArray
 from maskinfer.training.data.scenes import Scene
 
-PROPOSALS_FROM = 0.3
+PROPOSALS_FROM = 0.4
 MIN_SIDE_PX = 16
 _FACE_IOU, _COUNTED_IOU, _NO_FACE_IOU = 0.45, 0.4, 0.1
 _MARGINS = tuple(float(margin) for margin in np.round(np.arange(-0.1, 0.26, 0.01), 2))
