@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from maskinfer.engine.runtime.telemetry import forbid_onnxruntime_telemetry
 
 if TYPE_CHECKING:
+    from maskinfer.engine.check import check_classifier, check_detector
     from maskinfer.engine.contract import CropRule
     from maskinfer.engine.engine import Engine
     from maskinfer.engine.errors import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         SourceNotFoundError,
         TruncatedSourceError,
     )
-    from maskinfer.engine.faces.check import check_classifier, check_detector
     from maskinfer.engine.faces.protocols import Classifier, Detector
     from maskinfer.engine.faces.quality import Gate
     from maskinfer.engine.faces.tracker import TrackOptions
@@ -122,7 +122,7 @@ _MODULES = {
         *("ModelNotFoundError", "OutputError", "ParityError", "ProviderError", "RequestError", "SourceError"),
         *("SourceDeniedError", "SourceNotFoundError", "TruncatedSourceError"),
     ),
-    "engine.faces.check": ("check_classifier", "check_detector"),
+    "engine.check": ("check_classifier", "check_detector"),
     "engine.faces.protocols": ("Classifier", "Detector"),
     "engine.faces.quality": ("Gate",),
     "engine.faces.tracker": ("TrackOptions",),

@@ -187,7 +187,7 @@ def card(model: str, figures: Path | None, notes: Path | None, out: Path | None)
     from maskinfer.engine.files.atomic import atomic_write
 
     with train_extra():
-        from maskinfer.training.evaluation.card import make_card
+        from maskinfer.training.evaluation.report.card import make_card
     text = make_card(model, figures, notes)
     if out is None:
         click.echo(text, nl=False)

@@ -52,7 +52,7 @@ def show(model: str) -> None:
         show_markdown(card.read_text(encoding="utf-8"))
         return
     with train_extra():
-        from maskinfer.training.evaluation.card import make_card
+        from maskinfer.training.evaluation.report.card import make_card
     show_markdown(make_card(model))
 
 

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
-from urllib.request import urlopen
 
-import av
-import numpy as np
 import onnx
 import pytest
 
-import maskinfer
-from maskinfer.benchmark import capacity
-from maskinfer.benchmark.capacity import CameraLoad, find_capacity
-from maskinfer.benchmark.fake_camera import read_chunks, served
-from maskinfer.benchmark.job_times import time_job
 from maskinfer.benchmark.predictions import agreement, float_file, precision_of, predict_samples
 from maskinfer.benchmark.providers import active_providers
 from maskinfer.benchmark.report import (
@@ -33,19 +24,16 @@ from maskinfer.benchmark.report import (
     write_json,
 )
 from maskinfer.benchmark.sweep import Plan, run_sweep
-from maskinfer.benchmark.synthetic_video import write_film
-from maskinfer.benchmark.timing import Timing, summarize, time_in_turn
+from maskinfer.benchmark.timing import Timing
 from maskinfer.console.benchmark import show_report
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import ModelError, ProviderError, RequestError, SourceError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.detector import load_detector
-from maskinfer.engine.flow.stages import record_stages, stage, staged
 from maskinfer.export.metadata import write_contract
 from tests.commands.test_run import check_error
 from tests.commands.test_run import maskinfer as run_maskinfer
 from tests.conftest import shared
-from tests.helpers.clips import facts, write_clip
 
 TIMING = Timing(30, 10.0, 12.0, 14.0, 10.5, 0.02)
 ROW = Row("classifier", "mine", "float", "cpu", 2, 4, TIMING, 400.0, 30.0, 20.0, 1.0, "mine.onnx", 0.99, 0.97)
@@ -58,37 +46,6 @@ def report(*rows: Row, machine: dict[str, str] | None = None) -> Report:
 
 def at(p50_ms: float, noise: float = 0.02) -> Row:
     return replace(ROW, timing=replace(TIMING, p50_ms=p50_ms, noise=noise))
-
-
-def test_things_are_timed_in_turn_and_the_slow_one_is_slower() -> None:
-    order: list[str] = []
-
-    def slow() -> None:
-        order.append("slow")
-        time.sleep(0.01)
-
-    times = time_in_turn({"slow": slow, "fast": lambda: order.append("fast")}, 0.2)
-    assert times["slow"].p50_ms >= 10 > times["fast"].p50_ms
-    assert times["slow"].p50_ms <= times["slow"].p90_ms <= times["slow"].p99_ms
-    assert times["slow"].runs == times["fast"].runs >= 15
-    assert 0 < order.index("fast", 4) < len(order) - order[::-1].index("slow")  # neither is through before the other
-
-
-def test_a_machine_that_changes_is_noisy() -> None:
-    calls = 0
-
-    def slower_and_slower() -> None:
-        nonlocal calls
-        calls += 1
-        time.sleep(0.0005 * calls)
-
-    assert time_in_turn({"drifting": slower_and_slower}, 0.2)["drifting"].is_noisy
-
-
-def test_a_machine_that_leaps_is_noisy_though_both_halves_are_alike() -> None:
-    visits = [[ms] * 3 for ms in (1.0, 1.0, 1.5, 1.5, 1.0, 1.0, 1.5, 1.5)]
-    assert summarize(visits).noise == pytest.approx(0.25, abs=0.1)
-    assert summarize([[1.0, 1.01, 0.99]] * 8).noise == 0
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -223,69 +180,6 @@ def test_models_and_providers_that_are_not_there() -> None:
         run_sweep(Plan(("retinaface-mask",), precisions=("int8",)))
     with pytest.raises(ModelError, match=r"batches of up to 100000000.*[Mm]emory"):
         run_sweep(Plan(("mobilenetv2-128",), ("cpu",), batches=(100_000_000,), threads=(1,)))
-
-
-def test_stages_are_measured_only_while_they_are_recorded() -> None:
-    with stage("before"):
-        pass
-    with record_stages() as times:
-        for _ in staged(range(3), "making"):
-            with stage("using"):
-                time.sleep(0.01)
-    with stage("after"):
-        pass
-    assert sorted(times.seconds) == ["making", "using"]
-    assert times.seconds["using"] >= 0.03
-    assert times.seconds["making"] < 0.02
-
-
-def test_a_job_is_the_sum_of_its_stages(colour_classifier: Path, portrait: np.ndarray, tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "a.mp4", [portrait] * 30, rate=25)
-    job = time_job(maskinfer.load(classifier=str(colour_classifier), lanes=1), str(clip))
-    assert (job.frames, job.faces) == (30, 30)
-    assert [one.name for one in job.stages] == [
-        "decode", "letterbox", "detect", "boxes", "track", "crop", "classify", "results", "draw", "encode",
-    ]  # fmt: skip
-    assert sum(one.share for one in job.stages) == pytest.approx(1)
-    assert {one.thread for one in job.stages} == {"reader", "engine", "MainThread"}
-    assert 0 < job.models_share < 1
-    assert job.models_per_second > 0
-    assert "busy" in job.limit
-
-
-def test_a_film_has_its_faces_and_comes_at_its_speed(tmp_path: Path) -> None:
-    film = tmp_path / "film.ts"
-    write_film(film, (640, 360), 10, 3)
-    assert len(facts(film).times) == 60
-    chunks, length_s = read_chunks(film)
-    assert b"".join(chunk for _, chunk in chunks) == film.read_bytes()
-    assert length_s == pytest.approx(6, abs=0.05)
-    due_s = chunks[20][0]
-    with served(film) as address, urlopen(address) as stream:
-        began_s = time.monotonic()
-        received = stream.read(sum(len(chunk) for _, chunk in chunks[:21]))
-        seconds = time.monotonic() - began_s
-    assert film.read_bytes().startswith(received)
-    assert due_s - 0.2 < seconds < due_s + 2  # a machine that is busy may be late, never early
-    with av.open(str(film)) as container:
-        frame = next(container.decode(video=0)).to_ndarray(format="bgr24")
-    assert len(maskinfer.load()(np.asarray(frame, np.uint8)).faces) == 3
-
-
-def test_capacity_is_found_by_watching(colour_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "MAX_CAMERAS", 2)
-    monkeypatch.setattr(capacity, "_WARM_UP_S", 0.5)
-    monkeypatch.setattr(capacity, "_LEAST_SHARE", 0.3)  # a machine that is busy is no reason to fail
-    engine = maskinfer.load(classifier=str(colour_classifier))
-    easy = CameraLoad(rate=4, size_wh=(320, 192), faces=1, latency_ms=5_000, seconds=2)
-    max_cameras, trials = find_capacity(engine, easy)
-    assert [trial.cameras for trial in trials][:2] == [1, 2]
-    assert max_cameras >= 1
-    assert trials[0].faces == pytest.approx(1, abs=0.5)
-    max_cameras, trials = find_capacity(engine, replace(easy, latency_ms=0.01))
-    assert (max_cameras, len(trials)) == (0, 1)
-    with pytest.raises(RequestError, match="expected numbers over 0"):
-        CameraLoad(rate=0)
 
 
 def test_from_the_command_line(colour_classifier: Path, tmp_path: Path) -> None:

@@ -116,12 +116,12 @@ class FollowedLines:
         self._health.attempt(lambda: self._write(f"{line}\n".encode()))
 
     def _write(self, line: bytes) -> None:
-        if self._file is None or self._is_moved(self._file):
+        file = self._file
+        if file is None or self._is_moved(file):
             self._close()
-            self._open()
-        assert self._file is not None
+            file = self._open()
         try:
-            append(self._file, b"\n" + line if self._is_torn else line, self._patience_s)
+            append(file, b"\n" + line if self._is_torn else line, self._patience_s)
             self._is_torn = False
         except TornLineError as error:
             self._is_torn = True
@@ -134,7 +134,7 @@ class FollowedLines:
     def _patience_s(self) -> float:
         return 0.0 if self._health.is_failing else _PATIENCE_S
 
-    def _open(self) -> None:
+    def _open(self) -> FileIO:
         self._is_torn = False
         end_half_line(Path(self._target))
         file = FileIO(os.open(self._target, _FLAGS, 0o666), "ab")
@@ -148,6 +148,7 @@ class FollowedLines:
             file.close()
             raise
         self._file = file
+        return file
 
     def _is_moved(self, file: FileIO) -> bool:
         try:

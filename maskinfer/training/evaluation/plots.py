@@ -22,7 +22,7 @@ from maskinfer.training.evaluation.confidence import Confidence
 from maskinfer.training.evaluation.detector import DetectorCurve
 from maskinfer.training.evaluation.intervals import Estimate, share
 from maskinfer.training.evaluation.metrics import GroupMetrics
-from maskinfer.training.evaluation.mistake_sheet import draw_mistakes
+from maskinfer.training.evaluation.report.mistake_sheet import draw_mistakes
 from maskinfer.training.evaluation.run import Evaluation
 
 # Those of the annotated pictures, the yellow darkened to be seen on white too.

@@ -29,7 +29,7 @@ NO_SUCH_CAMERA = 97
         ("rtsp://10.0.0.7/ch1", True),
         ("HTTP://10.0.0.7/ch1", True),
         ("clip.mp4", False),
-        ("/tmp/0", False),
+        ("films/0", False),
         ("-1", False),
         ("", False),
         ("a:b.mp4", False),

@@ -10,7 +10,7 @@ import pytest
 
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import RequestError
-from maskinfer.training.evaluation.card import make_card, read_notes
+from maskinfer.training.evaluation.report.card import make_card, read_notes
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs" / "evaluation"
