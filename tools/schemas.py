@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maskinfer.training.evaluation.card import Notes
-
 from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import EventRecord, FrameRecord
@@ -15,6 +13,7 @@ from maskinfer.engine.schema import json_schema
 from maskinfer.export.adopt.model_description import ModelDescription
 from maskinfer.training.classifier.recipe import Recipe
 from maskinfer.training.detector.recipe import TASK, DetectorRecipe
+from maskinfer.training.evaluation.report.card import Notes
 
 FOLDER = Path(__file__).resolve().parent.parent / "maskinfer" / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

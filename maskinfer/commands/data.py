@@ -129,8 +129,8 @@ def synth(
 ) -> None:
     """Draw masks, worn well and badly, on the bare faces of training folders.
 
-    The ways to wear a mask are correct (labelled with_mask), below_nose (incorrect_mask), below_mouth and chin
-    (without_mask).
+    The ways to wear a mask are correct (labelled with_mask) and below_nose, below_mouth, chin, forehead and eyes
+    (incorrect_mask).
 
     \b
     Examples:

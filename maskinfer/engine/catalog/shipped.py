@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "5a8efb2f2665d236e7993c3fe9b551200f83087e7ea701ac8a63ce808080ba3f",
+        "c61f735f8f41ebb7538295ab04476ea0d99c6f30ada23d497a23fbdae2bd7d96",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "ece6a48dac4aaec8b6c738380416768a27e543c04b39f50148a6c67913bcdd9c",
+        "76f7c6f54e259881aea36f5b7b9013adc3c1afff8d8d6fadbdefdcad74e7af38",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),
