@@ -16,9 +16,11 @@ VOCABULARY = {"engine.errors", "engine.results", "engine.contract", "engine.reco
 ARROWS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands"},
-    "commands": {"console", "benchmark", "export", "training", "engine"},
-    "console": {"benchmark", "export", "training", "engine"},
+    "commands": {"console", "benchmark", "control", "export", "training", "engine"},
+    "console": {"benchmark", "control", "export", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
+    "control.report": {"control.store", "engine"},
+    "control.store": {"control.settings", "engine"},
     "export.adopt": {"export", "training", "engine"},
     "export.quantize": {"export", "training", "engine"},
     "export.verify": {"export", "training", "engine"},

@@ -1,0 +1,1 @@
+"""The control room: what `maskinfer serve` and `maskinfer report` are made of."""

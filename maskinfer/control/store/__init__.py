@@ -1,0 +1,1 @@
+"""What the control room keeps: visits, pictures and recordings in one folder."""
