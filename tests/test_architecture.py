@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
         ),
         *("engine.frames", "engine.files", "engine.flow"),
     },
+    "engine.visits": {"engine.sinks", "engine.faces", "engine.frames"},
     "engine.sinks": {"engine.engine", "engine.faces", "engine.sources", "engine.frames", "engine.files", "engine.flow"},
     "engine.check": {"engine.faces"},
     "engine.load": {"engine.engine", "engine.faces", "engine.runtime"},
