@@ -65,11 +65,18 @@ class Answer:
         status: HTTP status; None when none came.
         reason: what was wrong, for messages.
         retry_after_s: how long the receiver wants not to be asked.
+        body: what it said, as far as that was asked for.
     """
 
     status: int | None
     reason: str = ""
     retry_after_s: float = 0.0
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it was a success."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 def poster(url: str, options: WebhookOptions) -> Callable[[dict[str, Any]], Answer]:
@@ -85,7 +92,7 @@ def poster(url: str, options: WebhookOptions) -> Callable[[dict[str, Any]], Answ
         sent = {**headers, **_of_record(str(record["id"]), body, options.secret)}
         place, deadline_s = target, time.monotonic() + options.timeout_s
         for _ in range(options.redirects + 1):
-            answer, location = _post(place, body, sent, deadline_s)
+            answer, location = exchange(place, body, sent, deadline_s)
             if answer.status not in _REDIRECTIONS or not location:
                 break
             there = urljoin(place, location)
@@ -104,7 +111,14 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _post(url: str, body: bytes, headers: Mapping[str, str], deadline_s: float) -> tuple[Answer, str]:
+def exchange(
+    url: str, body: bytes, headers: Mapping[str, str], deadline_s: float, *, method: str = "POST", most_bytes: int = 0
+) -> tuple[Answer, str]:
+    """Send one request to an address of http or https; return its answer, and where a redirection leads to.
+
+    It never raises, follows nothing, and is over by ``deadline_s`` of ``time.monotonic``. Of the answer's body the
+    first ``most_bytes`` are read.
+    """
     sockets: list[socket.socket] = []
     left_s = max(0.1, deadline_s - time.monotonic())
     ends_s = time.monotonic() + left_s
@@ -113,14 +127,13 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], deadline_s: float) 
     timer.daemon = True
     timer.start()
     try:
-        with _opener(sockets).open(urllib.request.Request(url, body, dict(headers)), timeout=left_s) as answer:
+        request = urllib.request.Request(url, body, dict(headers), method=method)
+        with _opener(sockets).open(request, timeout=left_s) as answer:
+            said = answer.read(most_bytes) if most_bytes else b""
             # What was cut by the timer looks like an answer whose headers were through.
-            return (Answer(answer.status) if time.monotonic() < ends_s else Answer(None, _TOO_LATE)), ""
+            return (Answer(answer.status, body=said) if time.monotonic() < ends_s else Answer(None, _TOO_LATE)), ""
     except urllib.error.HTTPError as error:
-        error.close()
-        wait = error.headers.get("Retry-After", "")
-        said = Answer(error.code, f"{error.code} {error.reason}", float(wait) if wait.isdecimal() else 0.0)
-        return said, error.headers.get("Location", "")
+        return _refusal(error, most_bytes), error.headers.get("Location", "")
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= ends_s:
             return Answer(None, _TOO_LATE), ""
@@ -128,6 +141,13 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], deadline_s: float) 
         return Answer(None, str(getattr(cause, "strerror", None) or type(cause).__name__)), ""
     finally:
         timer.cancel()
+
+
+def _refusal(error: urllib.error.HTTPError, most_bytes: int) -> Answer:
+    wait, said = error.headers.get("Retry-After", ""), b""
+    with error, suppress(OSError, http.client.HTTPException):
+        said = error.read(most_bytes) if most_bytes else b""
+    return Answer(error.code, f"{error.code} {error.reason}", float(wait) if wait.isdecimal() else 0.0, said)
 
 
 def _shut(sockets: Sequence[socket.socket]) -> None:

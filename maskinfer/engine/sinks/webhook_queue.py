@@ -53,14 +53,20 @@ def queue_file(url: str) -> Path:
 class Queue:
     """A queue of records that several threads, and several processes that post to one receiver, may use.
 
+    Args:
+        file: that they wait in.
+        owner: an id of this process.
+        most: how many may wait; None for ``MAX_WAITING``.
+
     Attributes:
         problem: why the records wait in memory only and do not survive the process; empty if they do.
         dead_letters: file of those that the receiver refused for good, a line each.
         dropped: how many of the oldest went for want of room.
     """
 
-    def __init__(self, file: Path, owner: str) -> None:
+    def __init__(self, file: Path, owner: str, most: int | None = None) -> None:
         self._owner, self._lock = owner, threading.Lock()
+        self._most = MAX_WAITING if most is None else most
         self.problem, self.dropped = "", 0
         self.dead_letters = file.with_suffix(".refused.jsonl")
         try:
@@ -72,14 +78,14 @@ class Queue:
             self._database = _open(":memory:")
 
     def put(self, record: dict[str, Any]) -> None:
-        """Add a record; of more than ``MAX_WAITING`` the oldest go. Raises ``sqlite3.Error`` on a full disk."""
+        """Add a record; of more than may wait, the oldest go. Raises ``sqlite3.Error`` on a full disk."""
         with self._lock, self._database as database:
             database.execute("INSERT INTO waiting (record) VALUES (?)", (json.dumps(record, ensure_ascii=False),))
             (count,) = database.execute("SELECT count(*) FROM waiting").fetchone()
-            if count > MAX_WAITING:
+            if count > self._most:
                 oldest = "SELECT number FROM waiting ORDER BY number LIMIT ?"
-                database.execute(f"DELETE FROM waiting WHERE number IN ({oldest})", (count - MAX_WAITING,))
-                self.dropped += count - MAX_WAITING
+                database.execute(f"DELETE FROM waiting WHERE number IN ({oldest})", (count - self._most,))
+                self.dropped += count - self._most
 
     def take(self) -> Waiting | None:
         """Return the oldest record, held for this process; None where there is none or another process holds it."""

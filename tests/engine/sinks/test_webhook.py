@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.sinks import webhook, webhook_queue
+from maskinfer.engine.sinks import outbox, webhook_queue
 from maskinfer.engine.sinks.webhook import Webhook, open_webhook
 from maskinfer.engine.sinks.webhook_post import WebhookOptions
 from maskinfer.engine.sinks.webhook_queue import queue_file
@@ -34,8 +34,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "_FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(webhook, "_POLL_S", 0.05)
+    monkeypatch.setattr(outbox, "_FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(outbox, "_POLL_S", 0.05)
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
