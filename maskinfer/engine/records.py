@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from maskinfer.engine.schema import Count, Index, NotNegative, Share
 
+Bare = Literal["nose", "nose_and_mouth"]
 EventKind = Literal["appeared", "settled", "changed", "left"]
 Box = Annotated[list[float], Meta(min_length=4, max_length=4)]
 Point = Annotated[list[float], Meta(min_length=2, max_length=2)]
@@ -43,10 +44,13 @@ class FaceRecord(_FaceRecord, total=False):
             frames together. Left out where faces are not followed.
         sharpness: how much detail the face shows, whatever its size and light: blots have under 9, clear faces 13 and
             more; of a face that is followed, as it was classified last.
+        bare: what a badly worn mask leaves uncovered: nose, or nose_and_mouth; null under every other label, and when
+            the classifier does not tell.
     """
 
     track_id: Count
     sharpness: NotNegative
+    bare: Bare | None
 
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -90,6 +94,7 @@ class _EventRecord(TypedDict):
     previous: str | None
     dwell_s: NotNegative
     bbox: Box
+    bare: Bare | None
 
 
 class EventRecord(_EventRecord, total=False):
@@ -107,6 +112,8 @@ class EventRecord(_EventRecord, total=False):
         previous: label before a change.
         dwell_s: since the face was first seen, in seconds.
         bbox: left, top, right, bottom in pixels.
+        bare: what a badly worn mask left uncovered in that frame: nose, or nose_and_mouth; null under every other
+            label, and when the classifier does not tell.
         id: of this event alone; a webhook has it as Idempotency-Key as well.
         run: the same for all events of one run of a command.
         at: when it was made, in local time with its offset.

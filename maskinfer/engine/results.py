@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import MissingExtraError, RequestError
-from maskinfer.engine.records import FaceRecord, FrameRecord
+from maskinfer.engine.records import Bare, FaceRecord, FrameRecord
 from maskinfer.engine.schema import from_plain
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ INCORRECT_MASK = "incorrect_mask"
 UNCERTAIN = "uncertain"
 LABELS = (WITH_MASK, WITHOUT_MASK, INCORRECT_MASK)
 """The labels of the three-class models, in the order in which they are counted and drawn."""
+NOSE: Bare = "nose"
+NOSE_AND_MOUTH: Bare = "nose_and_mouth"
+BARE: tuple[Bare, ...] = (NOSE, NOSE_AND_MOUTH)
+"""What a badly worn mask leaves uncovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Face:
         sharpness: how much detail the face shows, whatever its size and light: blots have less than 9, clear faces 13
             or more (``quality.sharpness``). For a tracked face, as of its last classification. None if it was not
             measured.
+        bare: what a badly worn mask leaves uncovered: ``nose`` or ``nose_and_mouth``; None under every other label,
+            and if the classifier does not tell.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -78,6 +84,7 @@ class Face:
     scores: Mapping[str, float]
     track_id: int | None = None
     sharpness: float | None = None
+    bare: Bare | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +168,8 @@ class FrameResult:
 
         ``confidence`` is the label's probability. ``class_id`` is the label's index among the classifier's labels;
         for ``uncertain`` it is one more than the last. ``tracker_id`` is None without tracking. ``data`` contains
-        ``class_name``, ``det_score`` and, if the detector gives them, ``landmarks``, float32 (N, 5, 2).
+        ``class_name``, ``det_score``, ``bare`` ("" for None) and, if the detector gives them, ``landmarks``, float32
+        (N, 5, 2).
 
         Raises:
             MissingExtraError: supervision is not installed.
@@ -169,7 +177,8 @@ class FrameResult:
         supervision = _optional("supervision")
         ids = [[*face.scores, face.label].index(face.label) for face in self.faces]
         tracks = [-1 if face.track_id is None else face.track_id for face in self.faces]
-        data: dict[str, Any] = {"class_name": self.labels, "det_score": self.det_scores}
+        bare = np.array([face.bare or "" for face in self.faces], np.str_)
+        data: dict[str, Any] = {"class_name": self.labels, "det_score": self.det_scores, "bare": bare}
         if self.faces and all(face.landmarks is not None for face in self.faces):
             data["landmarks"] = np.array([face.landmarks for face in self.faces], np.float32)
         detections: sv.Detections = supervision.Detections(
@@ -187,7 +196,7 @@ def to_pandas(results: Iterable[FrameResult]) -> pd.DataFrame:
 
     The columns are those of ``--csv``: ``source``, ``frame``, ``time_s`` (seconds), ``track_id`` (nullable), ``label``,
     ``score``, the probability of each label under the label's name, ``det_score``, and the box ``left``, ``top``,
-    ``right``, ``bottom`` in pixels; then ``sharpness``.
+    ``right``, ``bottom`` in pixels, and ``bare``; then ``sharpness``. A label of one of the last names takes its place.
 
     Args:
         results: of one or several frames, images or sources, as ``Engine.iterate`` and ``read_results`` yield them.
@@ -198,22 +207,22 @@ def to_pandas(results: Iterable[FrameResult]) -> pd.DataFrame:
     pandas = _optional("pandas")
     faces = [(result, face) for result in results for face in result.faces]
     labels = list(dict.fromkeys(label for _, face in faces for label in face.scores)) or list(LABELS)
-    columns = [*_COLUMNS_BEFORE, *labels, *_COLUMNS_AFTER]
+    columns = [*_COLUMNS_BEFORE, *labels, *(name for name in _COLUMNS_AFTER if name not in labels)]
     table: pd.DataFrame = pandas.DataFrame([_row(*pair) for pair in faces], columns=columns)
     return table.astype({"track_id": "Int64", "sharpness": "float64"})
 
 
 _COLUMNS_BEFORE = ("source", "frame", "time_s", "track_id", "label", "score")
-_COLUMNS_AFTER = ("det_score", "left", "top", "right", "bottom", "sharpness")
+_COLUMNS_AFTER = ("det_score", "left", "top", "right", "bottom", "bare", "sharpness")
 
 
 def _row(result: FrameResult, face: Face) -> dict[str, object]:
     place = (result.source, result.frame, result.time_s, face.track_id, face.label, face.score)
-    rest = (face.det_score, *face.xyxy, face.sharpness)
+    rest = (face.det_score, *face.xyxy, face.bare, face.sharpness)
     return {
         **dict(zip(_COLUMNS_BEFORE, place, strict=True)),
-        **face.scores,
         **dict(zip(_COLUMNS_AFTER, rest, strict=True)),
+        **face.scores,
     }
 
 
@@ -244,6 +253,7 @@ def _face(record: FaceRecord) -> Face:
         record["scores"],
         record.get("track_id"),
         record.get("sharpness"),
+        record.get("bare"),
     )
 
 
@@ -255,6 +265,7 @@ def _face_dict(face: Face) -> FaceRecord:
         "label": face.label,
         "score": round(face.score, 5),
         "scores": {label: round(p, 5) for label, p in face.scores.items()},
+        "bare": face.bare,
     }
     if face.track_id is not None:
         record["track_id"] = face.track_id

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from maskinfer.engine.errors import MissingExtraError, RequestError
-from maskinfer.engine.results import LABELS, Face, FrameResult, to_pandas
+from maskinfer.engine.results import BARE, LABELS, Face, FrameResult, to_pandas
 from maskinfer.engine.sinks.table import COLUMNS, open_csv
 
 POINTS = ((20.0, 30.0), (60.0, 30.0), (40.0, 50.0), (25.0, 70.0), (55.0, 70.0))
@@ -26,6 +27,7 @@ FACES = (
     face("with_mask", 0.5, 200.0, track_id=7),
     face("uncertain", 0.25, 400.0, track_id=8),
 )
+BADLY_WORN = tuple(face("incorrect_mask", 0.75, bare=bare) for bare in (*BARE, None))
 RESULT = FrameResult("door.mp4", 3, 0.12, (640, 480), FACES)
 EMPTY = FrameResult("door.mp4", 4, 0.16, (640, 480), ())
 
@@ -45,7 +47,7 @@ def test_arrays_of_no_faces_are_empty() -> None:
     assert (EMPTY.labels == "with_mask").shape == (0,)
 
 
-@pytest.mark.parametrize("result", [RESULT, EMPTY])
+@pytest.mark.parametrize("result", [RESULT, EMPTY, FrameResult("door.mp4", 5, 0.2, (640, 480), BADLY_WORN)])
 def test_a_record_gives_the_result_back(result: FrameResult) -> None:
     assert FrameResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
@@ -57,6 +59,16 @@ def test_a_record_gives_the_result_back(result: FrameResult) -> None:
 def test_what_is_no_record_is_refused(record: dict[str, object]) -> None:
     with pytest.raises(RequestError, match="is not a frame result"):
         FrameResult.from_dict(record)
+
+
+def test_a_record_says_what_a_badly_worn_mask_leaves_bare() -> None:
+    record = FrameResult("a", 0, 0.0, (640, 480), BADLY_WORN).to_dict()
+    assert [face["bare"] for face in record["faces"]] == ["nose", "nose_and_mouth", None]
+    older = {**record, "faces": [{k: v for k, v in face.items() if k != "bare"} for face in record["faces"]]}
+    assert [face.bare for face in FrameResult.from_dict(older).faces] == [None] * 3
+    wrong = {**record, "faces": [{**record["faces"][0], "bare": "chin"}]}
+    with pytest.raises(RequestError, match="bare"):
+        FrameResult.from_dict(wrong)
 
 
 def test_results_of_a_job_are_one_table() -> None:
@@ -79,10 +91,12 @@ def test_a_table_of_no_faces_has_its_columns() -> None:
 
 def test_the_table_is_the_one_of_the_command(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
+    result = replace(RESULT, faces=FACES + tuple(replace(face, track_id=9) for face in BADLY_WORN))
     with open_csv(str(tmp_path / "faces.csv")) as add:
-        add(np.zeros((480, 640, 3), np.uint8), RESULT)
-    written = pandas.read_csv(tmp_path / "faces.csv")
-    table = RESULT.to_pandas()
+        add(np.zeros((480, 640, 3), np.uint8), result)
+    written = pandas.read_csv(tmp_path / "faces.csv", keep_default_na=False)
+    table = result.to_pandas().fillna({"bare": ""})
+    assert table["bare"].tolist() == ["", "", "", "nose", "nose_and_mouth", ""]
     assert table.columns.tolist()[: len(COLUMNS)] == written.columns.tolist()
     for name in COLUMNS:
         assert table[name].tolist() == written[name].tolist()
@@ -105,6 +119,7 @@ def test_supervision_gets_all_of_a_face() -> None:
     assert found.tracker_id.tolist() == [4, 7, 8]
     assert found["class_name"].tolist() == RESULT.labels.tolist()
     assert found["landmarks"].shape == (3, 5, 2)
+    assert found["bare"].tolist() == ["", "", ""]
     masked = found[found["class_name"] == "with_mask"]
     assert masked.tracker_id.tolist() == [7]
     frame = np.zeros((480, 640, 3), np.uint8)

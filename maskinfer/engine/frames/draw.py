@@ -52,7 +52,7 @@ def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True
     Args:
         frame: the one that ``result`` tells of; a picture, or uint8 (height, width, 3), BGR, contiguous and writable.
         result: its faces' boxes in pixels of the frame.
-        captions: draw labels and scores.
+        captions: draw labels and scores; of a badly worn mask what it leaves uncovered, if that is known.
         counts: draw how many there are of each label.
     """
     picture = as_picture(frame)
@@ -116,11 +116,9 @@ def _caption_for(face: Face, face_width: int, scale: float) -> _Caption | None:
     """Return the longest and largest caption that does not drown the face; None when each would."""
     score = f"{face.score:.0%}"
     small = max(_MIN_FONT_SCALE, 0.72 * scale)
-    for text, font_scale in (
-        (f"{_words(face.label)} {score}", scale),
-        (f"{_words(face.label)} {score}", small),
-        (score, small),
-    ):
+    said = [_words(face.label)] if face.bare is None else [f"{_words(face.bare)} uncovered", _words(face.label)]
+    texts = [f"{words} {score}" for words in said]
+    for text, font_scale in ((texts[0], scale), *((text, small) for text in texts), (score, small)):
         caption = _caption(text, font_scale)
         if caption.size_wh[0] <= _OVERHANG * face_width:
             return caption

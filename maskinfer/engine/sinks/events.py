@@ -15,8 +15,8 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.records import EventKind, EventRecord
-from maskinfer.engine.results import UNCERTAIN, Face, FrameResult
+from maskinfer.engine.records import Bare, EventKind, EventRecord
+from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, Face, FrameResult
 
 # Of 2,115 faces of scenes that no training saw 97.5 % score more, and of these 1.5 % are labelled wrong.
 DEFAULT_MIN_SCORE = 0.8
@@ -85,6 +85,8 @@ class Event:
         previous: the label before a change; None for other events.
         dwell_s: seconds since the face was first seen.
         xyxy: the face's box in pixels of the frame.
+        bare: what the mask leaves uncovered in that frame, under ``incorrect_mask``: ``nose`` or ``nose_and_mouth``;
+            None under every other label, and if it is not known.
     """
 
     kind: EventKind
@@ -97,6 +99,7 @@ class Event:
     previous: str | None
     dwell_s: float
     xyxy: tuple[float, float, float, float]
+    bare: Bare | None = None
 
     def to_dict(self) -> EventRecord:
         """Return the record that is written to outputs (``schemas/event.schema.json``)."""
@@ -111,6 +114,7 @@ class Event:
             "previous": self.previous,
             "dwell_s": round(self.dwell_s, 4),
             "bbox": [round(value, 2) for value in self.xyxy],
+            "bare": self.bare,
         }
 
 
@@ -220,4 +224,5 @@ class EventLog:
             previous,
             person.last_s - person.first_s,
             person.face.xyxy,
+            person.face.bare if person.label == INCORRECT_MASK else None,
         )

@@ -17,6 +17,7 @@ from maskinfer.engine.sinks.run import Run
 AddFrame = Callable[[AnyPicture, FrameResult], None]
 COLUMNS = (
     "source", "frame", "time_s", "track_id", "label", "score", *LABELS, "det_score", "left", "top", "right", "bottom",
+    "bare",
 )  # fmt: skip
 WATCH_COLUMNS = (*COLUMNS, "run", "at")
 
@@ -50,7 +51,7 @@ def _cells(result: FrameResult, face: Face) -> tuple[object, ...]:
     box = (round(value, 2) for value in face.xyxy)
     return (
         result.source, result.frame, round(result.time_s, 6), track, face.label, round(face.score, 5), *scores,
-        round(face.det_score, 5), *box,
+        round(face.det_score, 5), *box, face.bare or "",
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -18,7 +19,18 @@ from maskinfer.engine.frames.draw import (
     colour_of,
     draw_result,
 )
-from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, BGRFrame, Face, FrameResult
+from maskinfer.engine.records import Bare
+from maskinfer.engine.results import (
+    INCORRECT_MASK,
+    LABELS,
+    NOSE,
+    NOSE_AND_MOUTH,
+    WITH_MASK,
+    WITHOUT_MASK,
+    BGRFrame,
+    Face,
+    FrameResult,
+)
 
 SIZES_WH = [(854, 480), (1920, 1080), (3840, 2160), (360, 640)]
 SWATCH_PX = 80
@@ -168,6 +180,17 @@ def test_a_caption_does_not_cover_a_neighbouring_face() -> None:
     # Above the lower face is the upper one, so its caption is below.
     assert (bgr[220:370, 520:680] == 110).all()
     assert is_colour(bgr, colour_of(WITH_MASK))[594:615, 500:].any(axis=1).all()
+
+
+@pytest.mark.parametrize(("bare", "words"), [(NOSE, "nose uncovered"), (NOSE_AND_MOUTH, "nose and mouth uncovered")])
+def test_a_caption_says_what_a_badly_worn_mask_leaves_bare(bare: Bare, words: str) -> None:
+    def caption(one: Face) -> NDArray[np.bool_]:
+        return is_colour(drawn((1920, 1080), one)[340:395], TEXT_COLOUR)
+
+    said = caption(replace(face(600, 400, 400, 400, INCORRECT_MASK), bare=bare))
+    assert (said == caption(face(600, 400, 400, 400, words))).all()
+    narrow = replace(face(600, 400, 90, 90, INCORRECT_MASK), bare=NOSE_AND_MOUTH)
+    assert (caption(narrow) == caption(replace(narrow, bare=None))).all()
 
 
 def test_the_legend_counts_every_label() -> None:

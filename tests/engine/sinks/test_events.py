@@ -14,7 +14,7 @@ import pytest
 
 from maskinfer.engine.errors import OutputError, RequestError
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.results import LABELS, Face, FrameResult
+from maskinfer.engine.results import BARE, LABELS, Face, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets, open_events
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
 from maskinfer.engine.sinks.run import Run
@@ -54,6 +54,20 @@ def test_one_person_who_takes_the_mask_off() -> None:
     assert [event.previous for event in events] == [None, None, "with_mask", None]
     assert events[-1].dwell_s == pytest.approx(5.9)
     assert events[2].score == 0.95
+
+
+def test_events_say_what_a_badly_worn_mask_leaves_bare() -> None:
+    below, off = (replace(face("incorrect_mask"), bare=bare) for bare in BARE)
+    # The label that is settled is the badly worn mask's until another one was held for long enough.
+    events = run([[below]] * 30 + [[face("with_mask")]] * 30 + [[off]] * 30)
+    assert [(event.kind, event.label, event.bare) for event in events] == [
+        ("appeared", "uncertain", None),
+        ("settled", "incorrect_mask", "nose"),
+        ("changed", "with_mask", None),
+        ("changed", "incorrect_mask", "nose_and_mouth"),
+        ("left", "incorrect_mask", "nose_and_mouth"),
+    ]
+    assert [event.to_dict()["bare"] for event in events] == [event.bare for event in events]
 
 
 def test_a_label_that_flickers_changes_nothing() -> None:
