@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "benchmark": {"export", "training", "engine"},
     "control.report": {"control.store", "engine"},
     "control.store": {"control.settings", "engine"},
+    "control.settings": {"engine"},
     "export.adopt": {"export", "training", "engine"},
     "export.quantize": {"export", "training", "engine"},
     "export.verify": {"export", "training", "engine"},
