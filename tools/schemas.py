@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from maskinfer.control.settings.types import Settings
 from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import EventRecord, FrameRecord
@@ -26,6 +27,7 @@ _KINDS: dict[str, tuple[str, type]] = {
     "frame_result": ("maskinfer frame result", FrameRecord),
     "model_description": ("maskinfer description of a foreign model", ModelDescription),
     "registry": ("maskinfer registry of models", Registry),
+    "watch": ("maskinfer settings of a control room", Settings),
 }
 
 

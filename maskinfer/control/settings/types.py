@@ -1,0 +1,359 @@
+"""What the settings file of a control room, ``watch.toml``, may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from maskinfer.engine.schema import Count, NotNegative, Positive, Share
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^\w(?:[\w .-]{0,62}\w)?(?!\n)$",
+        title="a name of up to 64 letters, digits, spaces, dots, dashes and underscores",
+    ),
+]
+"""A name that pages, topics and folders may carry as it is."""
+Hours = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)* )?\d\d:\d\d-\d\d:\d\d(?!\n)$",
+        title='hours such as "07:00-19:30", "mon-fri 07:00-19:30" or "sat,sun 22:00-06:00"',
+    ),
+]
+Listen = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}(?!\n)$",
+        title='an address and a port, such as "127.0.0.1:8600"',
+    ),
+]
+Corner = tuple[Share, Share]
+"""x and y as shares of the picture's width and height, from its upper left corner."""
+Polygon = Annotated[tuple[Corner, ...], Meta(min_length=3, max_length=100)]
+Ends = tuple[Corner, Corner]
+Role = Literal["admin", "guard", "viewer"]
+ChatService = Literal["slack", "discord", "teams", "mattermost", "telegram", "ntfy"]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSettings:
+    """A part of a camera's picture with rules of its own; a face is in the zone that holds its lower edge's middle.
+
+    Attributes:
+        name: one of the zones of its camera.
+        polygon: its corners, as shares of the picture's width and height from the upper left corner.
+        allowed: labels that are no violation.
+        hold_s: how long another label must last in the zone before it is a violation, in seconds.
+        cooldown_s: shortest time between two violations of one person in the zone, in seconds.
+    """
+
+    name: Name
+    polygon: Polygon
+    allowed: tuple[Literal["with_mask", "without_mask", "incorrect_mask"], ...] = ("with_mask",)
+    hold_s: NotNegative = 1.0
+    cooldown_s: NotNegative = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """A line that counts who passes it, and which way.
+
+    Attributes:
+        name: one of the lines of its camera.
+        ends: its two ends, as shares of the picture's width and height from the upper left corner. Over a line drawn
+            from left to right, people who come down the picture, towards the camera, go in.
+    """
+
+    name: Name
+    ends: Ends
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """A camera.
+
+    Attributes:
+        name: by which pages, events and topics call it.
+        url: its address, such as rtsp://${DOOR_USER}:${DOOR_PASSWORD}@10.0.0.7/main; the index of a camera of this
+            machine, such as "0"; or a video file.
+        look_at: address of a second stream of the camera with a lower resolution, which is looked at instead, while
+            the first one is recorded.
+        max_fps: most frames a second that are looked at; the others are left out.
+        active: hours in which it is watched, such as "mon-fri 07:00-19:30"; always, when there are none.
+        time_zone: of its hours, such as Europe/Berlin; that of the whole file when it is left out.
+        record: keep a recording, see the part recording.
+        zones: parts of the picture with rules of their own; without one, the whole picture is a zone without a name.
+        lines: that count who passes.
+    """
+
+    name: Name
+    url: Annotated[str, Meta(min_length=1)]
+    look_at: Annotated[str, Meta(min_length=1)] | None = None
+    max_fps: Positive | None = None
+    active: tuple[Hours, ...] = ()
+    time_zone: str | None = None
+    record: bool = False
+    zones: tuple[ZoneSettings, ...] = ()
+    lines: tuple[LineSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VisitSettings:
+    """When a face counts as a person's visit, and a label as settled; what is left out is the measured default.
+
+    Attributes:
+        min_score: labels with a lower probability count as uncertain.
+        appear_s: faces that are gone sooner are no visit, in seconds.
+        hold_s: how long a label must last before it is settled or changed, in seconds.
+        cooldown_s: shortest time between two changes of one person, in seconds.
+        leave_s: a person who was not seen for longer has left, in seconds.
+        join_s: broken tracks of one person are joined over a gap up to so long, in seconds.
+    """
+
+    min_score: Share | None = None
+    appear_s: NotNegative | None = None
+    hold_s: NotNegative | None = None
+    cooldown_s: NotNegative | None = None
+    leave_s: NotNegative | None = None
+    join_s: NotNegative | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which models look at the pictures, and where they run.
+
+    Attributes:
+        detector: name or file of the face detector.
+        classifier: name or file of the mask classifier.
+        provider: execution provider, such as cpu, cuda or openvino.
+        threads: CPU threads of the models; all that are available when it is left out.
+    """
+
+    detector: str = "auto"
+    classifier: str = "auto"
+    provider: str = "auto"
+    threads: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """The page and the HTTP API.
+
+    Attributes:
+        listen: address and port; any address but one of this machine itself needs accounts or tokens.
+        live_fps: most live pictures a second of each camera, which are made only while somebody looks.
+        secure: the page is reached by HTTPS, through a server before it: cookies are sent over HTTPS only.
+        max_upload_mb: largest image that the API takes, in megabytes.
+    """
+
+    listen: Listen = "127.0.0.1:8600"
+    live_fps: Positive = 5.0
+    secure: bool = False
+    max_upload_mb: Positive = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """Somebody who may see the page.
+
+    Attributes:
+        name: to log in with.
+        password_hash: from maskinfer serve --hash-password.
+        role: an admin sees and changes everything; a guard sees everything; a viewer sees faces blurred only.
+    """
+
+    name: Name
+    password_hash: str = field(repr=False)
+    role: Role = "guard"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """A program that may use the API, with a bearer token.
+
+    Attributes:
+        name: of the program.
+        token: at least 16 characters, such as ${GRAFANA_TOKEN}.
+        role: what it may do, as for an account.
+    """
+
+    name: Name
+    token: str = field(repr=False)
+    role: Role = "guard"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of one kind is kept; the oldest go first.
+
+    Attributes:
+        days: how long; for ever when it is left out.
+        violation_days: how long what shows or tells a violation is kept; as the others when it is left out.
+        max_gb: how much at most, in gigabytes (10^9 bytes); without a limit when it is left out.
+    """
+
+    days: Positive | None = None
+    violation_days: Positive | None = None
+    max_gb: Positive | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """What is kept, and for how long.
+
+    Attributes:
+        events: visits and what is told of cameras, without their pictures.
+        pictures: of visits.
+        recordings: of cameras.
+    """
+
+    events: Keep = Keep(days=365)
+    pictures: Keep = Keep(days=30, violation_days=90, max_gb=5)
+    recordings: Keep = Keep(days=7, max_gb=50)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where visits, pictures and recordings are kept.
+
+    Attributes:
+        folder: is made when it is not there; a relative one is taken from the folder of the settings file.
+        retention: what is kept, and for how long.
+    """
+
+    folder: str = "watch-data"
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """How cameras with record = true are recorded.
+
+    Attributes:
+        segment_s: length of a recording's files, in seconds.
+    """
+
+    segment_s: Annotated[float, Meta(ge=1)] = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """An MQTT broker that is told what happens.
+
+    Attributes:
+        host: of the broker.
+        port: of the broker; 1883, or 8883 with TLS, when it is left out.
+        username, password: for the broker, such as ${MQTT_PASSWORD}; none when they are left out.
+        tls: speak TLS, and check the broker's certificate.
+        ca_file: certificates that the broker's is checked against, instead of the system's.
+        topic: that all topics begin with.
+        discovery: let Home Assistant find the cameras.
+        discovery_prefix: that Home Assistant listens to.
+    """
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: str | None = None
+    topic: Annotated[str, Meta(pattern=r"^[^+#/\s][^+#\s]*(?!\n)$", title="a topic without + and #")] = "maskinfer"
+    discovery: bool = True
+    discovery_prefix: str = "homeassistant"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Figures for Prometheus, which the page shows at /metrics.
+
+    Attributes:
+        listen: a further address and port that show nothing but the figures, to anybody who reaches it.
+    """
+
+    listen: Listen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """A receiver of events, as JSON.
+
+    Attributes:
+        url: such as ${DESK_URL}.
+        token: bearer token that is sent with each post.
+        secret: that posts are signed with, as the Standard Webhooks specification says.
+        headers: that are sent besides.
+        redirects: how many redirections are followed.
+    """
+
+    url: Annotated[str, Meta(min_length=1)] = field(repr=False)
+    token: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redirects: Annotated[int, Meta(ge=0, le=20)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """A chat that is told of violations.
+
+    Attributes:
+        service: whose form the messages have.
+        url: of the chat's incoming webhook, such as ${CHAT_URL}.
+        chat: the chat's id, for telegram.
+        token: bearer token, for ntfy.
+        cameras: whose violations are told; all when it is left out.
+        labels: of the violations that are told; all when it is left out.
+        picture: send the picture where the service takes one.
+        blurred: send it with faces blurred.
+        page: address of the page that a message leads to.
+    """
+
+    service: ChatService
+    url: Annotated[str, Meta(min_length=1)] = field(repr=False)
+    chat: str | None = None
+    token: str = field(default="", repr=False)
+    cameras: tuple[Name, ...] = ()
+    labels: tuple[str, ...] = ()
+    picture: bool = True
+    blurred: bool = False
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a control room: what it watches, what it keeps, and whom it tells.
+
+    Attributes:
+        cameras: what is watched.
+        time_zone: of active hours and of days in reports, such as Europe/Berlin; the machine's when it is left out.
+        models: which models look.
+        visits: when a face counts as a visit.
+        page: the page and the HTTP API.
+        accounts: who may see the page.
+        tokens: programs that may use the API.
+        store: where what happened is kept.
+        recording: how cameras are recorded.
+        mqtt: a broker that is told what happens; none when it is left out.
+        metrics: figures for Prometheus.
+        webhooks: receivers of events.
+        notify: chats that are told of violations.
+    """
+
+    cameras: Annotated[tuple[CameraSettings, ...], Meta(min_length=1)]
+    time_zone: str | None = None
+    models: ModelSettings = field(default_factory=ModelSettings)
+    visits: VisitSettings = field(default_factory=VisitSettings)
+    page: PageSettings = field(default_factory=PageSettings)
+    accounts: tuple[AccountSettings, ...] = ()
+    tokens: tuple[TokenSettings, ...] = ()
+    store: StoreSettings = field(default_factory=StoreSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    mqtt: MqttSettings | None = None
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    webhooks: tuple[WebhookSettings, ...] = ()
+    notify: tuple[NotifySettings, ...] = ()
