@@ -146,12 +146,17 @@ class PageSettings:
 
     Attributes:
         listen: address and port; any address but one of this machine itself needs accounts or tokens.
+        hosts: names under which the page is reached besides this machine's own, such as watch.example.org behind a server
+            that speaks HTTPS; addresses in digits need no entry.
         live_fps: most live pictures a second of each camera, which are made only while somebody looks.
         secure: the page is reached by HTTPS, through a server before it: cookies are sent over HTTPS only.
-        max_upload_mb: largest image that the API takes, in megabytes.
+        max_upload_mb: largest request with images that the API takes, in megabytes (10^6 bytes).
     """
 
     listen: Listen = "127.0.0.1:8600"
+    hosts: tuple[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,253}(?!\n)$", title="a host name without port")], ...
+    ] = ()
     live_fps: Positive = 5.0
     secure: bool = False
     max_upload_mb: Positive = 20.0
