@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Literal
 
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.visits.visit import Direction, Visit
 
 CountBy = Literal["minute", "hour", "day", "zone", "camera", "label"]
 CameraEventKind = Literal["connected", "lost", "paused", "resumed", "off hours", "stopped"]
@@ -153,3 +154,35 @@ class StoreUsage:
     recordings_bytes: int
     free_bytes: int
     oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVisit:
+    """A visit as the store has it.
+
+    Attributes:
+        visit: what is known of it by now.
+        pictures: the best one of each label, oldest first.
+        cursor: for ``VisitQuery.before``, to go on after this visit.
+    """
+
+    visit: Visit
+    pictures: tuple[StoredPicture, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """How many people passed a line one way.
+
+    Attributes:
+        camera: its name.
+        line: the line's name.
+        direction: ``in`` or ``out``.
+        passages: how many.
+    """
+
+    camera: str
+    line: str
+    direction: Direction
+    passages: int
