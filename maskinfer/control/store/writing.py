@@ -110,7 +110,8 @@ def put_recording(
     """
     db.execute(
         "INSERT INTO recordings (id, camera, file, from_us, to_us, size_bytes) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (file) DO UPDATE SET camera = excluded.camera, from_us = excluded.from_us, to_us = excluded.to_us, size_bytes = excluded.size_bytes",
+        "ON CONFLICT (file) DO UPDATE SET camera = excluded.camera, from_us = excluded.from_us, "
+        "to_us = excluded.to_us, size_bytes = excluded.size_bytes",
         (new_id, camera, file.as_posix(), *span_us, size_bytes),
     )
 
