@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 from av.container import OutputContainer
 
@@ -212,6 +214,15 @@ class Facts:
     numbers: list[int]
     duration_s: float
     sounds: list[tuple[str, list[tuple[Fraction, bytes]]]]
+
+
+def readable(path: Path) -> int:
+    """Return how many frames can be read before the file's end cuts one."""
+    count = 0
+    with av.open(str(path)) as film, suppress(av.error.InvalidDataError):
+        for _ in film.decode(video=0):
+            count += 1
+    return count
 
 
 def facts(path: Path) -> Facts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from maskinfer.engine.errors import MaskinferError, OutputError
+from maskinfer.engine.files.parts import PartKind, Release, clear_left_files, lock_left, make_locked, new_part
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -32,21 +32,30 @@ IsPartial = Callable[[], bool]
 
 @contextmanager
 def atomic_write(
-    path: Path, *, shows_people: bool = False, taken: bool = False, is_partial: IsPartial = never_partial
+    path: Path,
+    *,
+    shows_people: bool = False,
+    taken: bool = False,
+    is_partial: IsPartial = never_partial,
+    kind: PartKind = "file",
 ) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes ``path`` when the block ends and vanishes when it raises.
 
     When ``is_partial`` says so at the end, it becomes ``partial_name(path)`` instead.
 
     The temporary file lies hidden in the folder of ``path`` and its name ends in ``.part``, so a writer that
-    goes by the suffix has to be told the format. A link at ``path`` is followed. What is neither a file nor a
-    folder, such as ``/dev/stdout`` or a named pipe, cannot be replaced and is given as it is.
+    goes by the suffix has to be told the format. If the process is killed, the next one that writes into the folder
+    removes it (``files/parts.py``). A link at ``path`` is followed. What is neither a file nor a folder, such as
+    ``/dev/stdout`` or a named pipe, cannot be replaced and is given as it is.
 
     Args:
         path: of the file.
         shows_people: nobody but its owner may read it (mode 0600), unless it replaces a file that others may read.
-        taken: the name is one that ``take_name`` gave. What somebody else has written to it meanwhile is left alone,
+        taken: the name is one that ``taken_name`` gave. What somebody else has written to it meanwhile is left alone,
             and the file appears under the next name that is free.
+        is_partial: asked at the end.
+        kind: of what is written; what a killed process left of videos and recordings is not removed but recovered
+            (``jobs/recovery.py``).
 
     Raises:
         OutputError: the folder does not exist or cannot be written to, ``path`` is a folder, or the disk ran
@@ -56,12 +65,17 @@ def atomic_write(
     if not is_file:
         yield target
         return
-    part = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666)
+    part, release = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666, kind)
+    clear_left_files(target.parent)
     try:
         yield part
         if is_partial():
             target = partial_name(target)
-        part.replace(take_name(numbered(target)) if taken and not _is_empty(target) else target)
+        if taken and not _is_empty(target):
+            with taken_name(numbered(target)) as free:
+                part.replace(free)
+        else:
+            part.replace(target)
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
         ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
@@ -71,33 +85,50 @@ def atomic_write(
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+        release()
 
 
-def take_name(paths: Iterable[Path]) -> Path:
-    """Return the first of the paths that nobody has, as an empty file now, so that nobody else gets it.
+@contextmanager
+def taken_name(paths: Iterable[Path]) -> Iterator[Path]:
+    """Give the first of the paths that nobody has, as an empty file, so that nobody else gets it.
+
+    An empty file that a killed process left is adopted. When the block ends and it is still empty, it is removed.
 
     Raises:
         OutputError: a file cannot be made there.
     """
+    path, release = _take_name(paths)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            if _is_empty(path):
+                path.unlink(missing_ok=True)
+        release()
+
+
+def _take_name(paths: Iterable[Path]) -> tuple[Path, Release]:
     for path in paths:
         try:
-            path.touch(0o600, exist_ok=False)
+            return path, make_locked(path, 0o600)
         except FileExistsError:
-            continue
+            release = _adopt(path)
+            if release is not None:
+                return path, release
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             if not path.parent.is_dir():
                 reason = f"there is no folder {path.parent}; create it first"
             raise OutputError(f"cannot write {path}: {reason}") from error
-        return path
     raise OutputError("cannot write: all of the names are taken")
 
 
-def give_back_name(path: Path) -> None:
-    """Remove what ``take_name`` made, if nothing came of it."""
-    with suppress(OSError):
-        if _is_empty(path):
-            path.unlink(missing_ok=True)
+def _adopt(path: Path) -> Release | None:
+    release = lock_left(path) if _is_empty(path) else None
+    if release is None or _is_empty(path):
+        return release
+    release()
+    return None
 
 
 def numbered(path: Path) -> Iterator[Path]:
@@ -122,7 +153,9 @@ def check_writable(path: Path) -> None:
     """
     target, is_file = _target(path)
     if is_file:
-        _new_part(path, target, 0o600).unlink()
+        part, release = _new_part(path, target, 0o600, "file")
+        part.unlink()
+        release()
 
 
 def _target(path: Path) -> tuple[Path, bool]:
@@ -148,13 +181,11 @@ def _mode(target: Path) -> int:
         return 0
 
 
-def _new_part(path: Path, target: Path, mode: int) -> Path:
+def _new_part(path: Path, target: Path, mode: int, kind: PartKind) -> tuple[Path, Release]:
     if not target.parent.is_dir():
         raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
-    part = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.part"
     try:
-        part.touch(mode, exist_ok=False)
+        return new_part(target, mode, kind)
     except OSError as error:
         reason = f"{error.strerror}; choose a folder that can be written to"
         raise OutputError(f"cannot write {path}: {reason}") from error
-    return part

@@ -8,7 +8,7 @@ from pathlib import Path
 from maskinfer.engine.errors import OutputError
 
 # Of most file systems, in bytes.
-_LONGEST_NAME = 255
+LONGEST_NAME = 255
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -19,8 +19,8 @@ def inside(folder: Path, name: str) -> Path:
     """
     if name in ("", ".", "..") or any(c in "/\\:" or ord(c) < ord(" ") for c in name):
         raise OutputError(f"{name!r:.80} cannot be a file's name in {folder}: expected one without / \\ : and such")
-    if len(name.encode("utf-8", "surrogateescape")) > _LONGEST_NAME:
-        raise OutputError(f"{name[:40]!r}... cannot be a file's name: expected at most {_LONGEST_NAME} bytes")
+    if len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+        raise OutputError(f"{name[:40]!r}... cannot be a file's name: expected at most {LONGEST_NAME} bytes")
     return folder / name
 
 

@@ -23,6 +23,7 @@ from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
+from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.audio import FORMATS
@@ -95,6 +96,7 @@ def run_videos(
     tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video", progress.say), out_dir, outputs or Outputs())
     journal = _Journal(out_dir, _settings(engine, track, style, outputs))
     total = JobSummary()
+    recover_videos([task.out for task in tasks], progress.say)
     progress.set_total(len(tasks))
     with stop_on_signal() as stopped, ThreadPoolExecutor(jobs, "video") as pool:
 

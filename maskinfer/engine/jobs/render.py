@@ -14,6 +14,7 @@ from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import QUEUE_FRAMES, partial_line
 from maskinfer.engine.sinks.events import EventLog, EventOptions
@@ -89,6 +90,7 @@ def run_render(
         video = stack.enter_context(open_video(source))
         # Results are read ahead of the frames, so that what is to be hidden is known of both sides of a gap.
         lines = covered(read_results(results), lambda result: result, style.blur_hold_s)
+        recover_videos([out], progress.say)
         opened = open_writer(
             out,
             video.info,

@@ -22,6 +22,7 @@ from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.flow.stages import stage, staged
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.cover import covered
+from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.video import open_writer
@@ -82,6 +83,7 @@ def run_video(
 
         writer = None
         if out is not None:
+            recover_videos([Path(out)], progress.say)
             opened = open_writer(Path(out), video.info, audio_from=str(source), threads=threads, is_partial=is_partial)
             writer = stack.enter_context(opened)
         add = stack.enter_context(

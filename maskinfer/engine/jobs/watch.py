@@ -21,6 +21,7 @@ from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.cover import Cover
 from maskinfer.engine.jobs.heartbeat import Heartbeat
+from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
@@ -154,6 +155,8 @@ def run_watch(
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
             stack.enter_context(outlive_hangup())
+        if sinks.record is not None:
+            recover_videos([sinks.record], progress.say)
         run = Run()
         opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, on_status=progress.say)
         add = stack.enter_context(opened)

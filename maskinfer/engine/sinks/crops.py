@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maskinfer.engine.errors import OutputError
-from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
+from maskinfer.engine.files.atomic import numbered, taken_name
 from maskinfer.engine.files.images import write_image
 from maskinfer.engine.files.inside import inside, slug
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
@@ -95,11 +95,8 @@ class CropFiles:
         if own is not None or self._run is None:
             write_image(path, crop)
             return path
-        path = take_name(numbered(path))
-        try:
+        with taken_name(numbered(path)) as path:
             write_image(path, crop, taken=True)
-        finally:
-            give_back_name(path)
         return path
 
 

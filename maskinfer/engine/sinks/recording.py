@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from maskinfer.engine.errors import OutputError
-from maskinfer.engine.files.atomic import give_back_name, numbered, take_name
+from maskinfer.engine.files.atomic import numbered, taken_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.sinks.run import Run, file_time, local_now
 from maskinfer.engine.sinks.video import VideoWriter, check_suffix, open_writer
@@ -73,8 +73,7 @@ class Recorder:
                 self.close()
             if self._writer is None:
                 self._began_s = time_s
-                path = take_name(self._names())
-                self._stack.callback(give_back_name, path)
+                path = self._stack.enter_context(taken_name(self._names()))
                 opened = open_writer(path, _starting_at(info, frame), keep=True, tags=self._run.tags())
                 self._writer = self._stack.enter_context(opened)
             self._writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)

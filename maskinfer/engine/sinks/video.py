@@ -16,6 +16,7 @@ from av.container import OutputContainer
 
 from maskinfer.engine.errors import MaskinferError, OutputError, RequestError
 from maskinfer.engine.files.atomic import IsPartial, atomic_write, never_partial
+from maskinfer.engine.files.parts import PartKind
 from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
@@ -146,7 +147,7 @@ def open_writer(
         preset: x264's, from "ultrafast" to "placebo". A slower one makes smaller files of the same quality.
         threads: of the encoder; 0 lets it choose.
         keep: what cannot be made again: it is written in pieces of a second, and also appears, as far as it came,
-            when the block raises or the disk is full. ``path`` is a name that ``take_name`` gave, and no file that
+            when the block raises or the disk is full. ``path`` is a name that ``taken_name`` gave, and no file that
             somebody else has written there is replaced.
         tags: metadata of the file, such as ``comment``.
         is_partial: asked when it is finished; see ``atomic_write``.
@@ -159,7 +160,9 @@ def open_writer(
     check_suffix(path)
     _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
-    with atomic_write(path, shows_people=True, taken=keep, is_partial=is_partial) as part, ExitStack() as stack:
+    kind: PartKind = "recording" if keep else "video"
+    whole = atomic_write(path, shows_people=True, taken=keep, is_partial=is_partial, kind=kind)
+    with whole as part, ExitStack() as stack:
         # PyAV leaves a file open whose header it could not write; what goes on for weeks must not.
         file = _open_file(part, path) if keep else None
         container = _open_container(file or str(part), path, info.time_base, keep)
@@ -225,8 +228,13 @@ def _is_saved(part: Path, writer: VideoWriter, container: OutputContainer, file:
         if not writer.is_broken:
             writer.finish()
     _close_quietly(container, file)
+    return can_be_played(part)
+
+
+def can_be_played(part: Path) -> bool:
+    """Tell whether a file that was not brought to its end has a picture to show."""
     try:
-        with av.open(str(part)) as saved:
+        with av.open(str(part), metadata_errors="replace") as saved:
             return next(saved.decode(video=0), None) is not None
     except (av.error.FFmpegError, OSError, IndexError):
         return False
@@ -241,9 +249,12 @@ def _open_container(target: str | BinaryIO, path: Path, time_base: Fraction, kee
     suffix = path.suffix.lower()
     # A stream's start is stored in the ticks of the whole film: in whole ms unless told otherwise.
     scale = time_base.denominator * ceil(_MIN_FILM_SCALE / time_base.denominator)
-    options = {} if suffix == ".mkv" else {"movflags": "+faststart", "movie_timescale": str(scale)}
-    if keep and options:
-        options |= {"movflags": "+hybrid_fragmented", "frag_duration": str(_PIECE_US)}
+    if suffix == ".mkv":
+        options = {"cluster_time_limit": str(_PIECE_US // 1000)}
+    else:
+        options = {"movflags": "+faststart", "movie_timescale": str(scale)}
+        if keep:
+            options |= {"movflags": "+hybrid_fragmented", "frag_duration": str(_PIECE_US)}
     with _as_output_error(path):
         return av.open(target, "w", format=FORMATS[suffix], options=options)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
-import av.error
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sources.video import open_video
-from tests.helpers.clips import facts, write_clip
+from tests.helpers.clips import facts, readable, write_clip
 from tests.helpers.progress import Watcher
 from tests.helpers.records import lines
 
@@ -63,15 +62,6 @@ def test_a_full_disk_keeps_what_was_whole(engine: Engine, small_disk: Path, tmp_
     kept = sorted(small_disk.iterdir())
     assert len(kept) > 1
     assert all(len(facts(path).times) == 5 for path in kept[:-1])
-
-
-def readable(path: Path) -> int:
-    """Return how many frames can be read before the file's end cuts one."""
-    count = 0
-    with av.open(str(path)) as film, suppress(av.error.InvalidDataError):
-        for _ in film.decode(video=0):
-            count += 1
-    return count
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
