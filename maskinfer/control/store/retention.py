@@ -6,6 +6,7 @@ import math
 import sqlite3
 from dataclasses import dataclass
 
+from maskinfer.control.settings.types import Keep, RetentionSettings
 from maskinfer.engine.errors import RequestError
 
 DAY_US = 86_400_000_000
@@ -36,8 +37,12 @@ class Kept:
         for name, value in (("days", self.days), ("violation_days", self.violation_days), ("bytes", self.max_bytes)):
             if value is not None and not (value >= 0 and math.isfinite(value)):
                 raise RequestError(f"what is kept has {value} {name}, expected a number from 0")
-        if (self.violation_days or math.inf) < (self.days or math.inf):
+        if _days(self.violation_days) < _days(self.days):
             raise RequestError(f"violations are kept for {self.violation_days} days, less than the {self.days} of all")
+
+
+def _days(days: float | None) -> float:
+    return math.inf if days is None else days
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,18 @@ class Retention:
     def min_free_for_pictures_bytes(self) -> int:
         """With less left on the disk no pictures are saved."""
         return self.min_free_bytes // 5
+
+
+def retention_of(settings: RetentionSettings) -> Retention:
+    """Return what a settings file asks to keep; violations are kept as long as the rest unless it says otherwise."""
+    return Retention(
+        events=_kept_of(settings.events), pictures=_kept_of(settings.pictures), recordings=_kept_of(settings.recordings)
+    )
+
+
+def _kept_of(keep: Keep) -> Kept:
+    max_bytes = None if keep.max_gb is None else int(keep.max_gb * 1e9)
+    return Kept(keep.days, keep.violation_days or keep.days, max_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,13 @@ def open_csv(
         run: of a watch: each row ends with its id and the time.
         is_partial: as of ``open_lines``.
     """
-    header = _row(COLUMNS if run is None else WATCH_COLUMNS)
+    header = csv_row(COLUMNS if run is None else WATCH_COLUMNS)
     with open_lines(target, on_error=on_error, header=header, is_partial=is_partial) as write:
 
         def add(_: AnyPicture, result: FrameResult) -> None:
             stamp = () if run is None else tuple(run.stamp().values())
             for face in result.faces:
-                write(_row((*_cells(result, face), *stamp)))
+                write(csv_row((*_cells(result, face), *stamp)))
 
         yield add
 
@@ -55,7 +55,8 @@ def _cells(result: FrameResult, face: Face) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _row(cells: tuple[object, ...]) -> str:
+def csv_row(cells: tuple[object, ...]) -> str:
+    """Return cells as a line of CSV that no spreadsheet takes for formulas."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(_harmless(cell) for cell in cells)
     return text.getvalue()

@@ -1,0 +1,127 @@
+"""What a report calls things: to the person at an entrance, not to who built the camera."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from maskinfer.control.report.report import Report
+from maskinfer.control.store.questions import WatchedSpan
+from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHOUT_MASK
+from maskinfer.engine.visits.visit import Violation
+
+_LABELS = {
+    WITH_MASK: "with a mask",
+    WITHOUT_MASK: "without a mask",
+    INCORRECT_MASK: "with the mask worn wrong",
+    UNCERTAIN: "could not be told",
+}
+_BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare"}
+_STATES = {
+    "lost": "the camera gave no pictures",
+    "paused": "paused",
+    "off hours": "outside the hours of watching",
+    "stopped": "maskinfer was not running",
+}
+
+
+def label_words(label: str, bare: str | None = None) -> str:
+    """Return a label in words, with what a badly worn mask leaves bare.
+
+    >>> label_words("incorrect_mask", "nose"), label_words("without_mask")
+    ('with the mask worn wrong (nose bare)', 'without a mask')
+    """
+    words = _LABELS.get(label, label.replace("_", " "))
+    return f"{words} ({_BARE[bare]})" if bare in _BARE else words
+
+
+def people_words(count: int) -> str:
+    """Return how many people.
+
+    >>> people_words(1), people_words(1200)
+    ('1 person', '1,200 people')
+    """
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def length_words(seconds: float) -> str:
+    """Return a length of time in its two largest units.
+
+    >>> length_words(3), length_words(95), length_words(7260), length_words(200_000)
+    ('3 s', '1 min 35 s', '2 h 1 min', '2 d 7 h')
+    """
+    left = round(seconds)
+    parts = []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+            left %= size
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def percent_words(share: float) -> str:
+    """Return a share in per cent; none and all are said only where they are exact.
+
+    >>> percent_words(0.945), percent_words(0.999), percent_words(0.0)
+    ('94 %', 'over 99 %', '0 %')
+    """
+    if 0 < share < 0.005:
+        return "under 1 %"
+    return "over 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def gap_words(span: WatchedSpan) -> str:
+    """Return why a camera was not watched."""
+    words = _STATES.get(span.state, span.state)
+    return f"{words}: {span.reason}" if span.reason and span.reason != words else words
+
+
+def violation_words(violation: Violation) -> str:
+    """Return what was wrong, and where."""
+    where = "" if violation.zone is None else f" in {violation.zone}"
+    return f"{label_words(violation.label, violation.bare)}{where}"
+
+
+def time_words(report: Report, at: datetime) -> str:
+    """Return a time of the report: of one day its hour, of several its date too."""
+    if report.clock == "recording":
+        return _since_begin(at)
+    is_one_day = report.from_at.date() == (report.to_at - timedelta(microseconds=1)).date()
+    return f"{at:%H:%M:%S}" if is_one_day else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def row_words(report: Report, key: str) -> str:
+    """Return the name of an hour or a day of ``Report.by_time``."""
+    at = datetime.fromisoformat(key)
+    if report.clock == "recording":
+        return _since_begin(at.astimezone(report.from_at.tzinfo))[:-3] if report.unit == "hour" else f"day {at.day}"
+    if report.unit == "day":
+        return f"{at:%a %d %b %Y}"
+    is_one_day = report.from_at.date() == (report.to_at - timedelta(microseconds=1)).date()
+    return f"{at:%H:%M}" if is_one_day else f"{at:%a %d %b %H:%M}"
+
+
+def period_words(report: Report) -> str:
+    """Return the period of a report."""
+    begin, end = report.from_at, report.to_at
+    if report.clock == "recording":
+        return f"{length_words((end - begin).total_seconds())} of recordings, times counted from their begin"
+    last = end - timedelta(microseconds=1)
+    whole = all(at == at.replace(hour=0, minute=0, second=0, microsecond=0) for at in (begin, end))
+    if begin.date() == last.date():
+        return f"{begin:%A, %d %B %Y}" + ("" if whole else f", {begin:%H:%M} to {last:%H:%M}")
+    if whole:
+        return f"{begin:%d %B %Y} to {last:%d %B %Y}"
+    return f"{begin:%d %B %Y, %H:%M} to {last:%d %B %Y, %H:%M}"
+
+
+def place_words(report: Report) -> str:
+    """Return what the report is of: one camera or all, one zone or all."""
+    camera = "all cameras" if report.camera is None else f"camera {report.camera}"
+    return camera if report.zone is None else f"{camera}, zone {report.zone}"
+
+
+def _since_begin(at: datetime) -> str:
+    seconds = int(at.timestamp())
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
