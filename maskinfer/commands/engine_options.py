@@ -115,7 +115,7 @@ tracking_options = grouped(
     option("--track/--no-track", default=True, show_default=True,
            help="Follow faces from frame to frame: a face keeps its id, and its label does not flicker."),
     option("--classify-every", type=click.IntRange(1), default=3, show_default=True, metavar="N",
-           help="Classify a face that is tracked and certain in every Nth frame only."),
+           help="Classify a face that is tracked and certain in every Nth frame only, but at least every 0.2 s."),
     option("--detect-every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
            help="Run the detector on every Nth frame only; between them faces keep their motion."),
 )  # fmt: skip

@@ -146,7 +146,7 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
 def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, detector: str) -> None:
     """Write a copy of a classifier whose contract holds the score thresholds for given error rates.
 
-    Commands that label faces then accept --max-error, and events use the threshold for 2 % wrong labels. The thresholds
+    Commands that label faces then accept --max-error, and events heed the threshold for 5 % wrong labels. They
     come from `maskinfer evaluate --json`, ideally on pictures that were used neither for training nor for choosing.
     With --faces the contract also says how the classifier and the detector decide together what is a face.
 

@@ -21,6 +21,8 @@ from maskinfer.engine.results import Detections, FloatArray
 MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
 _FACE_SHARE = 0.5
+# A source of few frames a second would otherwise see late that a mask was taken off.
+_CLASSIFY_WITHIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class TrackOptions:
         max_gap_s: a track that was not seen for longer ends.
         memory_s: time constant of the running mean of the probabilities.
         margin: lead in probability that another label needs before a track's label changes.
-        classify_every: a track whose label is certain is classified only in every Nth frame; 1 for every frame.
+        classify_every: a track whose label is certain is classified only in every Nth frame, but at least every 0.2 s
+            if there are frames; 1 for every frame.
         certain_from: mean probability above which a track's label is certain.
         certain_after: number of classified frames before a label can be certain.
         detect_every: the detector runs only on every Nth frame; in between, boxes are those predicted by the tracks.
@@ -141,6 +144,10 @@ class Track:
         """Note whether it is classified in this frame."""
         self.skipped = 0 if will_classify else self.skipped + 1
 
+    def is_stale(self) -> bool:
+        """Tell whether its last classification is so old that it is due whatever frames were skipped."""
+        return self.last_s - self._classified_s >= _CLASSIFY_WITHIN_S
+
     def is_certain(self, options: TrackOptions) -> bool:
         """Tell whether it need not be classified in every frame."""
         if not self.is_face:
@@ -212,7 +219,8 @@ class Tracker:
 
     def wants(self, track: Track) -> bool:
         """Tell whether the track should be classified in this frame; one that is certain is now and then."""
-        return not track.is_certain(self.options) or track.skipped + 1 >= self.options.classify_every
+        due = track.skipped + 1 >= self.options.classify_every or track.is_stale()
+        return due or not track.is_certain(self.options)
 
     def decide(self, track: Track, score: float, is_face: bool) -> None:
         """Say what a track of this frame is: a face with this score, or none."""

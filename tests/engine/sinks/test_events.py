@@ -77,6 +77,15 @@ def test_a_label_that_flickers_changes_nothing() -> None:
     assert [event.kind for event in run(steady + frames)] == ["appeared", "settled", "left"]
 
 
+def test_a_mask_pulled_down_again_and_again_makes_one_change_each_time() -> None:
+    # As the running mean of a real clip rises after the mask went down, and again after it went up.
+    rise = [0.60, 0.72, 0.79, 0.83, 0.87, 0.89, 0.90, 0.91, 0.92, 0.93, 0.94, 0.94, 0.95, 0.95, 0.95, 0.96, 0.96, 0.97]
+    up = [[face("with_mask", score)] for score in [*rise, *[0.98] * 8]]
+    down = [[face("incorrect_mask", score)] for score in rise]
+    kinds = [event.kind for event in run((up + down) * 20)]
+    assert kinds == ["appeared", "settled", *["changed"] * 39, "left"]
+
+
 def test_a_cooldown_lies_between_changes() -> None:
     frames = [[face(LABELS[(i // 8) % 2])] for i in range(64)]
     quick = run(frames, EventOptions(cooldown_s=0))
