@@ -37,7 +37,9 @@ Corner = tuple[Share, Share]
 Polygon = Annotated[tuple[Corner, ...], Meta(min_length=3, max_length=100)]
 Ends = tuple[Corner, Corner]
 Role = Literal["admin", "guard", "viewer"]
-ChatService = Literal["slack", "discord", "teams", "mattermost", "telegram", "ntfy"]
+ChatService = Literal["slack", "discord", "teams", "mattermost", "telegram", "matrix", "ntfy"]
+SentPicture = Literal["none", "blurred", "clear"]
+"""Whether pictures of people are sent to somebody, and whether their faces can be recognized in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,8 @@ class PageSettings:
 
     Attributes:
         listen: address and port; any address but one of this machine itself needs accounts or tokens.
-        hosts: names under which the page is reached besides this machine's own, such as watch.example.org behind a server
-            that speaks HTTPS; addresses in digits need no entry.
+        hosts: names under which the page is reached besides this machine's own, such as watch.example.org behind a
+            server that speaks HTTPS; addresses in digits need no entry.
         live_fps: most live pictures a second of each camera, which are made only while somebody looks.
         secure: the page is reached by HTTPS, through a server before it: cookies are sent over HTTPS only.
         max_upload_mb: largest request with images that the API takes, in megabytes (10^6 bytes).
@@ -256,9 +258,12 @@ class MqttSettings:
         username, password: for the broker, such as ${MQTT_PASSWORD}; none when they are left out.
         tls: speak TLS, and check the broker's certificate.
         ca_file: certificates that the broker's is checked against, instead of the system's.
+        password_file: whose first line is the password, such as a secret of Docker.
+        cert_file, key_file: certificate and key by which the broker knows this program.
         topic: that all topics begin with.
         discovery: let Home Assistant find the cameras.
         discovery_prefix: that Home Assistant listens to.
+        picture: send the picture of the latest violation of each camera, and whether with blurred faces.
     """
 
     host: Annotated[str, Meta(min_length=1)]
@@ -267,9 +272,15 @@ class MqttSettings:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     ca_file: str | None = None
+    password_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     topic: Annotated[str, Meta(pattern=r"^[^+#/\s][^+#\s]*(?!\n)$", title="a topic without + and #")] = "maskinfer"
     discovery: bool = True
-    discovery_prefix: str = "homeassistant"
+    discovery_prefix: Annotated[str, Meta(pattern=r"^[^+#/\s][^+#\s]*(?!\n)$", title="a topic without + and #")] = (
+        "homeassistant"
+    )
+    picture: SentPicture = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,28 +315,34 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """A chat that is told of violations.
+    """A chat that is told of violations, and of cameras that are lost.
 
     Attributes:
         service: whose form the messages have.
-        url: of the chat's incoming webhook, such as ${CHAT_URL}.
-        chat: the chat's id, for telegram.
-        token: bearer token, for ntfy.
-        cameras: whose violations are told; all when it is left out.
+        url: of slack, discord, teams and mattermost: the chat's incoming webhook, such as ${CHAT_URL}. Of ntfy: the
+            topic's address. Of telegram and matrix: the server's address; https://api.telegram.org if it is left out.
+        chat: the id of the chat of telegram, the room of matrix, or the channel of slack when it has a token.
+        token: of the bot, for telegram, matrix and slack with pictures; of the account, for ntfy.
+        cameras: that are told of; all when it is left out.
+        zones: whose violations are told; all when it is left out.
         labels: of the violations that are told; all when it is left out.
-        picture: send the picture where the service takes one.
-        blurred: send it with faces blurred.
+        lost: tell when a camera is lost, and when it is back.
+        picture: send the picture where the service takes one, and whether with blurred faces.
+        pause_s: shortest time between two messages of violations before one camera, in seconds; what happened
+            meanwhile is counted in the next one.
         page: address of the page that a message leads to.
     """
 
     service: ChatService
-    url: Annotated[str, Meta(min_length=1)] = field(repr=False)
+    url: str = field(default="", repr=False)
     chat: str | None = None
     token: str = field(default="", repr=False)
     cameras: tuple[Name, ...] = ()
+    zones: tuple[Name, ...] = ()
     labels: tuple[str, ...] = ()
-    picture: bool = True
-    blurred: bool = False
+    lost: bool = True
+    picture: SentPicture = "none"
+    pause_s: NotNegative = 30.0
     page: str | None = None
 
 

@@ -1,0 +1,1 @@
+"""What happens, told to other programs: MQTT, Prometheus, chats, webhooks, systemd."""

@@ -1,0 +1,1 @@
+"""The running control room: sources, engine, visits, store and publishers together."""
