@@ -63,5 +63,5 @@ def change(visit: Visit, kind: ChangeKind = "ended", picture: BestPicture | None
 
 def picture(label: str = WITH_MASK, *, at_s: float = 1.0, side_px: int = 64, quality: float = 40.0) -> BestPicture:
     """Return a picture full of noise, which no JPEG makes small."""
-    bgr = np.random.default_rng(int(at_s * 10)).integers(0, 256, (side_px, side_px, 3), np.uint8)
+    bgr = np.random.default_rng(int(abs(at_s) * 10)).integers(0, 256, (side_px, side_px, 3), np.uint8)
     return BestPicture(label, after(at_s), quality, (8.0, 8.0, 56.0, 56.0), bgr)

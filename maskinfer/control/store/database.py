@@ -74,6 +74,7 @@ def _opened(folder: Path) -> sqlite3.Connection:
     database = sqlite3.connect(folder / NAME, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
     try:
         _check_is_ours(database, folder)
+        _check_whole(database)
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
         database.execute("PRAGMA journal_mode = WAL")
         # FULL: what was committed outlives a power failure too, not the process alone.
@@ -82,16 +83,29 @@ def _opened(folder: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            error = sqlite3.DatabaseError(" ".join(str(found).split()))
-            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise error
         migrate(database, f"the store in {folder}")
     except BaseException:
         database.close()
         raise
     return database
+
+
+def check(folder: Path) -> None:
+    """Read the whole store from the disk, which a connection that is open already may not.
+
+    Raises:
+        sqlite3.DatabaseError: it is broken.
+    """
+    with closing(sqlite3.connect(folder / NAME, timeout=_BUSY_S)) as database:
+        _check_whole(database)
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        error = sqlite3.DatabaseError(" ".join(str(found).split()))
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
 
 
 def _check_is_ours(database: sqlite3.Connection, folder: Path) -> None:

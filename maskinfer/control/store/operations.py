@@ -56,8 +56,15 @@ class Recording:
 
 @dataclass(slots=True)
 class Flush:
-    """Somebody waits until what was queued before is committed."""
+    """Somebody waits until what was queued before is committed.
 
+    Attributes:
+        is_sweep: and until what is too old or too much is forgotten.
+        done: it is, or cannot be.
+        error: why it cannot be; empty if it is.
+    """
+
+    is_sweep: bool = False
     done: Event = field(default_factory=Event)
     error: str = ""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from maskinfer.control.store import counting, reading
-from maskinfer.control.store.database import PICTURES, RECORDINGS, only_writer, open_for_reading, said
+from maskinfer.control.store.database import PICTURES, RECORDINGS, is_broken, only_writer, open_for_reading, said
 from maskinfer.control.store.operations import CameraEvent, Change, Operation, Recording
 from maskinfer.control.store.pictures import new_id, path_of
 from maskinfer.control.store.questions import (
@@ -28,7 +28,7 @@ from maskinfer.control.store.questions import (
 from maskinfer.control.store.retention import Retention, database_bytes
 from maskinfer.control.store.schema import from_us
 from maskinfer.control.store.writer import Writer
-from maskinfer.engine.errors import OnError, OutputError, RequestError
+from maskinfer.engine.errors import OnError, OutputError, RequestError, SourceError
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.visits.visit import VisitChange
 
@@ -159,6 +159,14 @@ class Store:
         """Change what is kept, from now on."""
         self._writing().retention = retention
 
+    def sweep(self) -> None:
+        """Forget what is too old or too much now; the store does so by itself once a minute.
+
+        Raises:
+            OutputError: the store cannot be written to.
+        """
+        self._writing().sweep()
+
     def flush(self) -> None:
         """Wait until all that was queued is committed.
 
@@ -262,15 +270,26 @@ class Store:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection: one that is idle, or a new one."""
         generation = 0 if self._writer is None else self._writer.generation
-        database = self._take_idle(generation) or open_for_reading(self.folder)
-        try:
-            with said(self.folder):
-                yield database
-        except BaseException:
-            database.close()
-            raise
+        with self._suspecting():
+            database = self._take_idle(generation) or open_for_reading(self.folder)
+            try:
+                with said(self.folder):
+                    yield database
+            except BaseException:
+                database.close()
+                raise
         with self._lock:
             self._idle.append((generation, database))
+
+    @contextmanager
+    def _suspecting(self) -> Iterator[None]:
+        """Have the writer look whether the store is broken where a reader finds that: it may not have met it yet."""
+        try:
+            yield
+        except SourceError as error:
+            if self._writer is not None and isinstance(error.__cause__, sqlite3.Error) and is_broken(error.__cause__):
+                self._writer.suspect()
+            raise
 
     def _take_idle(self, generation: int) -> sqlite3.Connection | None:
         """Return a connection that nobody uses; one to a store that was moved aside meanwhile is closed."""

@@ -34,6 +34,12 @@ def tidy(db: sqlite3.Connection, folder: Path, retention: Retention) -> bool:
     return swept.more
 
 
+def tidy_all(db: sqlite3.Connection, folder: Path, retention: Retention) -> None:
+    """Forget all that is too old or too much; raises as ``tidy``."""
+    while tidy(db, folder, retention):
+        pass
+
+
 def remove_stray_pictures(db: sqlite3.Connection, folder: Path) -> None:
     """Remove the pictures that a crash left without a row, and halves of pictures."""
     for part in (folder / PICTURES).glob("*"):

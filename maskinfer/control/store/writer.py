@@ -15,14 +15,14 @@ from threading import Event, Thread
 from time import monotonic
 
 from maskinfer.control.store import writing
-from maskinfer.control.store.database import PICTURES, is_broken, move_aside, open_for_writing, transaction
+from maskinfer.control.store.database import PICTURES, check, is_broken, move_aside, open_for_writing, transaction
 from maskinfer.control.store.operations import Change, Flush, Operation, compacted, write
 from maskinfer.control.store.pictures import remove_picture, save_picture
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.reading import find_visit
 from maskinfer.control.store.retention import Retention
 from maskinfer.control.store.schema import now_us
-from maskinfer.control.store.tidying import adopt_recordings, remove_stray_pictures, tidy
+from maskinfer.control.store.tidying import adopt_recordings, remove_stray_pictures, tidy, tidy_all
 from maskinfer.engine.errors import OnError, OutputError
 from maskinfer.engine.files.follow import Health
 from maskinfer.engine.visits.visit import VisitChange
@@ -60,7 +60,8 @@ class Writer:
         self._queue: SimpleQueue[Operation] = SimpleQueue()
         self._waiting: list[Operation] = []
         self._picture_health = Health(f"pictures in {folder}", "picture", on_error)
-        self._closing, self._problem, self.generation = Event(), "", 0
+        self._closing, self._suspected = Event(), Event()
+        self._problem, self.generation = "", 0
         self._alive_s = self._tidied_s = monotonic()
         self._open()
         self._thread = Thread(target=self._run, name="maskinfer store", daemon=True)
@@ -86,7 +87,21 @@ class Writer:
         Raises:
             OutputError: it cannot be now and will be tried again, or the store is closed.
         """
-        flush = Flush()
+        self._wait_for(Flush())
+
+    def sweep(self) -> None:
+        """Wait until what is queued is committed, and what is too old or too much is forgotten.
+
+        Raises:
+            OutputError: as for ``flush``.
+        """
+        self._wait_for(Flush(is_sweep=True))
+
+    def suspect(self) -> None:
+        """Look whether the store is broken, soon: a reader said so."""
+        self._suspected.set()
+
+    def _wait_for(self, flush: Flush) -> None:
         self.put(flush)
         while not flush.done.wait(0.5):
             if not self._thread.is_alive():
@@ -105,6 +120,9 @@ class Writer:
         self._tidy()
         while not self._closing.is_set() or not self._queue.empty():
             self._gather()
+            if self._suspected.is_set():
+                self._suspected.clear()
+                self._attempt(lambda: check(self._folder))
             self._commit()
             if monotonic() - self._tidied_s >= _TIDY_S:
                 self._tidy()
@@ -144,6 +162,8 @@ class Writer:
             self._on_error(f"the store in {self._folder} is written again; no change was lost")
             self._problem = ""
         done, self._waiting = self._waiting, []
+        if any(isinstance(operation, Flush) and operation.is_sweep for operation in done):
+            self._attempt(lambda: tidy_all(self._db, self._folder, self.retention))
         self._release(done)
 
     def _write(self) -> list[str | None]:
