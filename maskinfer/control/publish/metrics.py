@@ -132,13 +132,7 @@ def _of_people(counted: Mapping[str, CameraCounters], states: Sequence[CameraSta
     people = CounterMetricFamily("maskinfer_visits", "Visits that ended.", labels=["camera", "label"])
     wrong = CounterMetricFamily("maskinfer_violations", "Violations that began.", labels=["camera", "zone", "label"])
     visits = {(state.name, label): 0 for state in states for label in (*LABELS, UNCERTAIN)}
-    violations = {
-        (state.name, zone, label): 0
-        for state in states
-        for zone, allowed in [(zone.name, zone.allowed) for zone in state.zones] or [("", (WITH_MASK,))]
-        for label in LABELS
-        if label not in allowed
-    }
+    violations = {(state.name, *key): 0 for state in states for key in _possible(state)}
     for name, camera in counted.items():
         visits |= {(name, label): count for label, count in camera.visits.items()}
         violations |= {(name, *key): count for key, count in camera.violations.items()}
@@ -147,6 +141,13 @@ def _of_people(counted: Mapping[str, CameraCounters], states: Sequence[CameraSta
     for names, count in violations.items():
         wrong.add_metric(list(names), count)
     yield from (people, wrong)
+
+
+def _possible(camera: CameraState) -> Iterator[tuple[str, str]]:
+    """Yield the zone and the label of each violation that may happen before a camera."""
+    allowed: dict[str, Sequence[str]] = {zone.name: zone.allowed for zone in camera.zones} or {"": (WITH_MASK,)}
+    for zone, labels in allowed.items():
+        yield from ((zone, label) for label in LABELS if label not in labels)
 
 
 def _of_store(usage: StoreUsage) -> Iterator[Metric]:
