@@ -50,6 +50,18 @@ _TYPES = {
 }
 
 
+class FieldError(ValueError):
+    """Data does not fit its type.
+
+    Attributes:
+        path: of the field, as names and indices from the top; of one that is missing or unknown with its own name.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...]) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def from_plain(data: Any, kind: type[_T], *, closed: bool = True) -> _T:
     """Return plain data, as JSON, TOML or YAML give it, as the type that it stands for.
 
@@ -59,18 +71,18 @@ def from_plain(data: Any, kind: type[_T], *, closed: bool = True) -> _T:
         closed: refuse fields that the type does not have; otherwise they are left out.
 
     Raises:
-        ValueError: it does not fit; the message names the field, what it holds and what was expected.
+        FieldError: it does not fit; the message names the field, what it holds and what was expected.
     """
     schema = json_schema(cast("Any", kind))
     for path, value, node in _walk(data, schema, schema["$defs"]):
         if closed and isinstance(value, dict) and "properties" in node:
             _refuse_unknown(path, value, node["properties"])
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{_name(path)} is {value!r}, expected {_expected(node, schema['$defs'])}")
+            raise FieldError(f"{_name(path)} is {value!r}, expected {_expected(node, schema['$defs'])}", path)
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(_said(error, data, kind)) from error
+        raise FieldError(*_said(error, data, kind)) from error
 
 
 def from_json(text: str | bytes, kind: type[_T]) -> _T:
@@ -184,23 +196,24 @@ def _refuse_unknown(path: _Path, data: dict[Any, Any], known: dict[str, Any]) ->
         close = difflib.get_close_matches(unknown[0], known, 1)
         where = f" in {_name(path)}" if path else ""
         meant = f", did you mean {close[0]!r}?" if close else f": it may have {', '.join(known)}"
-        raise ValueError(f"unknown field {_SHORT.repr(unknown[0])}{where}{meant}")
+        raise FieldError(f"unknown field {_SHORT.repr(unknown[0])}{where}{meant}", (*path, unknown[0]))
 
 
-def _said(error: msgspec.ValidationError, data: Any, kind: type) -> str:
-    """Return what is wrong, for a user, from what msgspec says and the data."""
-    if error.__cause__ is not None:  # a type's own check
-        return str(error.__cause__)
+def _said(error: msgspec.ValidationError, data: Any, kind: type) -> tuple[str, _Path]:
+    """Return what is wrong, for a user, from what msgspec says and the data; and where."""
     path = _path_of(error, data, kind)
+    if error.__cause__ is not None:  # a type's own check
+        return str(error.__cause__), path
     found = re.fullmatch(r"Object missing required field `(.*?)`(?: - at .*)?", str(error))
     if found:
-        return f"{_name((*path, found[1]))!r} is missing"
+        path = (*path, found[1])
+        return f"{_name(path)!r} is missing", path
     if "`key`" in str(error):
-        return f"the names in {_name(path)} are not all text"
+        return f"the names in {_name(path)} are not all text", path
     node, value, types = json_schema(kind), data, json_schema(kind)["$defs"]
     for key in path:
         node, value = _below(_resolve(node, types), key, types), value[key]
-    return f"{_name(path)} is {_SHORT.repr(value)}, expected {_expected(node, types)}"
+    return f"{_name(path)} is {_SHORT.repr(value)}, expected {_expected(node, types)}", path
 
 
 def _path_of(error: msgspec.ValidationError, data: Any, kind: type) -> _Path:

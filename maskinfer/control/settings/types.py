@@ -94,8 +94,8 @@ class CameraSettings:
     """
 
     name: Name
-    url: Annotated[str, Meta(min_length=1)]
-    look_at: Annotated[str, Meta(min_length=1)] | None = None
+    url: Annotated[str, Meta(min_length=1)] = field(repr=False)
+    look_at: Annotated[str, Meta(min_length=1)] | None = field(default=None, repr=False)
     max_fps: Positive | None = None
     active: tuple[Hours, ...] = ()
     time_zone: str | None = None
@@ -268,7 +268,7 @@ class MqttSettings:
 
     host: Annotated[str, Meta(min_length=1)]
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     ca_file: str | None = None
