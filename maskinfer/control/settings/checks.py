@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from maskinfer.control.settings.hours import read_hours, zone_of
 from maskinfer.control.settings.passwords import is_hash
@@ -68,10 +69,10 @@ def _camera(path: Path, camera: CameraSettings) -> Iterator[Mistake]:
     for k, line in enumerate(camera.lines):
         if line.name in zones:
             yield (*path, "lines", k, "name"), f"{line.name!r} is a zone and a line of {camera.name}: rename one"
-        yield from _rule((*path, "lines", k), lambda line=line: line_rules(line))
+        yield from _rule((*path, "lines", k), partial(line_rules, line))
     yield from _twice("lines", [line.name for line in camera.lines], path)
     for k, zone in enumerate(camera.zones):
-        yield from _rule((*path, "zones", k), lambda zone=zone: zone_rules(zone))
+        yield from _rule((*path, "zones", k), partial(zone_rules, zone))
 
 
 def _rule(path: Path, make: Callable[[], object]) -> Iterator[Mistake]:
@@ -105,13 +106,22 @@ def _listen(path: Path, page: PageSettings) -> Iterator[Mistake]:
 
 
 def _chat(path: Path, chat: NotifySettings, settings: Settings) -> Iterator[Mistake]:
-    yield from _http((*path, "url"), chat.url)
-    if chat.service == "telegram" and not chat.chat:
-        yield path, "telegram needs the id of a chat: set chat"
+    if chat.url:
+        yield from _http((*path, "url"), chat.url)
+    for name in _needed(chat):
+        if not getattr(chat, name):
+            yield path, f"{chat.service} needs {name}: see the commented example of maskinfer serve --init"
     known = [camera.name for camera in settings.cameras]
     for k, name in enumerate(chat.cameras):
         if name not in known:
             yield (*path, "cameras", k), f"there is no camera {name!r}, expected one of {', '.join(known)}"
+
+
+def _needed(chat: NotifySettings) -> tuple[str, ...]:
+    by_bot: tuple[str, ...] = ("token", "chat")
+    if chat.service == "matrix":
+        return ("url", *by_bot)
+    return by_bot if chat.service == "telegram" or (chat.service == "slack" and chat.token) else ("url",)
 
 
 def _http(path: Path, url: str) -> Iterator[Mistake]:

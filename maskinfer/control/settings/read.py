@@ -112,9 +112,10 @@ def _filled(data: Any, environ: Mapping[str, str], path: tuple[str | int, ...]) 
 
 def _harmless(error: FieldError, raw: Any) -> str:
     """Return what is wrong without the value, if that may be a secret."""
-    value = raw
+    value: Any = raw
     for key in error.path:
-        value = value[key] if isinstance(value, list) or (isinstance(value, dict) and key in value) else ""
+        holds = isinstance(value, list | dict) and (key in value if isinstance(value, dict) else isinstance(key, int))
+        value = value[key] if holds else ""
     is_secret = not _SECRETS.isdisjoint(error.path) or (isinstance(value, str) and _VARIABLE.search(value))
     field, found, expected = str(error).partition(", expected ")
     return f"{field.partition(' is ')[0]} is something else: expected {expected}" if is_secret and found else str(error)

@@ -70,6 +70,7 @@ headers = { X = "1" }
 [[notify]]
 service = "telegram"
 chat = "1"
+token = "t"
 url = "${HOOK}"
 cameras = ["door"]
 """
@@ -126,8 +127,8 @@ def test_a_file_is_read_and_its_variables_are_filled_in() -> None:
         ("${HOOK}", "desk.local", "line 41: webhooks[0].url is no address that can be posted to, expected http"),
         ('X = "1"', 'X = ["hunter2"]', "line 42: webhooks[0].headers.X is something else: expected text"),
         ('"telegram"', '"icq"', "line 45: notify[0].service is 'icq', expected one of discord"),
-        ('chat = "1"', "", "line 44: telegram needs the id of a chat: set chat"),
-        ('["door"]', '["dor"]', "line 48: there is no camera 'dor', expected one of door, yard"),
+        ('chat = "1"', "", "line 44: telegram needs chat"),
+        ('["door"]', '["dor"]', "line 49: there is no camera 'dor', expected one of door, yard"),
         ('"127.0.0.1:8600"', '"${PASSWORD}"', "line 30: page.listen is something else: expected an address"),
         (FILE, "", "line 1: 'cameras' is missing"),
         (FILE, "cameras = []", "line 1: cameras is [], expected a list of 1 or more"),
