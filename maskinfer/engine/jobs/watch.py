@@ -21,6 +21,7 @@ from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.cover import Cover
 from maskinfer.engine.jobs.heartbeat import Heartbeat
+from maskinfer.engine.jobs.look import look
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
@@ -167,17 +168,17 @@ def run_watch(
             for i, feed in enumerate(feeds.feeds)
         }
         heartbeat = Heartbeat(feeds.feeds, heartbeat_s, progress.say)
-        for batch in feeds.batches(stopped, insist=True, wake_s=None if heartbeat_s is None else POLL_S):
+        wake_s = None if heartbeat_s is None else POLL_S
+        for seen in look(engine, feeds, lambda feed: desks[feed].tracker, stopped, wake_s=wake_s):
             heartbeat.beat(lambda feed: desks[feed].report.frames)
-            results = engine.infer([fed.frame for fed in batch], [desks[fed.feed].tracker for fed in batch])
-            for fed, result in zip(batch, results, strict=True):
+            for fed, result in seen:
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)
                 summary.add(result)
                 progress.advance()
                 if on_result is not None:
                     on_result(result)
-            drawn = [_draw(desks[fed.feed], fed, result, style) for fed, result in zip(batch, results, strict=True)]
+            drawn = [_draw(desks[fed.feed], fed, result, style) for fed, result in seen]
             if not all(drawn):
                 break
         for desk in desks.values():

@@ -36,11 +36,15 @@ class FeedOptions:
             sources.
         give_up_after_s: a live source that is lost for longer has ended; None to never give up.
         stalled_after_s: a live source without a frame for longer counts as lost, even if its driver hangs.
+        max_fps: most frames a second that are given, the others are left out; None for all.
+        paced: recordings are read no faster than they were recorded.
     """
 
     policy: Policy = "auto"
     give_up_after_s: float | None = None
     stalled_after_s: float = 20.0
+    max_fps: float | None = None
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Feed:
         self._started_s: float | None = None
         self._heard_s = self._alive_s = time.monotonic()
         self._count, self._pts = 0, -1
+        self._due_s = float("-inf")
 
     def start(self) -> threading.Thread:
         """Begin to read, in a new thread; one that reads already is left to itself."""
@@ -113,6 +118,11 @@ class Feed:
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+    @property
+    def reason(self) -> str:
+        """Why it gives no frames now, or ended early; empty if neither is so."""
+        return self.problem or self._told
 
     @property
     def is_over(self) -> bool:
@@ -175,14 +185,14 @@ class Feed:
             if holds_images(self._source):
                 broken: list[str] = []
                 for frame, info in timed_images(self._source, broken.append):
-                    if not self._offer(reader, frame, info):
+                    if not self._offer_recorded(reader, frame, info):
                         break
                 self.problem = f"{len(broken)} images cannot be read, the first: {broken[0]}" if broken else ""
                 return None
             if not self.is_live:
                 with open_video(self._source) as video:
                     for frame in video:
-                        if not self._offer(reader, frame, video.info):
+                        if not self._offer_recorded(reader, frame, video.info):
                             break
                 return None
             with open_live(self._source) as live:
@@ -196,6 +206,13 @@ class Feed:
             return _Lost(str(error))
         except Exception as error:  # whatever a driver or a decoder raises ends this source, not the others
             return _Lost(f"{self.name} cannot be read: {' '.join(f'{type(error).__name__}: {error}'.split())}")
+
+    def _offer_recorded(self, reader: int, frame: Frame, info: VideoInfo) -> bool:
+        now_s = time.monotonic()
+        self._started_s = now_s if self._started_s is None else self._started_s
+        if self._options.paced:
+            self._wait(self._started_s + frame.time_s - now_s, reader)
+        return self._offer(reader, frame, info)
 
     def _offer_live(self, reader: int, live: Live, picture: Picture) -> bool:
         now_s = time.monotonic()
@@ -215,19 +232,31 @@ class Feed:
         self._told = ""
         if self._is_renamed:
             frame, info = replace(frame, source=self.name), replace(info, source=self.name)
+        is_due = self._is_due(frame.time_s)
         with self._news:
             while self._waiting.maxlen is None and len(self._waiting) >= _QUEUE_FRAMES and not self._ended:
                 self._news.wait(POLL_S)
                 self._heard_s = time.monotonic()  # whoever waits for room does not hang
             if self._ended or reader != self._reader:
                 return False
-            self.dropped += len(self._waiting) if self._waiting.maxlen else 0
-            self._waiting.append(FeedFrame(self, frame, info, time.monotonic()))
+            if is_due:
+                self.dropped += len(self._waiting) if self._waiting.maxlen else 0
+                self._waiting.append(FeedFrame(self, frame, info, time.monotonic()))
             self._heard_s = self._alive_s = time.monotonic()
             self._count += 1
             self.first_problem = ""
             self._news.notify_all()
             return True
+
+    def _is_due(self, time_s: float) -> bool:
+        """Tell whether a frame is to be given, by the most frames a second."""
+        if self._options.max_fps is None:
+            return True
+        if time_s < self._due_s:
+            return False
+        step_s = 1 / self._options.max_fps
+        self._due_s = max(self._due_s, time_s - step_s) + step_s
+        return True
 
     def _is_stopped(self, reader: int) -> bool:
         return self._ended or reader != self._reader
