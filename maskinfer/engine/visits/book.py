@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
+from maskinfer.engine.errors import RequestError
 from maskinfer.engine.frames.frame import Frame
-from maskinfer.engine.results import UNCERTAIN, FrameResult
-from maskinfer.engine.sinks.events import Event, EventLog
+from maskinfer.engine.results import FrameResult
+from maskinfer.engine.visits.join import join
+from maskinfer.engine.visits.person import Person, Sighting
 from maskinfer.engine.visits.rules import VisitRules
-from maskinfer.engine.visits.visit import ChangeKind, Ended, LabelSpan, Visit, VisitChange
-
-_KINDS: dict[str, ChangeKind] = {"appeared": "began", "settled": "settled", "changed": "changed", "left": "ended"}
+from maskinfer.engine.visits.visit import BestPicture, ChangeKind, Ended, Visit, VisitChange
 
 
 class VisitBook:
     """Turns the results of one camera, frame by frame, into visits.
+
+    A face that is followed for ``events.appear_s`` begins a visit, or goes on with the visit of somebody who went out
+    of sight shortly before, near there and as large; no face is recognized. Memory grows with who is there, not with
+    time.
 
     Args:
         camera: its name.
@@ -26,14 +30,22 @@ class VisitBook:
 
     def __init__(self, camera: str, rules: VisitRules, run: str) -> None:
         self.camera, self.rules, self._run = camera, rules, run
-        self._log = EventLog(rules.events)
-        self._visits: dict[int, Visit] = {}
+        self._new: dict[int, list[Sighting]] = {}  # by track: who is not there for long enough yet
+        self._shown: dict[int, Person] = {}  # by track
+        self._people: dict[str, Person] = {}  # by visit
         self._number = 0
+        self._now_s = float("-inf")
+        self._at = datetime.min.replace(tzinfo=UTC)
 
     @property
     def present(self) -> list[Visit]:
         """The visits that are not over, as they are now."""
-        return list(self._visits.values())
+        return [person.visit() for person in self._people.values()]
+
+    @property
+    def tracks(self) -> dict[str, int]:
+        """The track that shows the person of each visit that is not over, or showed it last, by the visit's id."""
+        return {person.id: person.track_id for person in self._people.values()}
 
     def add(self, frame: Frame | None, result: FrameResult, at: datetime) -> list[VisitChange]:
         """Return what a frame changes.
@@ -43,45 +55,92 @@ class VisitBook:
                 pictures, as where only the results were kept.
             result: of this frame, with tracked faces.
             at: when it was taken, an aware datetime. One that goes back is taken for the last one.
+
+        Raises:
+            RequestError: the faces are not tracked, or the time has no time zone.
         """
-        changes = self._changes(self._log.add(result), at, "left")
+        at = self._tick(at)
+        self._now_s = now_s = max(self._now_s, result.time_s)
+        changes = self._end(lambda person: now_s - person.motion.last_s > self.rules.forget_s, "left")
+        self._forget_flickers()
+        picture = frame.picture if frame is not None and self.rules.pictures else None
         for face in result.faces:
-            if visit := self._visits.get(face.track_id or 0):
-                span = replace(visit.spans[-1], to_at=at)
-                self._visits[face.track_id or 0] = replace(visit, last_at=at, spans=(*visit.spans[:-1], span))
-        return changes
+            if face.track_id is None:
+                raise RequestError("a face has no track_id, expected results of an engine that follows faces")
+            seen = Sighting(face, result.size_wh, now_s, at, picture)
+            changes += self._see(face.track_id, seen)
+        return changes + self._begin()
 
     def lost(self, at: datetime) -> list[VisitChange]:
         """End all visits: the camera is lost. Later frames begin new ones."""
-        return self._end("camera lost", at)
+        return self._end_all("camera lost", at)
 
     def close(self, at: datetime) -> list[VisitChange]:
         """End all visits: the watch stops."""
-        return self._end("stopped", at)
+        return self._end_all("stopped", at)
 
-    def _end(self, why: Ended, at: datetime) -> list[VisitChange]:
-        changes = self._changes(self._log.finish(), at, why)
-        self._log = EventLog(self.rules.events)
+    def _tick(self, at: datetime) -> datetime:
+        if at.tzinfo is None:
+            raise RequestError(f"{at} has no time zone, expected an aware datetime")
+        self._at = max(self._at, at)
+        return self._at
+
+    def _see(self, track_id: int, seen: Sighting) -> list[VisitChange]:
+        person = self._shown.get(track_id)
+        if person is not None and person.track_id == track_id:
+            return self._changes(person, seen)
+        # Pictures wait for nobody: a frame is large.
+        waiting = self._new.setdefault(track_id, [])
+        if waiting and waiting[-1].picture is not None:
+            waiting[-1] = replace(waiting[-1], picture=None)
+        waiting.append(seen)
+        return []
+
+    def _changes(self, person: Person, seen: Sighting) -> list[VisitChange]:
+        return [self._change(kind, person, picture) for kind, picture in person.see(seen)]
+
+    def _change(self, kind: ChangeKind, person: Person, picture: BestPicture | None = None) -> VisitChange:
+        return VisitChange(kind, person.visit(), self._at, picture)
+
+    def _begin(self) -> list[VisitChange]:
+        """Begin the visits of all who are there for long enough, or go on with those of who came back."""
+        appear_s = self.rules.events.appear_s
+        tracks = [i for i, seen in self._new.items() if seen[-1].now_s == self._now_s >= seen[0].now_s + appear_s]
+        gone = [person for person in self._people.values() if person.motion.last_s < self._now_s]
+        new = [(self._new[i][0].box, self._new[i][0].now_s) for i in tracks]
+        changes: list[VisitChange] = []
+        for track_id, back in zip(tracks, join([one.motion for one in gone], new, self.rules.forget_s), strict=True):
+            seen = self._new.pop(track_id)
+            person = self._make(seen[0]) if back is None else gone[back]
+            if back is None:
+                changes.append(self._change("began", person))
+            else:
+                del self._shown[person.track_id]
+                person.come_back(track_id)
+            self._shown[track_id] = person
+            for one in seen:
+                changes += self._changes(person, one)
         return changes
 
-    def _changes(self, events: Iterable[Event], at: datetime, why: Ended) -> list[VisitChange]:
-        return [self._change(event, at, why) for event in events]
-
-    def _change(self, event: Event, at: datetime, why: Ended) -> VisitChange:
-        kind, track = _KINDS[event.kind], event.track_id
-        visit = self._visits.get(track) or self._begin(at)
-        if kind == "ended":
-            visit = replace(visit, ended=why)
-        elif visit.label != event.label:
-            span = LabelSpan(event.label, visit.last_at, at, event.score)
-            visit = replace(visit, label=event.label, spans=(*visit.spans, span))
-        self._visits[track] = visit
-        if kind == "ended":
-            del self._visits[track]
-        return VisitChange(kind, visit, at)
-
-    def _begin(self, at: datetime) -> Visit:
+    def _make(self, first: Sighting) -> Person:
         self._number += 1
-        spans = (LabelSpan(UNCERTAIN, at, at, 0.0),)
-        name = f"{self._run}-{self.camera}-{self._number}"
-        return Visit(name, self.camera, at, at, UNCERTAIN, None, spans, (), (), (), None)
+        person = Person(f"{self._run}-{self.camera}-{self._number}", self.camera, self.rules, first)
+        self._people[person.id] = person
+        return person
+
+    def _forget_flickers(self) -> None:
+        leave_s = self.rules.events.leave_s
+        for track_id in [i for i, seen in self._new.items() if self._now_s - seen[-1].now_s > leave_s]:
+            del self._new[track_id]
+
+    def _end(self, is_over: Callable[[Person], bool], why: Ended) -> list[VisitChange]:
+        over = [person for person in self._people.values() if is_over(person)]
+        for person in over:
+            del self._people[person.id]
+            self._shown.pop(person.track_id, None)
+        return [VisitChange("ended", person.visit(why), self._at, person.last_picture()) for person in over]
+
+    def _end_all(self, why: Ended, at: datetime) -> list[VisitChange]:
+        self._tick(at)
+        self._new.clear()
+        return self._end(lambda person: True, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import hypot
 
 from maskinfer.engine.visits.rules import Line, Point
 
@@ -45,3 +46,17 @@ def crosses(line: Line, start: Point, end: Point) -> bool:
     x1, y1, x2, y2 = line.ends
     way = (*start, *end)
     return side(line.ends, start) * side(line.ends, end) < 0 and side(way, (x1, y1)) * side(way, (x2, y2)) <= 0
+
+
+def distance_px(line: Line, point: Point, size_wh: tuple[int, int]) -> float:
+    """Return how far a point lies from a line, or from where the line would go on, in pixels; under 0 where ``out`` is.
+
+    Args:
+        line: whose distance.
+        point: in shares of the picture.
+        size_wh: of the picture, in pixels.
+    """
+    width, height = size_wh
+    x1, y1, x2, y2 = line.ends
+    length_px = hypot((x2 - x1) * width, (y2 - y1) * height)
+    return side(line.ends, point) * width * height / length_px
