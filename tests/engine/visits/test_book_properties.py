@@ -96,13 +96,13 @@ def test_every_visit_begins_once_and_ends_once(scene: list[list[Face]], rule: Vi
 @settings(max_examples=60, deadline=None)
 @given(scenes, rules)
 def test_no_visit_is_lost(scene: list[list[Face]], rule: VisitRules) -> None:
-    """Each track that was there for long enough is, in its last frame, the one that shows somebody."""
+    """Each track that was there for long enough without a break shows somebody."""
     book, seen = VisitBook("door", rule, "r1"), defaultdict[int, list[float]](list)
     for i, shown in enumerate(scene):
         feed(book, [shown], start=i)
         for one in shown:
             times = seen[one.track_id or 0]
-            if times and i / 10 - times[-1] > rule.events.leave_s:
+            if times and times[-1] < (i - 1) / 10:
                 times.clear()
             times.append(i / 10)
             if times[-1] - times[0] >= rule.events.appear_s:
