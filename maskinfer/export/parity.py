@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskinfer.engine.results import BGRBatch, FloatArray
+from maskinfer.engine.runtime.memory import limit_memory
 from maskinfer.engine.runtime.providers import CPU, import_onnxruntime
 
 if TYPE_CHECKING:
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 
 def open_graph(graph: bytes) -> ort.InferenceSession:
-    """Open a graph on the CPU."""
-    return import_onnxruntime().InferenceSession(graph, providers=[CPU])
+    """Open a graph on the CPU; what it may allocate is limited, and it says nothing by itself."""
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    limit_memory(ort, options)
+    return ort.InferenceSession(graph, options, providers=[CPU])
 
 
 def sample_pictures(count: int, size_wh: tuple[int, int]) -> BGRBatch:

@@ -35,6 +35,27 @@ def save_colour_classifier(
     return save_model(path, graph, contract)
 
 
+def save_greedy_classifier(path: Path, contract: Contract) -> Path:
+    """Write a graph of a few hundred bytes that wants four terabytes when it is run."""
+    side = numpy_helper.from_array(np.array([1_000_000, 1_000_000], np.int64), "side")
+    nodes = [
+        helper.make_node("Cast", ["bgr"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["mean"], keepdims=0),
+        helper.make_node("Expand", ["mean", "side"], ["square"]),
+        helper.make_node("ReduceMean", ["square"], ["middle"], keepdims=0),
+        helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("Add", ["means", "middle"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "greedy",
+        [helper.make_tensor_value_info("bgr", TensorProto.UINT8, ["batch", 16, 16, 3])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3])],
+        [side],
+    )
+    return save_model(path, graph, contract)
+
+
 def save_checking_classifier(path: Path, contract: Contract) -> Path:
     """Write a colour classifier with a second output, that a crop shows a face: the greener, the likelier."""
     nodes = [

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import ModelError, ProviderError, RequestError
 from maskinfer.engine.files.cache import cache_folder
+from maskinfer.engine.runtime.memory import limit_memory
 from maskinfer.engine.runtime.tensorrt import tensorrt_options
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ def _open(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and told in one line
     # Plans of memory are kept for every shape, and there is one for each number of faces.
     options.enable_mem_pattern = False
     # Threads of one model that wait busily take the cores from the other models and stages of the job.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider == CPU:
+        limit_memory(ort, options)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     given = provider_options(provider, threads, bf16=bf16)

@@ -20,13 +20,13 @@ from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.retinaface import anchor_grid
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.images import read_image
-from maskinfer.engine.runtime.providers import import_onnxruntime, reason_of
+from maskinfer.engine.runtime.providers import reason_of
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.adopt.classifier import AdoptSummary
 from maskinfer.export.adopt.detector_graph import free_input, free_scrfd
 from maskinfer.export.adopt.frameworks import read_foreign
 from maskinfer.export.metadata import write_contract
-from maskinfer.export.parity import sample_pictures
+from maskinfer.export.parity import open_graph, sample_pictures
 from maskinfer.training.evaluation.to_json import check_outputs
 
 # Of any output, over the larger of 1 and its value.
@@ -178,11 +178,8 @@ def _check_rows(outputs: Sequence[NDArray[np.float32]], contract: DetectorContra
 
 
 def _runner(model: bytes, name: str) -> Run:
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = open_graph(model)
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
         raise ModelError(f"{name} does not run: {reason_of(error)}") from error
 

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maskinfer.engine.contract import CropRule, InputSpec
 from maskinfer.engine.errors import ModelError
-from maskinfer.engine.runtime.providers import import_onnxruntime, reason_of
+from maskinfer.engine.runtime.providers import reason_of
+from maskinfer.export.parity import open_graph
 
 INPUT, OUTPUT = "bgr", "probabilities"
 OutputForm = Literal["probabilities", "logits", "sigmoid"]
@@ -171,11 +172,8 @@ def run_once(model: onnx.ModelProto, batch: NDArray[Any]) -> NDArray[np.float32]
     Raises:
         ModelError: it does not run.
     """
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = open_graph(model.SerializeToString())
         return np.asarray(session.run(None, {input_of(model).name: batch})[0])
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
         raise ModelError(f"the model does not run: {reason_of(error)}") from error

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
-from maskinfer.engine.runtime.providers import import_onnxruntime
+from maskinfer.export.parity import open_graph
 from maskinfer.export.quantize.side_by_side import times_in_turn
 
 Inputs = Sequence[NDArray[np.uint8]]
@@ -187,10 +187,7 @@ def rounding_error(prepared: Prepared, model: onnx.ModelProto) -> float:
 
 
 def _run(model: bytes, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_graph(model)
     return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: batch})]
 
 
