@@ -1,13 +1,15 @@
 """Tracks: which face of a frame is which of the frames before, and what all its frames together say of its mask.
 
 Boxes are matched by overlap with where each track, going on as it went, would be: a constant velocity, smoothed, as in
-SORT (Bewley et al., ICIP 2016), the best overlaps first. A track's probabilities are a running mean of the classifier's
-over time, and its label changes only when another one is ahead by a margin.
+SORT (Bewley et al., ICIP 2016), the best overlaps first; a track that was seen once, whose velocity is unknown, may
+also leap to a face near it. A track's probabilities are a running mean of the classifier's over time, and its label
+changes only when another one is ahead by a margin.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +23,8 @@ from maskinfer.engine.results import Detections, FloatArray
 MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
 _FACE_SHARE = 0.5
+# A face that was seen once may be so many of its sides farther in the next frame, and so much larger or smaller.
+_LEAP, _LEAP_RATIO = 1.5, 1.3
 # A source of few frames a second would otherwise see late that a mask was taken off.
 _CLASSIFY_WITHIN_S = 0.2
 
@@ -241,7 +245,32 @@ class Tracker:
             return []
         overlaps = iou_matrix(np.stack([track.at(time_s) for track in self._tracks]), boxes)
         rows, columns = np.nonzero(overlaps >= self.options.min_iou)
-        return _best_first(overlaps[rows, columns], rows, columns)
+        pairs = _best_first(overlaps[rows, columns], rows, columns)
+        return pairs + self._leaps(boxes, pairs)
+
+    def _leaps(self, boxes: FloatArray, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return pairs of a track that was seen once, so that nobody knows how it moves, and a box near it.
+
+        Who walks past a camera of few frames a second overlaps nowhere with where the face was before.
+        """
+        taken = ({row for row, _ in pairs}, {column for _, column in pairs})
+        free = [i for i, track in enumerate(self._tracks) if track.seen == 1 and i not in taken[0]]
+        left = [i for i in range(len(boxes)) if i not in taken[1]]
+        if not free or not left:
+            return []
+        nearness = _nearness(np.stack([self._tracks[i].xyxy for i in free]), boxes[left])
+        rows, columns = np.nonzero(nearness > 0)
+        return [(free[row], left[column]) for row, column in _best_first(nearness[rows, columns], rows, columns)]
+
+
+def _nearness(before: FloatArray, now: FloatArray) -> FloatArray:
+    """Return how near boxes are to others, (N, M): 1 at the same place, 0 at ``_LEAP`` or with another size."""
+    sides = [np.sqrt(np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 1e-3), axis=1)) for xyxy in (before, now)]
+    middles = [(xyxy[:, :2] + xyxy[:, 2:]) / 2 for xyxy in (before, now)]
+    away = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
+    larger, smaller = np.maximum(sides[0][:, None], sides[1]), np.minimum(sides[0][:, None], sides[1])
+    near = np.maximum(0, 1 - away / (_LEAP * smaller))
+    return np.asarray(np.where(larger <= _LEAP_RATIO * smaller, near, 0), np.float32)
 
 
 def _best_first(overlaps: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[tuple[int, int]]:

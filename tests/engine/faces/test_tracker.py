@@ -55,6 +55,20 @@ def test_the_order_of_the_boxes_does_not_matter() -> None:
         assert given == [first[i] for i in order]
 
 
+def test_who_passes_a_slow_camera_quickly_keeps_an_id() -> None:
+    tracker = Tracker()
+    # Each step is longer than the face is wide; another face stands still.
+    seen = [ids(tracker.follow(boxes((50 * frame, 100), (300, 300)), frame / 8)) for frame in range(8)]
+    assert seen == [[1, 2]] * 8
+
+
+@pytest.mark.parametrize(("x", "side"), [(110, 40), (45, 80)])
+def test_what_is_too_far_or_of_another_size_is_another_face(x: float, side: float) -> None:
+    tracker = Tracker()
+    tracker.follow(boxes((0, 100)), 0.0)
+    assert ids(tracker.follow(boxes((x, 100), side=side), 0.1)) == [2]
+
+
 def test_a_face_that_hides_for_a_moment_comes_back_where_it_would_be() -> None:
     tracker = Tracker(TrackOptions(max_gap_s=0.5))
     for frame in range(10):
