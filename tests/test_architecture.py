@@ -20,7 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "console": {"benchmark", "control", "export", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
     "control.room": {"control.publish", "control.room.state", "control.settings", "control.store", "engine"},
-    "control.publish": {"control.room.state", "control.settings", "control.store", "engine"},
+    "control.publish": {"control.room.state", "control.report", "control.settings", "control.store", "engine"},
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.report": {"control.store", "engine"},
     "control.store": {"control.settings", "engine"},
