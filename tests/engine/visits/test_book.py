@@ -147,6 +147,15 @@ def test_times_that_go_back_are_no_harm() -> None:
     assert (visit.first_at, visit.last_at) == (at(0), at(19))
 
 
+def test_nothing_is_kept_of_those_who_left() -> None:
+    book = new_book()
+    for i in range(60):
+        one, flicker = face(track=2 * i + 1), face(track=2 * i + 2, xyxy=moved(500, 400))
+        feed(book, [[one, flicker]] * 2 + [[one]] * 10 + [[]] * 50, start=62 * i)
+    assert book.present == []
+    assert [value for value in vars(book).values() if isinstance(value, dict) and value] == []
+
+
 def test_a_poster_that_is_there_for_months_takes_no_more_memory() -> None:
     book = new_book(VisitRules(events=EventOptions(cooldown_s=0)))
     labels = ["with_mask", "without_mask"]
