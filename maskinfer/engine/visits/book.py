@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.frames.frame import Frame
+from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.visits.join import join
 from maskinfer.engine.visits.person import Person, Sighting
@@ -20,7 +20,7 @@ class VisitBook:
 
     A face that is followed for ``events.appear_s`` begins a visit, or goes on with the visit of somebody who went out
     of sight shortly before, near there and as large; no face is recognized. Memory grows with who is there, not with
-    time.
+    time. One thread at a time.
 
     Args:
         camera: its name.
@@ -53,23 +53,23 @@ class VisitBook:
         Args:
             frame: as it came: pictures are cut from it, so call this before anything is drawn on it; None for no
                 pictures, as where only the results were kept.
-            result: of this frame, with tracked faces.
+            result: of this frame, with tracked faces; one without a ``track_id`` is nobody.
             at: when it was taken, an aware datetime. One that goes back is taken for the last one.
 
         Raises:
-            RequestError: the faces are not tracked, or the time has no time zone.
+            RequestError: no face is tracked, or the time has no time zone.
         """
         at = self._tick(at)
         self._now_s = now_s = max(self._now_s, result.time_s)
         changes = self._end(lambda person: now_s - person.motion.last_s > self.rules.forget_s, "left")
         self._forget_flickers()
         picture = frame.picture if frame is not None and self.rules.pictures else None
+        if result.faces and all(face.track_id is None for face in result.faces):
+            raise RequestError("no face has a track_id, expected results of an engine that follows faces")
         for face in result.faces:
-            if face.track_id is None:
-                raise RequestError("a face has no track_id, expected results of an engine that follows faces")
-            seen = Sighting(face, result.size_wh, now_s, at, picture)
-            changes += self._see(face.track_id, seen)
-        return changes + self._begin()
+            if face.track_id is not None:
+                changes += self._see(face.track_id, Sighting(face, result.size_wh, now_s, at), picture)
+        return changes + self._begin(picture)
 
     def lost(self, at: datetime) -> list[VisitChange]:
         """End all visits: the camera is lost. Later frames begin new ones."""
@@ -85,31 +85,26 @@ class VisitBook:
         self._at = max(self._at, at)
         return self._at
 
-    def _see(self, track_id: int, seen: Sighting) -> list[VisitChange]:
-        person = self._shown.get(track_id)
-        if person is not None and person.track_id == track_id:
-            return self._changes(person, seen)
-        # Pictures wait for nobody: a frame is large.
-        waiting = self._new.setdefault(track_id, [])
-        if waiting and waiting[-1].picture is not None:
-            waiting[-1] = replace(waiting[-1], picture=None)
-        waiting.append(seen)
+    def _see(self, track_id: int, seen: Sighting, picture: Picture | None) -> list[VisitChange]:
+        if (person := self._shown.get(track_id)) is not None:
+            return self._changes(person, seen, picture)
+        self._new.setdefault(track_id, []).append(seen)
         return []
 
-    def _changes(self, person: Person, seen: Sighting) -> list[VisitChange]:
-        return [self._change(kind, person, picture) for kind, picture in person.see(seen)]
+    def _changes(self, person: Person, seen: Sighting, picture: Picture | None) -> list[VisitChange]:
+        return [self._change(kind, person, best) for kind, best in person.see(seen, picture)]
 
     def _change(self, kind: ChangeKind, person: Person, picture: BestPicture | None = None) -> VisitChange:
         return VisitChange(kind, person.visit(), self._at, picture)
 
-    def _begin(self) -> list[VisitChange]:
+    def _begin(self, picture: Picture | None) -> list[VisitChange]:
         """Begin the visits of all who are there for long enough, or go on with those of who came back."""
         appear_s = self.rules.events.appear_s
         tracks = [i for i, seen in self._new.items() if seen[-1].now_s == self._now_s >= seen[0].now_s + appear_s]
         gone = [person for person in self._people.values() if person.motion.last_s < self._now_s]
         new = [(self._new[i][0].box, self._new[i][0].now_s) for i in tracks]
         changes: list[VisitChange] = []
-        for track_id, back in zip(tracks, join([one.motion for one in gone], new, self.rules.forget_s), strict=True):
+        for track_id, back in zip(tracks, join([one.motion for one in gone], new, self.rules.join_gap_s), strict=True):
             seen = self._new.pop(track_id)
             person = self._make(seen[0]) if back is None else gone[back]
             if back is None:
@@ -118,8 +113,8 @@ class VisitBook:
                 del self._shown[person.track_id]
                 person.come_back(track_id)
             self._shown[track_id] = person
-            for one in seen:
-                changes += self._changes(person, one)
+            for one in seen:  # frames are too large to be kept: only the newest one is there
+                changes += self._changes(person, one, picture if one is seen[-1] else None)
         return changes
 
     def _make(self, first: Sighting) -> Person:

@@ -31,14 +31,12 @@ class Sighting:
         face: with its box in pixels.
         size_wh: of the frame, in pixels.
         now_s, at: time of the frame, for durations and on the wall.
-        picture: the frame; None if no picture is to be cut from it.
     """
 
     face: Face
     size_wh: tuple[int, int]
     now_s: float
     at: datetime
-    picture: Picture | None = None
 
     @property
     def box(self) -> Box:
@@ -89,14 +87,19 @@ class Person:
         self.track_id = track_id
         self._spans.interrupt()
 
-    def see(self, seen: Sighting) -> Iterator[tuple[ChangeKind, BestPicture | None]]:
-        """Take what a frame shows, and yield what that changes."""
+    def see(self, seen: Sighting, picture: Picture | None) -> Iterator[tuple[ChangeKind, BestPicture | None]]:
+        """Take what a frame shows, and yield what that changes.
+
+        Args:
+            seen: the face.
+            picture: the frame, undrawn; None if none is to be cut from it.
+        """
         face, now_s = seen.face, seen.now_s
         self.motion.move(seen.box, now_s)
         self._last_at = seen.at
         shown = self._spans.see(face, now_s, seen.at)
-        if seen.picture is not None:
-            self._pictures.see(seen.picture, face, shown, seen.at)
+        if picture is not None:
+            self._pictures.see(picture, face, shown, seen.at)
         held = self._spans.held
         was, since_s = held.label, held.candidate_s
         settled = self._spans.settle(now_s)

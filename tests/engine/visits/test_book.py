@@ -167,9 +167,21 @@ def test_a_poster_that_is_there_for_months_takes_no_more_memory() -> None:
     assert len(visit.violations) <= 500
 
 
+def test_a_face_too_many_to_be_followed_is_nobody() -> None:
+    book = new_book()
+    feed(book, [[face(), face(track=None, xyxy=moved(400, 300))]] * 10)
+    assert book.tracks == {"r1-door-1": 1}
+
+
+def test_nobody_is_joined_where_that_is_not_wanted() -> None:
+    book = new_book(VisitRules(join_gap_s=0.0))
+    changes = feed(book, [[face()]] * 20 + [[]] * 5 + [[face(track=2)]] * 20)
+    assert len(of_kind(changes, "began")) == 2
+
+
 def test_faces_that_are_not_followed_and_times_without_a_zone_are_refused() -> None:
     result = FrameResult("door", 0, 0.0, SIZE_WH, (face(track=None),))
-    with pytest.raises(RequestError, match="has no track_id"):
+    with pytest.raises(RequestError, match="no face has a track_id"):
         new_book().add(None, result, at(0))
     with pytest.raises(RequestError, match="has no time zone"):
         new_book().add(None, result, datetime(2026, 11, 25))
