@@ -19,7 +19,22 @@ ARROWS: dict[str, set[str]] = {
     "commands": {"console", "benchmark", "control", "export", "training", "engine"},
     "console": {"benchmark", "control", "export", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
-    "control.room": {"control.publish", "control.room.state", "control.settings", "control.store", "engine"},
+    "control.room": {
+        "control.publish",
+        "control.web",
+        "control.room.state",
+        "control.settings",
+        "control.store",
+        "engine",
+    },
+    "control.web": {
+        *("control.web.api", "control.web.guard", "control.report", "control.room.state", "control.settings"),
+        *("control.store", "engine"),
+    },
+    "control.web.api": {
+        *("control.publish", "control.report", "control.room.state", "control.settings", "control.store", "engine"),
+    },
+    "control.web.guard": {"control.settings", "engine"},
     "control.publish": {"control.room.state", "control.report", "control.settings", "control.store", "engine"},
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.report": {"control.store", "engine"},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +26,9 @@ from tests.helpers.browser import FLAGS, NAMES
 PATIENCE_S = 60
 DESKTOP_WH = (1280, 800)
 PHONE_WH = (390, 844)
+
+# The browser reads commands from 3 and answers on 4.
+WIRE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 
 
 class Page:
@@ -150,21 +155,15 @@ def open_chromium() -> Iterator[Page]:
     name = next(filter(None, map(shutil.which, NAMES)), None)
     if name is None:
         pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)})")
-    from_us, to_browser = os.pipe()
-    from_browser, to_us = os.pipe()
-
-    def wire() -> None:  # the browser reads commands from 3 and answers on 4
-        os.dup2(from_us, 13)
-        os.dup2(to_us, 14)
-        os.dup2(13, 3)
-        os.dup2(14, 4)
+    from_us, to_browser = map(_high, os.pipe())
+    from_browser, to_us = map(_high, os.pipe())
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [name, *FLAGS, "--remote-debugging-pipe", "--hide-scrollbars", f"--user-data-dir={profile}"]
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(
-            [*command, "about:blank"],
-            stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, preexec_fn=wire, pass_fds=(3, 4),
+            [sys.executable, "-ISc", WIRE, str(from_us), str(to_us), *command, "about:blank"],
+            stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, pass_fds=(from_us, to_us),
         )  # fmt: skip
         os.close(from_us)
         os.close(to_us)
@@ -181,6 +180,13 @@ def open_chromium() -> Iterator[Page]:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             pipe.close()
+
+
+def _high(fd: int) -> int:
+    """The same file under a number that is not 3 or 4."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(fd)
+    return high
 
 
 class _Pipe:

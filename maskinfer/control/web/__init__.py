@@ -1,0 +1,1 @@
+"""The page of a control room, and its HTTP API."""

@@ -1,0 +1,1 @@
+"""What programs ask for: the HTTP API and its description."""

@@ -1,0 +1,75 @@
+"""What happens to visits, as it happens: the latest events in memory, and who waits for more."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from maskinfer.control.report.to_json import visit_dict
+from maskinfer.control.store.questions import StoredVisit
+from maskinfer.control.store.store import Store
+from maskinfer.engine.visits.visit import VisitChange
+
+_KEPT = 1000
+
+
+class EventFeed:
+    """The latest events of a store; each has an id, after which a program may ask for more."""
+
+    def __init__(self, store: Store) -> None:
+        self._run, self._count, self._lock = secrets.token_hex(4), 0, Lock()
+        self._events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_KEPT)
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._stop = store.listen(self._add)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._stop()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self._count
+
+    def number_of(self, event_id: str) -> int:
+        """Return the number of an event; 0 for one of another run, or none, so that all that is kept comes after it."""
+        run, _, number = event_id.rpartition("-")
+        return int(number) if run == self._run and number.isascii() and number.isdigit() and len(number) < 18 else 0
+
+    def after(self, number: int) -> list[dict[str, Any]]:
+        """Return the events after one, oldest first."""
+        with self._lock:
+            return [event for count, event in self._events if count > number]
+
+    async def wait(self, number: int, seconds: float) -> None:
+        """Wait until there is an event after one, but not for longer."""
+        bell = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._waiting.add(bell)
+            is_there = self._count > number
+        try:
+            if not is_there:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(bell[1].wait(), seconds)
+        finally:
+            with self._lock:
+                self._waiting.discard(bell)
+
+    def _add(self, stored: StoredVisit, change: VisitChange) -> None:
+        with self._lock:
+            self._count += 1
+            event = {
+                "id": f"{self._run}-{self._count}",
+                "event": change.kind,
+                "at": change.at.isoformat(),
+                "visit": visit_dict(stored),
+            }
+            self._events.append((self._count, event))
+            waiting = list(self._waiting)
+        for loop, bell in waiting:
+            with suppress(RuntimeError):  # that loop has ended
+                loop.call_soon_threadsafe(bell.set)

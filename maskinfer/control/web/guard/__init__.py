@@ -1,0 +1,1 @@
+"""Who may ask for what: names of the server, rates, sizes, accounts, tokens and sessions."""
