@@ -12,7 +12,7 @@ from maskinfer.engine.visits.geometry import crosses, distance_px, holds
 from maskinfer.engine.visits.rules import Line, Point, VisitRules, Zone
 from maskinfer.engine.visits.visit import Passage, Violation
 
-# Who is seen outside of a zone, or not at all, for no longer than this has not left it.
+# Who is seen outside of a zone for no longer than this has not left it.
 _EDGE_S = 0.5
 # So far from a line, in widths of the face, somebody must be to have passed it: faces tremble.
 _CLEARANCE = 0.2
@@ -27,7 +27,7 @@ class _Stay:
 
     entered_s: float
     entered_at: datetime
-    last_s: float
+    outside_s: float | None = None  # since when the person is seen outside
 
 
 @dataclass(slots=True)
@@ -40,6 +40,12 @@ class _Breach:
     to_at: datetime
     last_s: float
     bare: str | None
+    stay: _Stay
+    label_s: float
+
+    def goes_on(self, stay: _Stay, sight: Sight, cooldown_s: float) -> bool:
+        """Tell whether what is seen is still this violation: not interrupted, or so shortly that it does not count."""
+        return (self.stay is stay and self.label_s == sight.label_s) or sight.now_s - self.last_s <= cooldown_s
 
     def violation(self) -> Violation:
         return Violation(self.zone, self.label, self.from_at, self.to_at, self.bare)
@@ -106,7 +112,7 @@ class Places:
 
     def stand(self, sight: Sight) -> int:
         """Note in which zones the person is, and return how many violations begin to count."""
-        return sum(self._stand(zone, sight) for zone in self._rules if holds(zone.polygon, sight.foot))
+        return sum(self._stand(zone, sight) for zone in self._rules)
 
     def _pass(self, line: Line, sight: Sight) -> bool:
         away_px = distance_px(line, sight.foot, sight.size_wh)
@@ -121,11 +127,15 @@ class Places:
 
     def _stand(self, zone: Zone, sight: Sight) -> bool:
         stay = self._stays.get(zone.name)
-        if stay is None or sight.now_s - stay.last_s > _EDGE_S:
-            stay = self._stays[zone.name] = _Stay(sight.now_s, sight.at, sight.now_s)
+        if not holds(zone.polygon, sight.foot):
+            if stay is not None and stay.outside_s is None:
+                stay.outside_s = sight.now_s
+            return False
+        if stay is None or (stay.outside_s is not None and sight.now_s - stay.outside_s > _EDGE_S):
+            stay = self._stays[zone.name] = _Stay(sight.now_s, sight.at)
             if self._named and zone.name not in self.zones:
                 self.zones.append(zone.name)
-        stay.last_s = sight.now_s
+        stay.outside_s = None
         if sight.label == UNCERTAIN or sight.label in zone.allowed or sight.shown != sight.label:
             return False
         return self._breach(zone, stay, sight)
@@ -134,13 +144,13 @@ class Places:
         """Go on with the violation of before, or begin one if the label was held for long enough."""
         name = zone.name if self._named else None
         last = self._latest.get((zone.name, sight.label))
-        if last is not None and sight.now_s - last.last_s <= max(zone.cooldown_s, _EDGE_S):
+        if last is not None and last.goes_on(stay, sight, zone.cooldown_s):
             last.to_at, last.last_s, last.bare = sight.at, sight.now_s, sight.bare or last.bare
             return False
         if sight.now_s - max(stay.entered_s, sight.label_s) < zone.hold_s:
             return False
         from_at = max(stay.entered_at, sight.label_at)
-        breach = _Breach(name, sight.label, from_at, sight.at, sight.now_s, sight.bare)
+        breach = _Breach(name, sight.label, from_at, sight.at, sight.now_s, sight.bare, stay, sight.label_s)
         self._latest[zone.name, sight.label] = breach
         self._breaches.append(breach)
         return True

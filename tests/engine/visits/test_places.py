@@ -67,6 +67,15 @@ def test_a_violation_goes_on_within_the_cooldown(masked: int, count: int) -> Non
     assert visit.violations[-1].to_at == visit.last_at
 
 
+def test_a_camera_of_one_frame_a_second_sees_one_violation() -> None:
+    zone = Zone("left", LEFT.polygon, hold_s=1.0, cooldown_s=0.0)
+    book = VisitBook("door", VisitRules(zones=(zone,)), "r1")
+    scene = [[face("without_mask")] if i % 10 == 0 else None for i in range(100)]
+    changes = [change for i, shown in enumerate(scene) if shown is not None for change in feed(book, [shown], start=i)]
+    assert len(of_kind(changes, "violation")) == 1
+    assert [(v.from_at, v.to_at) for v in book.present[0].violations] == [(at(0), at(90))]
+
+
 def test_an_uncertain_face_is_no_violation() -> None:
     visit = visit_of(VisitRules(), [[face("without_mask", score=0.6)]] * 50)
     assert visit.violations == ()
