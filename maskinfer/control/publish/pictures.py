@@ -22,7 +22,14 @@ def picture_for(how: SentPicture, picture: BestPicture) -> bytes | None:
 
 
 def jpeg(bgr: BGRFrame, *, longest_px: int = _LONGEST_PX, most_bytes: int | None = None) -> bytes:
-    """Return a picture as JPEG.
+    """Return a picture as JPEG, see ``sized_jpeg``."""
+    return sized_jpeg(bgr, longest_px=longest_px, most_bytes=most_bytes)[0]
+
+
+def sized_jpeg(
+    bgr: BGRFrame, *, longest_px: int = _LONGEST_PX, most_bytes: int | None = None
+) -> tuple[bytes, tuple[int, int]]:
+    """Return a picture as JPEG, and its width and height in pixels.
 
     Args:
         bgr: uint8 (height, width, 3), BGR.
@@ -34,7 +41,7 @@ def jpeg(bgr: BGRFrame, *, longest_px: int = _LONGEST_PX, most_bytes: int | None
         for quality in _QUALITIES:
             data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
             if most_bytes is None or len(data) <= most_bytes or max(small.shape) <= 16:
-                return data
+                return data, (small.shape[1], small.shape[0])
         longest_px = max(small.shape[:2]) * 2 // 3
 
 

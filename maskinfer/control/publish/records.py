@@ -22,10 +22,13 @@ class Newest:
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], int] = {}
 
-    def violation(self, change: VisitChange) -> Violation | None:
-        """Return the violation that began with a change; None for other changes. Ask once for each change."""
+    def violation(self, change: VisitChange) -> tuple[int, Violation] | None:
+        """Return the number, from 0, and the violation that began with a change; None for other changes.
+
+        Ask once for each change.
+        """
         index = self._index(change, "violation", len(change.visit.violations))
-        return None if index is None else change.visit.violations[index]
+        return None if index is None else (index, change.visit.violations[index])
 
     def passage(self, change: VisitChange) -> Passage | None:
         """Return the passage that a change is about; None for other changes. Ask once for each change."""
@@ -47,8 +50,8 @@ class Newest:
 
 
 def visit_record(change: VisitChange, stored: StoredVisit, newest: Newest) -> Record:
-    """Return the record of a change of a visit."""
-    violation, passage = newest.violation(change), newest.passage(change)
+    """Return the record of a change of a visit, with the violation or passage that is new."""
+    begun, passage = newest.violation(change), newest.passage(change)
     record: Record = {
         "id": uuid4().hex,
         "event": change.kind,
@@ -56,8 +59,10 @@ def visit_record(change: VisitChange, stored: StoredVisit, newest: Newest) -> Re
         "camera": change.visit.camera,
         "visit": visit_dict(stored),
     }
-    if violation is not None:
+    if begun is not None:
+        number, violation = begun
         record["violation"] = {
+            "number": number,
             "zone": violation.zone,
             "label": violation.label,
             "bare": violation.bare,
