@@ -9,7 +9,7 @@ from typing import Any
 from maskinfer.control.settings.types import Settings
 from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
-from maskinfer.engine.records import EventRecord, FrameRecord
+from maskinfer.engine.records import CameraRecord, EventRecord, FrameRecord
 from maskinfer.engine.schema import json_schema
 from maskinfer.export.adopt.model_description import ModelDescription
 from maskinfer.training.classifier.recipe import Recipe
@@ -23,7 +23,6 @@ _KINDS: dict[str, tuple[str, type]] = {
     "card_notes": ("maskinfer notes of a model card", Notes),
     "classifier_recipe": ("maskinfer recipe of a classifier", Recipe),
     "detector_recipe": ("maskinfer recipe of a detector", DetectorRecipe),
-    "event": ("maskinfer event", EventRecord),
     "frame_result": ("maskinfer frame result", FrameRecord),
     "model_description": ("maskinfer description of a foreign model", ModelDescription),
     "registry": ("maskinfer registry of models", Registry),
@@ -37,6 +36,7 @@ def schemas() -> dict[str, str]:
     detector = _with_constants(json_schema(DetectorRecipe), DetectorRecipe.__name__, task=TASK)
     found["detector_recipe"] = _titled("detector_recipe", _KINDS["detector_recipe"][0], detector)
     found["contract"] = _contract()
+    found["event"] = _event()
     texts = {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in found.items()}
     return {f"{name}.schema.json": text for name, text in sorted(texts.items())}
 
@@ -72,6 +72,15 @@ def _contract() -> dict[str, Any]:
     about = "What a model file says of itself: JSON under the key maskinfer.contract of its ONNX metadata."
     either = [{"$ref": f"#/$defs/{kind.__name__}"} for kind in (ClassifierContract, DetectorContract)]
     return _titled("contract", "maskinfer contract", {"description": about, "oneOf": either, "$defs": parts})
+
+
+def _event() -> dict[str, Any]:
+    """Return the schema of both kinds of events: of persons, and of cameras."""
+    kinds = (EventRecord, CameraRecord)
+    parts = {name: part for kind in kinds for name, part in json_schema(kind)["$defs"].items()}
+    about = "One line of --events, or one post to --webhook."
+    either = [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds]
+    return _titled("event", "maskinfer event", {"description": about, "oneOf": either, "$defs": parts})
 
 
 def main() -> None:

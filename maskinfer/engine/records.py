@@ -14,6 +14,8 @@ from maskinfer.engine.schema import Count, Index, NotNegative, Share
 
 Bare = Literal["nose", "nose_and_mouth"]
 EventKind = Literal["appeared", "settled", "changed", "left"]
+LeftCause = Literal["not seen", "camera lost", "stopped"]
+CameraEventKind = Literal["camera_lost", "camera_back"]
 Box = Annotated[list[float], Meta(min_length=4, max_length=4)]
 Point = Annotated[list[float], Meta(min_length=2, max_length=2)]
 Landmarks = Annotated[list[Point], Meta(min_length=5, max_length=5)]
@@ -95,6 +97,7 @@ class _EventRecord(TypedDict):
     dwell_s: NotNegative
     bbox: Box
     bare: Bare | None
+    cause: LeftCause | None
 
 
 class EventRecord(_EventRecord, total=False):
@@ -114,6 +117,8 @@ class EventRecord(_EventRecord, total=False):
         bbox: left, top, right, bottom in pixels.
         bare: what a badly worn mask left uncovered in that frame: nose, or nose_and_mouth; null under every other
             label, and when the classifier does not tell.
+        cause: of left: not seen: the face was not seen for a while. camera lost: the source gave no more frames.
+            stopped: the source or the job ended. null for the others.
         id: of this event alone; a webhook has it as Idempotency-Key as well.
         run: the same for all events of one run of a command.
         at: when it was made, in local time with its offset.
@@ -126,3 +131,29 @@ class EventRecord(_EventRecord, total=False):
     attempt: Count
     at: Moment
     crop: str | None
+
+
+class _CameraRecord(TypedDict):
+    event: CameraEventKind
+    source: str
+    reason: str | None
+
+
+class CameraRecord(_CameraRecord, total=False):
+    """One line of --events, or one post to --webhook: what happened to one live source.
+
+    Attributes:
+        event: camera_lost: it gives no frames, or cannot be opened at the start, and is tried again. camera_back: it
+            gives frames again.
+        source: as the user named it, without passwords.
+        reason: why it was lost; null for camera_back.
+        id: of this event alone; a webhook has it as Idempotency-Key as well.
+        run: the same for all events of one run of a command.
+        at: when it was made, in local time with its offset.
+        attempt: of a webhook: how often it was posted, this time included.
+    """
+
+    id: str
+    run: str
+    attempt: Count
+    at: Moment

@@ -21,15 +21,15 @@ from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
 from maskinfer.engine.frames.cover import Cover
 from maskinfer.engine.jobs.heartbeat import Heartbeat
-from maskinfer.engine.jobs.look import look
+from maskinfer.engine.jobs.look import Seen, look
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import OpenOutputs, Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.window import Window, open_window
-from maskinfer.engine.sources.feeds import open_feeds
+from maskinfer.engine.sources.feeds import Feeds, open_feeds
 from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.pictures import holds_images
 
@@ -168,9 +168,9 @@ def run_watch(
             for i, feed in enumerate(feeds.feeds)
         }
         heartbeat = Heartbeat(feeds.feeds, heartbeat_s, progress.say)
-        wake_s = None if heartbeat_s is None else POLL_S
-        for seen in look(engine, feeds, lambda feed: desks[feed].tracker, stopped, wake_s=wake_s):
+        for seen in look(engine, feeds, lambda feed: desks[feed].tracker, stopped, wake_s=POLL_S):
             heartbeat.beat(lambda feed: desks[feed].report.frames)
+            _tell_changes(feeds, seen, add)
             for fed, result in seen:
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)
@@ -181,11 +181,20 @@ def run_watch(
             drawn = [_draw(desks[fed.feed], fed, result, style) for fed, result in seen]
             if not all(drawn):
                 break
+        _tell_changes(feeds, [], add)
         for desk in desks.values():
             _end_recording(desk, on_error)
         summary.signal = stopped()
         summary.problems += [feed.problem for feed in feeds.feeds if feed.problem]
     return summary, [desk.finished() for desk in desks.values()]
+
+
+def _tell_changes(feeds: Feeds, seen: Seen, outputs: OpenOutputs) -> None:
+    """Tell the outputs which cameras were lost, or are back, before the frames that were seen."""
+    frames = {fed.feed: fed for fed, _ in seen}
+    for feed in feeds.feeds:
+        for change in feed.changes(frames.get(feed)):
+            outputs.tell(change)
 
 
 def _open_source_state(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 from maskinfer.engine.errors import OnError
 from maskinfer.engine.files.atomic import IsPartial, never_partial
 from maskinfer.engine.files.jsonl import open_lines
 from maskinfer.engine.flow.progress import SILENT
-from maskinfer.engine.records import EventRecord
+from maskinfer.engine.records import CameraRecord, EventRecord
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, EventLog, EventOptions
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.webhook import open_webhook
 from maskinfer.engine.sinks.webhook_post import WebhookOptions
+from maskinfer.engine.sources.changes import CameraChange
 
-AddResult = Callable[[FrameResult], None]
 CropOf = Callable[[str, int, str], "str | None"]
 
 
@@ -40,6 +41,23 @@ class EventTargets:
     options: EventOptions = field(default_factory=EventOptions)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenEvents:
+    """Where events go; call it with every result of any source, those of a source in their order.
+
+    Attributes:
+        add: what takes the results.
+        tell: what is called when a camera is lost or is back, before the first result after that.
+    """
+
+    add: Callable[[FrameResult], None] = lambda result: None
+    tell: Callable[[CameraChange], None] = lambda change: None
+
+    def __call__(self, result: FrameResult) -> None:
+        """Turn a result into events."""
+        self.add(result)
+
+
 @contextmanager
 def open_events(
     targets: EventTargets | None,
@@ -49,10 +67,8 @@ def open_events(
     run: Run | None = None,
     on_status: Callable[[str], None] = SILENT.say,
     is_partial: IsPartial = never_partial,
-) -> Iterator[AddResult]:
-    """Give the function that takes every result of any source; those of a source in their order.
-
-    When the block ends, everyone who is still there leaves.
+) -> Iterator[OpenEvents]:
+    """Give what takes every result of any source; when the block ends, everyone who is still there leaves.
 
     Args:
         targets: None for no events.
@@ -67,12 +83,12 @@ def open_events(
         OutputError: the file cannot be written. RequestError: the webhook is no address.
     """
     if targets is None or (targets.file is None and targets.webhook is None):
-        yield lambda result: None
+        yield OpenEvents()
         return
     logs: dict[str, EventLog] = {}
     stamp = (run or Run()).stamp
     with ExitStack() as stack:
-        sends: list[Callable[[EventRecord], None]] = []
+        sends: list[Callable[[Mapping[str, Any]], None]] = []
         if targets.file is not None:
             write = stack.enter_context(
                 open_lines(targets.file, on_error=None if run is None else on_error, is_partial=is_partial)
@@ -90,6 +106,15 @@ def open_events(
                 for one in sends:
                     one(record)
 
-        yield lambda result: send(logs.setdefault(result.source, EventLog(targets.options)).add(result))
+        def tell(change: CameraChange) -> None:
+            record: CameraRecord = {"event": change.kind, "source": change.source, "reason": change.reason or None}
+            for one in sends:
+                one({**record, "id": uuid4().hex, **stamp()})
+            if change.kind == "camera_lost" and change.source in logs:
+                send(logs[change.source].finish("camera lost"))
+
+        yield OpenEvents(
+            lambda result: send(logs.setdefault(result.source, EventLog(targets.options)).add(result)), tell
+        )
         for log in logs.values():
             send(log.finish())

@@ -15,7 +15,7 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.records import Bare, EventKind, EventRecord
+from maskinfer.engine.records import Bare, EventKind, EventRecord, LeftCause
 from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, Face, FrameResult
 
 # A running mean that stays over it for half a second is every change of the clips that were measured, recorded or live,
@@ -101,6 +101,7 @@ class Event:
     dwell_s: float
     xyxy: tuple[float, float, float, float]
     bare: Bare | None = None
+    cause: LeftCause | None = None
 
     def to_dict(self) -> EventRecord:
         """Return the record that is written to outputs (``schemas/event.schema.json``)."""
@@ -116,6 +117,7 @@ class Event:
             "dwell_s": round(self.dwell_s, 4),
             "bbox": [round(value, 2) for value in self.xyxy],
             "bare": self.bare,
+            "cause": self.cause,
         }
 
 
@@ -208,14 +210,14 @@ class EventLog:
     def add(self, result: FrameResult) -> Iterator[Event]:
         """Yield what a frame's faces make happen; faces without a ``track_id`` make nothing."""
         self._source, now_s = result.source, result.time_s
-        yield from self._leave(lambda person: now_s - person.last_s > self._options.leave_s)
+        yield from self._leave(lambda person: now_s - person.last_s > self._options.leave_s, "not seen")
         for face in result.faces:
             if face.track_id is not None:
                 yield from self._see(face.track_id, face, result)
 
-    def finish(self) -> Iterator[Event]:
-        """Yield the end of everyone who is still there; the source is over."""
-        yield from self._leave(lambda person: True)
+    def finish(self, cause: LeftCause = "stopped") -> Iterator[Event]:
+        """Yield the end of everyone who is still there; the source is over, or lost for now."""
+        yield from self._leave(lambda person: True, cause)
 
     def _see(self, track_id: int, face: Face, result: FrameResult) -> Iterator[Event]:
         now_s = result.time_s
@@ -232,11 +234,11 @@ class EventLog:
                 "settled" if settled else "changed", track_id, person, previous=None if settled else previous
             )
 
-    def _leave(self, has_left: Callable[[_Person], bool]) -> Iterator[Event]:
+    def _leave(self, has_left: Callable[[_Person], bool], cause: LeftCause) -> Iterator[Event]:
         for track_id in [i for i, person in self._people.items() if has_left(person)]:
             person = self._people.pop(track_id)
             if person.appeared:
-                yield self._event("left", track_id, person)
+                yield replace(self._event("left", track_id, person), cause=cause)
 
     def _event(self, kind: EventKind, track_id: int, person: _Person, previous: str | None = None) -> Event:
         return Event(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,11 @@ from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
-from maskinfer.engine.sinks.event_targets import EventTargets, open_events
+from maskinfer.engine.sinks.event_targets import EventTargets, OpenEvents, open_events
 from maskinfer.engine.sinks.events import events_for
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.table import AddFrame, open_csv
+from maskinfer.engine.sources.changes import CameraChange
 
 
 class Sink(Protocol):
@@ -81,6 +82,24 @@ def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:
         raise RequestError("crops show faces as they are, and blurring hides them: leave out one of the two")
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOutputs:
+    """Outputs that are open; call it with every frame, as it came, and its result, those of a source in their order.
+
+    Attributes:
+        adds: what each output does with them.
+        tell: what is called when a camera is lost or is back, before the first frame after that.
+    """
+
+    adds: Sequence[AddFrame]
+    tell: Callable[[CameraChange], None]
+
+    def __call__(self, frame: AnyPicture, result: FrameResult) -> None:
+        """Write a frame's results."""
+        for add in self.adds:
+            add(frame, result)
+
+
 @contextmanager
 def open_outputs(
     outputs: Outputs | None,
@@ -90,8 +109,8 @@ def open_outputs(
     run: Run | None = None,
     on_status: Callable[[str], None] = SILENT.say,
     is_partial: IsPartial = never_partial,
-) -> Iterator[AddFrame]:
-    """Give the function that takes every frame, as it came, and its result; those of a source in their order.
+) -> Iterator[OpenOutputs]:
+    """Give what takes every frame and its result.
 
     Args:
         outputs: None for none.
@@ -112,6 +131,7 @@ def open_outputs(
     on_line = None if run is None else on_error
     with ExitStack() as stack:
         adds: list[AddFrame] = []
+        events = OpenEvents()
         if outputs.jsonl is not None:
             write = stack.enter_context(open_lines(outputs.jsonl, on_error=on_line, is_partial=is_partial))
             adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
@@ -125,17 +145,12 @@ def open_outputs(
             targets = outputs.events
             if classifier is not None:
                 targets = replace(targets, options=events_for(classifier.contract, targets.options))
-            add_event = stack.enter_context(
+            events = stack.enter_context(
                 open_events(targets, on_error, crop_of=crop_of, run=run, on_status=on_status, is_partial=is_partial)
             )
-            adds.append(lambda frame, result: add_event(result))
+            adds.append(lambda frame, result: events(result))
         adds += [_taker(sink) for sink in outputs.sinks]
-
-        def add(frame: AnyPicture, result: FrameResult) -> None:
-            for one in adds:
-                one(frame, result)
-
-        yield add
+        yield OpenOutputs(adds, events.tell)
 
 
 def _guarded(stack: ExitStack, crops: CropFiles, on_error: OnError) -> AddFrame:

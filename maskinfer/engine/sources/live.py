@@ -15,6 +15,7 @@ from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.sources.camera import TIME_BASE, Live, is_live, open_live
+from maskinfer.engine.sources.changes import CameraChange, CameraChanges
 from maskinfer.engine.sources.pictures import holds_images, timed_images
 from maskinfer.engine.sources.video import open_video
 
@@ -100,6 +101,8 @@ class Feed:
         self._reader = 0
         self._ended = self.is_lost = False
         self._told = ""  # the reason that was told last
+        is_index = source.isdecimal() and not self._is_renamed
+        self._changes = CameraChanges(f"camera {source}" if is_index else name)
         self._started_s: float | None = None
         self._heard_s = self._alive_s = time.monotonic()
         self._count, self._pts = 0, -1
@@ -136,6 +139,12 @@ class Feed:
         self._news.notify_all()
         return self._waiting.popleft()
 
+    def changes(self, fed: FeedFrame | None) -> list[CameraChange]:
+        """Return what became of a live source until a frame of it, or else until the next one that waits; each once."""
+        with self._news:
+            first = fed or next(iter(self._waiting), None)
+            return self._changes.take(None if first is None else first.frame.index)
+
     def revive(self, now_s: float) -> None:
         """Read again in a new thread if the reader hangs; one that waits to try again does not."""
         if not self.is_live or self._ended or now_s - self._heard_s <= self._options.stalled_after_s:
@@ -168,6 +177,8 @@ class Feed:
     def _is_given_up(self, reason: str) -> bool:
         limit_s = self._options.give_up_after_s
         is_given_up = not self.is_live or (limit_s is not None and time.monotonic() - self._alive_s >= limit_s)
+        if self.is_live:
+            self._changes.lost(reason, self._count)
         self.problem = reason if is_given_up else ""
         return is_given_up
 
@@ -230,6 +241,7 @@ class Feed:
             rate = f", {float(info.frame_rate):.3g} frames/s" if info.frame_rate else ""
             self._on_status(f"{self.name} is connected: {info.size_wh[0]}x{info.size_wh[1]}{rate}")
         self._told = ""
+        self._changes.back(self._count)
         if self._is_renamed:
             frame, info = replace(frame, source=self.name), replace(info, source=self.name)
         is_due = self._is_due(frame.time_s)

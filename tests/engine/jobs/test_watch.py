@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 import maskinfer
@@ -28,6 +30,7 @@ from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import FeedOptions
+from tests.conftest import ROOT
 from tests.helpers.clips import facts, number_of, write_clip
 from tests.helpers.progress import Watcher
 from tests.helpers.records import lines
@@ -43,10 +46,10 @@ def engine(colour_classifier: Path) -> Engine:
 class LiveServer:
     """A real HTTP server of an endless MPEG transport stream, at 25 frames a second, that can be killed."""
 
-    def __init__(self, folder: Path) -> None:
-        clip = write_clip(folder / "live.ts", 100, rate=25)
-        content, frames = clip.read_bytes(), 100
-        piece = max(188, len(content) // frames)
+    def __init__(self, folder: Path, frames: int | list[BGRFrame] = 100) -> None:
+        clip = write_clip(folder / "live.ts", frames, rate=25)
+        content = clip.read_bytes()
+        piece = max(188, len(content) // 100)
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -163,6 +166,49 @@ def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer,
     assert [record["frame"] for record in lines(out)] == sorted({record["frame"] for record in lines(out)})
     assert summary.frames >= 12
     assert len(summary.problems) == 1
+
+
+def test_a_camera_that_is_lost_is_an_event_and_ends_who_was_there(
+    engine: Engine, portrait: BGRFrame, tmp_path: Path
+) -> None:
+    live = LiveServer(tmp_path, [portrait] * 300)
+    events, counts, watcher = tmp_path / "events.jsonl", {False: 0, True: 0}, Watcher()
+
+    def on_result(result: FrameResult) -> None:
+        is_back = any("is back" in line for line in watcher.lines)
+        counts[is_back] += 1
+        if counts[is_back] == 20:
+            live.kill()
+            if not is_back:
+                live.start()
+
+    sinks = Sinks(outputs=Outputs(events=EventTargets(str(events))))
+    reading = FeedOptions("all", give_up_after_s=4)
+    run_watch(
+        engine, [f"door={live.url}"], reading=reading, track=TrackOptions(), sinks=sinks, on_result=on_result,
+        progress=watcher,
+    )  # fmt: skip
+    records = lines(events)
+    schema = json.loads((ROOT / "maskinfer/schemas/event.schema.json").read_text())
+    for record in records:
+        jsonschema.validate(record, schema, format_checker=jsonschema.FormatChecker())
+        assert record["source"] == "door"
+        assert len(record["id"]) == 32
+    kinds = [record["event"] for record in records if record["event"] not in ("settled", "changed")]
+    assert kinds == ["appeared", "camera_lost", "left", "camera_back", "appeared", "camera_lost", "left"]
+    assert [record["cause"] for record in records if record["event"] == "left"] == ["camera lost"] * 2
+    assert all(record["cause"] is None for record in records if record["event"] == "appeared")
+    assert [bool(record["reason"]) for record in records if "reason" in record] == [True, False, True]
+    assert "hunter2" not in events.read_text()
+
+
+def test_a_camera_that_is_down_at_the_start_is_an_event(engine: Engine, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    sinks = Sinks(outputs=Outputs(events=EventTargets(str(events))))
+    run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=0.3), track=TrackOptions(), sinks=sinks)
+    (record,) = lines(events)
+    assert (record["event"], record["source"]) == ("camera_lost", "http://127.0.0.1:9/camera")
+    assert "nothing listens" in record["reason"]
 
 
 def test_a_machine_that_is_too_slow_gets_the_newest_frames(live: LiveServer) -> None:
