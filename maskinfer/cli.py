@@ -17,6 +17,7 @@ from maskinfer.commands.doctor import doctor
 from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import models
 from maskinfer.commands.render import render
+from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import MaskinferError, RequestError, printable
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 for _command in (
-    *(image, video, render, stream, doctor),
+    *(image, video, render, stream, report, doctor),
     *(benchmark, train, train_detector, export, adopt, quantize, verify, evaluate, calibrate, card, models, data),
 ):
     main.add_command(_command)

@@ -140,7 +140,7 @@ def make_report(
     where = _closed(store, where, spans)
     from_at, to_at = where.from_at or local_now(), where.to_at or local_now()
     unit: Literal["hour", "day"] = "hour" if to_at - from_at <= HOURS_UP_TO else "day"
-    by_time = _counted(store.counts(where, unit))
+    by_time, by_camera = map(_counted, store.counts_by(where, unit, "camera"))
     people = _summed(row.people for row in by_time)
     by_zone = _counted(store.counts(where, "zone"))
     wanted = replace(where, only_violations=True, newest_first=True, limit=max(1, most_violations))
@@ -158,7 +158,7 @@ def make_report(
         unit=unit,
         by_time=_without_holes(by_time, unit),
         by_zone=by_zone if any(row.key for row in by_zone) else (),
-        by_camera=_counted(store.counts(where, "camera")),
+        by_camera=by_camera,
         passages=tuple(store.passages(where)),
         shown=tuple(store.visits(wanted)[:most_violations]),
         watches=tuple(_watch(camera, list(some)) for camera, some in groupby(spans, lambda span: span.camera)),

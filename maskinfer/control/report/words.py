@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from maskinfer.control.report.report import Report
 from maskinfer.control.store.questions import WatchedSpan
 from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHOUT_MASK
-from maskinfer.engine.visits.visit import Violation
+from maskinfer.engine.visits.visit import Visit
 
+MOST_GAPS = 40
 _LABELS = {
     WITH_MASK: "with a mask",
     WITHOUT_MASK: "without a mask",
-    INCORRECT_MASK: "with the mask worn wrong",
+    INCORRECT_MASK: "with a mask worn incorrectly",
     UNCERTAIN: "could not be told",
 }
 _BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare"}
@@ -28,7 +30,7 @@ def label_words(label: str, bare: str | None = None) -> str:
     """Return a label in words, with what a badly worn mask leaves bare.
 
     >>> label_words("incorrect_mask", "nose"), label_words("without_mask")
-    ('with the mask worn wrong (nose bare)', 'without a mask')
+    ('with a mask worn incorrectly (nose bare)', 'without a mask')
     """
     words = _LABELS.get(label, label.replace("_", " "))
     return f"{words} ({_BARE[bare]})" if bare in _BARE else words
@@ -77,10 +79,14 @@ def gap_words(span: WatchedSpan) -> str:
     return f"{words}: {span.reason}" if span.reason and span.reason != words else words
 
 
-def violation_words(violation: Violation) -> str:
-    """Return what was wrong, and where."""
-    where = "" if violation.zone is None else f" in {violation.zone}"
-    return f"{label_words(violation.label, violation.bare)}{where}"
+def violation_words(visit: Visit) -> list[str]:
+    """Return what was wrong and where, one line for each thing that was wrong."""
+    zones: dict[str, list[str]] = {}
+    for violation in visit.violations:
+        places = zones.setdefault(label_words(violation.label, violation.bare), [])
+        if violation.zone is not None and violation.zone not in places:
+            places.append(violation.zone)
+    return [f"{what} in {' and '.join(places)}" if places else what for what, places in zones.items()]
 
 
 def time_words(report: Report, at: datetime) -> str:
@@ -100,6 +106,21 @@ def row_words(report: Report, key: str) -> str:
         return f"{at:%a %d %b %Y}"
     is_one_day = report.from_at.date() == (report.to_at - timedelta(microseconds=1)).date()
     return f"{at:%H:%M}" if is_one_day else f"{at:%a %d %b %H:%M}"
+
+
+def row_names(report: Report) -> Callable[[str], str]:
+    """Return what names the hours or days of a report."""
+    return lambda key: row_words(report, key)
+
+
+def zone_name(key: str) -> str:
+    """Return the name of a zone of ``Report.by_zone``."""
+    return key or "in no zone"
+
+
+def same(name: str) -> str:
+    """Return a name as it is."""
+    return name
 
 
 def period_words(report: Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
+from functools import cache
 from itertools import pairwise
 from typing import get_args
 
@@ -19,11 +20,14 @@ from maskinfer.control.store.questions import (
 )
 from maskinfer.control.store.reading import conditions_of
 from maskinfer.control.store.schema import QUARTER_US, from_us, to_us
+from maskinfer.control.store.writing import CRASHED
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.visits.visit import Direction
 
 _MINUTE_US = 60_000_000
 # A run that was not heard of for so long has ended: it is heard of each ten seconds.
 ALIVE_US = 30_000_000
+_Found = dict[str, dict[str, list[int]]]
 _STATES: dict[CameraEventKind, WatchState] = {
     "connected": "watched",
     "resumed": "watched",
@@ -34,39 +38,60 @@ _STATES: dict[CameraEventKind, WatchState] = {
 }
 
 
-def count_visits(db: sqlite3.Connection, where: VisitQuery, by: CountBy) -> list[CountRow]:
-    """Return the counts of all visits that are meant, times in order, names by the alphabet.
+def count_visits(db: sqlite3.Connection, where: VisitQuery, *ways: CountBy) -> list[list[CountRow]]:
+    """Return the counts of all visits that are meant, for each way of counting, from one pass over an index.
+
+    Args:
+        db: the store's.
+        where: which visits.
+        ways: what to count by; ``zone`` cannot be among others, since a visit may be in several.
 
     Raises:
         RequestError: there is no such way to count.
     """
-    if by not in get_args(CountBy):
-        raise RequestError(f"by is {by!r:.40}, expected one of {', '.join(get_args(CountBy))}")
-    table = "v" if where.zone is None and by != "zone" else "z"
-    source = "visits v" if table == "v" else "visit_zones z"
-    group = f"{table}.{_column(by)}"
+    for way in ways:
+        if way not in get_args(CountBy):
+            raise RequestError(f"by is {way!r:.40}, expected one of {', '.join(get_args(CountBy))}")
+    table = "v" if where.zone is None and ways != ("zone",) else "z"
+    columns = ["quarter", "camera", "label", "violated"]
+    columns = ["quarter", "zone", *columns[1:]] if table == "z" else columns
+    expressions = {column: f"{table}.{column}" for column in columns}
+    if "minute" in ways:
+        expressions["minute"] = f"{table}.first_us / {_MINUTE_US}"
+    rows = _groups(db, where, table, list(expressions.values()))
+    places = list(expressions)
+    label_at, violated_at = places.index("label"), places.index("violated")
+    counts = [(places.index(_column(way)), _namer(way, where.time_zone), _Found({})) for way in ways]
+    for *group, visits in rows:
+        label, violations = group[label_at], visits * group[violated_at]
+        for at, name, found in counts:
+            row = found.setdefault(name(group[at]), {}).setdefault(label, [0, 0])
+            row[0] += visits
+            row[1] += violations
+    return [_in_order(way, found) for way, (_, _, found) in zip(ways, counts, strict=True)]
+
+
+def _groups(db: sqlite3.Connection, where: VisitQuery, table: str, columns: list[str]) -> sqlite3.Cursor:
+    """Return how many visits are in each group that the index for counting has side by side, so that none is sorted."""
     conditions, values = conditions_of(where, table)
     if where.from_at is not None:  # the quarter leads the index
         conditions.append(f"{table}.quarter >= {to_us(where.from_at) // QUARTER_US}")
     if where.to_at is not None:
         conditions.append(f"{table}.quarter <= {to_us(where.to_at) // QUARTER_US}")
-    rows = db.execute(
-        f"SELECT {group}, {table}.label, count(*), sum({table}.violated) FROM {source} "
-        f"WHERE {' AND '.join(conditions) or '1'} GROUP BY 1, 2 ORDER BY 1, 2",
-        values,
+    source = "visits v" if table == "v" else "visit_zones z"
+    groups = ", ".join(columns)
+    return db.execute(
+        f"SELECT {groups}, count(*) FROM {source} WHERE {' AND '.join(conditions) or '1'} GROUP BY {groups}", values
     )
-    name = _namer(by, where.time_zone)
-    found: dict[tuple[str, str], list[int]] = {}
-    for key, label, visits, violations in rows:
-        row = found.setdefault((name(key), label), [0, 0])
-        row[0] += visits
-        row[1] += violations
-    return [CountRow(key, label, *numbers) for (key, label), numbers in found.items()]
+
+
+def _in_order(way: CountBy, found: _Found) -> list[CountRow]:
+    """Return the rows of times as the index had them, in order, and those of names by the alphabet."""
+    keys = found if way in ("minute", "hour", "day") else sorted(found)
+    return [CountRow(key, label, *numbers) for key in keys for label, numbers in sorted(found[key].items())]
 
 
 def _column(by: CountBy) -> str:
-    if by == "minute":
-        return f"first_us / {_MINUTE_US}"
     return "quarter" if by in ("hour", "day") else by
 
 
@@ -76,6 +101,7 @@ def _namer(by: CountBy, zone: tzinfo | None) -> Callable[[int | str], str]:
         return str
     unit_us = _MINUTE_US if by == "minute" else QUARTER_US
 
+    @cache
     def name(value: int | str) -> str:
         local = from_us(int(value) * unit_us, zone)
         if by == "day":
@@ -87,12 +113,30 @@ def _namer(by: CountBy, zone: tzinfo | None) -> Callable[[int | str], str]:
 
 def count_passages(db: sqlite3.Connection, where: VisitQuery) -> list[PassageRow]:
     """Return how many people passed each line; of the question its period and its camera count."""
-    rows = db.execute(
-        "SELECT camera, line, direction, count(*) FROM passages "
-        "WHERE (?1 IS NULL OR camera = ?1) AND at_us >= ?2 AND at_us < ?3 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-        (where.camera, *_bounds_us(where)),
-    )
-    return [PassageRow(*row) for row in rows]
+    found = []
+    for camera in _names(db, "camera", "1"):
+        if where.camera not in (None, camera):
+            continue
+        for line in _names(db, "line", "camera = ?", camera):
+            for direction in get_args(Direction):
+                (count,) = db.execute(
+                    "SELECT count(*) FROM passages "
+                    "WHERE camera = ? AND line = ? AND direction = ? AND at_us >= ? AND at_us < ?",
+                    (camera, line, direction, *_bounds_us(where)),
+                ).fetchone()
+                found += [PassageRow(camera, line, direction, count)] if count else []
+    return found
+
+
+def _names(db: sqlite3.Connection, column: str, condition: str, *values: str) -> Iterator[str]:
+    """Yield the names that a column of passages holds, each found in the index without looking through its rows."""
+    name: str | None = ""
+    while True:
+        question = f"SELECT min({column}) FROM passages WHERE {condition} AND {column} > ?"
+        (name,) = db.execute(question, (*values, name)).fetchone()
+        if name is None:
+            return
+        yield name
 
 
 def _bounds_us(where: VisitQuery) -> tuple[int, int]:
@@ -125,7 +169,7 @@ def _watched(db: sqlite3.Connection, camera: str, where: VisitQuery, until: tupl
     ).fetchall()
     states = [(at_us, _STATES.get(kind, "stopped"), reason) for at_us, kind, reason in rows]
     if states and alive_us < now_us and states[-1][1] != "stopped":
-        states.append((max(alive_us, states[-1][0]), "stopped", "maskinfer ended without notice"))
+        states.append((max(alive_us, states[-1][0]), "stopped", CRASHED))
     states.append((min(now_us, last_us), "stopped", ""))  # where the last one ends
     for (from_, state, reason), (to, _, _) in pairwise(states):
         begin, end = max(from_, first_us), min(to, last_us, now_us)

@@ -48,7 +48,7 @@ CREATE TABLE visit_zones (
     PRIMARY KEY (visit, place)
 ) WITHOUT ROWID;
 CREATE INDEX visit_zones_by_time ON visit_zones (zone, first_us);
-CREATE INDEX visit_zones_counted ON visit_zones (zone, quarter, camera, label, violated, first_us);
+CREATE INDEX visit_zones_counted ON visit_zones (quarter, zone, camera, label, violated, first_us);
 
 CREATE TABLE spans (
     visit INTEGER NOT NULL REFERENCES visits (number) ON DELETE CASCADE, place INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from maskinfer.control.store.pictures import new_id, remove_picture
 from maskinfer.control.store.retention import Retention, sweep
 from maskinfer.control.store.schema import now_us, to_us
 from maskinfer.control.store.writing import put_recording
+from maskinfer.engine.jobs.recovery import recover_videos
 
 _FREED_PAGES = 2000
 
@@ -51,17 +53,18 @@ def remove_stray_pictures(db: sqlite3.Connection, folder: Path) -> None:
                     file.unlink()
 
 
-def adopt_recordings(db: sqlite3.Connection, folder: Path) -> None:
-    """Take over recordings that a crash left without a row, so that they do not stay for good.
+def adopt_recordings(db: sqlite3.Connection, folder: Path, on_status: Callable[[str], None]) -> None:
+    """Take over recordings that a crash left: cut off under another name, or without a row.
 
     Their camera is the name of their folder; what they show is not known, so they count as of when they were written.
     Runs inside a transaction of its caller.
     """
     root = folder / RECORDINGS
+    recover_videos([path / "any.mkv" for path in root.glob("*") if path.is_dir()], on_status)
     known = {row[0] for row in db.execute("SELECT file FROM recordings")}
-    for file in root.rglob("*"):
+    for file in root.glob("*/*"):
         name = file.relative_to(root)
-        if name.as_posix() in known or not file.is_file():
+        if name.as_posix() in known or file.name.startswith(".") or not file.is_file():
             continue
         with suppress(FileNotFoundError):
             state = file.stat()

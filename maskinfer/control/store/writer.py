@@ -72,7 +72,7 @@ class Writer:
         try:
             with transaction(self._db):
                 self._run_number = writing.begin_run(self._db, now_us())
-                adopt_recordings(self._db, self._folder)
+                adopt_recordings(self._db, self._folder, self._on_error)
         except (sqlite3.Error, OSError) as error:
             self._db.close()
             raise OutputError(f"the store in {self._folder} cannot be written: {error}") from error

@@ -11,8 +11,8 @@ from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.store.schema import QUARTER_US, to_us
 from maskinfer.engine.visits.visit import BestPicture, Visit
 
-CRASHED = "maskinfer ended without notice"
-CLOSED = "maskinfer was stopped"
+# Why maskinfer was not running, after these very words.
+CRASHED, CLOSED = "it ended without notice", ""
 
 
 def put_visit(db: sqlite3.Connection, visit: Visit) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from maskinfer.engine.errors import OnError, OutputError, SourceError, SourceNotFoundError
@@ -22,11 +23,19 @@ def read_results(file: str | Path) -> Iterator[FrameResult]:
         SourceNotFoundError: there is no such file.
         SourceError: a line is no result; the message says which.
     """
+    for result, _ in read_stamped(file):
+        yield result
+
+
+def read_stamped(file: str | Path) -> Iterator[tuple[FrameResult, datetime | None]]:
+    """Yield the results in a JSON Lines file, and when each was written, as ``stream`` says; raises as above."""
     try:
         with Path(file).open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield of_record(from_json(line, FrameRecord))
+                    record = from_json(line, FrameRecord)
+                    at = datetime.fromisoformat(record["at"]).astimezone() if "at" in record else None
+                    yield of_record(record), at
                 except ValueError as error:
                     raise SourceError(f"line {number} of {file} is no result of maskinfer: {error}") from error
     except FileNotFoundError as error:

@@ -80,7 +80,7 @@ def test_a_crash_is_a_time_that_was_not_watched(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         now = datetime.now(UTC)
         *_, last = store.watched(VisitQuery(to_at=now))
-        assert (last.state, last.reason) == ("stopped", "maskinfer ended without notice")
+        assert (last.state, last.reason) == ("stopped", "it ended without notice")
 
 
 def test_closing_stops_what_is_open(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""The command that reports what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskinfer.commands.options import PATH
+from maskinfer.engine.errors import RequestError
+
+if TYPE_CHECKING:
+    from maskinfer.control.report.recorded import Clock, Recorded
+    from maskinfer.control.store.questions import VisitQuery
+    from maskinfer.control.store.store import Store
+
+
+@click.command(short_help="Report who came with a mask, and who without.")
+@click.argument("places", type=PATH, nargs=-1, metavar="[FOLDER | RESULTS...]")
+@click.option("--day", metavar="DAY", help="today, yesterday or a date such as 2026-11-25.")
+@click.option("--from", "from_", metavar="TIME", help="Begin of the period: 2026-11-25 or 2026-11-25T08:00.")
+@click.option("--to", metavar="TIME", help="End of the period; a date means the end of that day.")
+@click.option("--camera", metavar="NAME", help="This camera alone.")
+@click.option("--zone", metavar="NAME", help="This zone alone.")
+@click.option("--csv", "form", flag_value="csv", help="A table of the visits, one row each.")
+@click.option("--html", "form", flag_value="html", help="A page with charts and pictures, which prints well.")
+@click.option("--json", "form", flag_value="json", help="The report for other programs.")
+@click.option("-o", "--out", type=PATH, metavar="FILE", help="Write to a file instead of standard output.")
+@click.option("--began", metavar="TIME", help="When recorded results began, if their files do not say.")
+def report(
+    places: tuple[Path, ...],
+    day: str | None,
+    from_: str | None,
+    to: str | None,
+    camera: str | None,
+    zone: str | None,
+    form: str | None,
+    out: Path | None,
+    began: str | None,
+) -> None:
+    """Report what happened: people by label, hour and zone, violations, and what was not watched.
+
+    FOLDER is where `maskinfer serve` keeps what happens, watch-data if it is left out; it may be running. A report is
+    of today unless a period is named. RESULTS are JSON Lines files that `video --jsonl` or `stream --jsonl` wrote, or
+    folders of them; their report is of everything in them.
+
+    \b
+    Examples:
+      maskinfer report
+      maskinfer report watch-data --day yesterday --html -o yesterday.html
+      maskinfer report watch-data --from 2026-11-01 --to 2026-11-30 --camera door --csv -o november.csv
+      maskinfer report results.jsonl --began 2026-11-25T08:00
+    """
+    from maskinfer.control.report.period import read_period
+    from maskinfer.control.store.questions import VisitQuery
+    from maskinfer.engine.sinks.run import local_now
+
+    if out is not None and form is None:
+        raise RequestError("-o needs to know what to write: add --html, --csv or --json")
+    now = local_now()
+    with _opened(places, began) as (store, recorded):
+        if recorded is None and day is from_ is to is None:
+            day = "today"
+        begin, end = read_period(day, from_, to, now=now)
+        if recorded is not None:
+            begin, end = begin or recorded.from_at, end or recorded.to_at
+        clock = "wall" if recorded is None else recorded.clock
+        # Times since the begin of a recording stand for times since midnight in Greenwich.
+        time_zone = UTC if clock == "recording" else None
+        where = VisitQuery(from_at=begin, to_at=end, camera=camera, zone=zone, time_zone=time_zone)
+        _write(store, where, clock, form, out)
+
+
+@contextmanager
+def _opened(places: tuple[Path, ...], began: str | None) -> Iterator[tuple[Store, Recorded | None]]:
+    """Give the store, and what it was made of if that are recorded results."""
+    from maskinfer.control.report.period import read_period
+    from maskinfer.control.report.recorded import open_recorded, result_files
+    from maskinfer.control.store.database import NAME
+    from maskinfer.control.store.store import Store
+    from maskinfer.engine.sinks.run import local_now
+
+    places = places or (Path("watch-data"),)
+    stores = [place for place in places if (place / NAME).is_file()]
+    if stores:
+        if len(places) > 1:
+            raise RequestError(f"{stores[0]} holds a store, and a report is of one store or of results alone")
+        if began is not None:
+            raise RequestError("--began is for recorded results; a store knows its times")
+        with Store.open(stores[0], readonly=True) as store:
+            yield store, None
+        return
+    start, _ = read_period(from_=began, now=local_now())
+    with open_recorded(result_files(places), began=start) as recorded:
+        yield recorded.store, recorded
+
+
+def _write(store: Store, where: VisitQuery, clock: Clock, form: str | None, out: Path | None) -> None:
+    import json
+
+    from maskinfer.control.report.page import embed_pictures, report_html
+    from maskinfer.control.report.report import make_report
+    from maskinfer.control.report.table import visit_rows
+    from maskinfer.control.report.to_json import report_dict
+
+    if form == "csv":
+        _put(visit_rows(store, where), out)
+        return
+    made = make_report(store, where, clock=clock)
+    if form == "html":
+        _put([report_html(made, embed_pictures(store)).rstrip("\n")], out)
+    elif form == "json":
+        _put([json.dumps(report_dict(made), ensure_ascii=False, indent=2)], out)
+    else:
+        from maskinfer.console.report import show_report
+
+        show_report(made)
+
+
+def _put(lines: Iterable[str], out: Path | None) -> None:
+    """Write lines to a file that only its owner may read, or to standard output."""
+    from maskinfer.engine.files.atomic import atomic_write
+
+    if out is None:
+        for line in lines:
+            click.echo(line)
+        return
+    with atomic_write(out, shows_people=True) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
