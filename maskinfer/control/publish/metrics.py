@@ -12,6 +12,7 @@ from maskinfer.engine.errors import MissingExtraError, SourceError
 from maskinfer.engine.results import LABELS, UNCERTAIN, WITH_MASK
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from prometheus_client.core import HistogramMetricFamily, Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,14 +28,26 @@ def render(room: Room) -> bytes:
     Raises:
         MissingExtraError: prometheus-client is not installed.
     """
+    registry = registry_for(room)
+    from prometheus_client import generate_latest
+
+    return generate_latest(registry)
+
+
+def registry_for(room: Room) -> CollectorRegistry:
+    """Return a registry whose figures are those of a room at the moment they are asked for.
+
+    Raises:
+        MissingExtraError: prometheus-client is not installed.
+    """
     try:
-        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+        from prometheus_client import CollectorRegistry, ProcessCollector
     except ImportError as error:
         raise MissingExtraError("prometheus-client", "serve") from error
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(room))
     ProcessCollector(registry=registry)
-    return generate_latest(registry)
+    return registry
 
 
 class _Collector:

@@ -21,6 +21,8 @@ from urllib.request import urlopen
 import pytest
 
 from maskinfer.control.publish.metrics import CONTENT_TYPE, render
+from maskinfer.control.publish.metrics_server import open_metrics
+from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import WITH_MASK, WITHOUT_MASK, Face, FrameResult
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.webhook_post import Answer
@@ -91,6 +93,17 @@ def test_every_figure_is_there(room: SmallRoom) -> None:
     assert value("maskinfer_store_entries", kind="visits") == 2
     assert value("maskinfer_disk_free_bytes") > 0
     assert not any("rtsp" in str(key) for key in found)
+
+
+def test_an_address_of_their_own_shows_the_figures_and_nothing_else(room: SmallRoom) -> None:
+    with open_metrics(room, "127.0.0.1:0") as url:
+        with urlopen(url, timeout=10) as answer:
+            assert b'maskinfer_frames_total{camera="door \\"1\\""} 3.0' in answer.read()
+        taken = url.removeprefix("http://").removesuffix("/metrics")
+        with pytest.raises(RequestError, match="cannot show figures at"), open_metrics(room, taken):
+            pass
+    with pytest.raises(OSError, match="refused"):
+        urlopen(url, timeout=10)
 
 
 def test_prometheus_finds_no_fault_with_the_text(room: SmallRoom) -> None:
