@@ -23,8 +23,7 @@ import av
 import click
 from PIL import Image
 
-from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES
-from maskinfer.engine.sources.still import VIDEO_SUFFIXES
+from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 _IMAGES = IMAGE_SUFFIXES | HEIF_SUFFIXES | {".gif", ".pfm", ".hdr", ".tga", ".pcx", ".ico", ".psd", ".jxl"}
 _VIDEOS = VIDEO_SUFFIXES | {".mjpeg", ".h264", ".h265", ".hevc", ".rm", ".ivf", ".y4m", ".nut", ".pmp", ".dv", ".264"}

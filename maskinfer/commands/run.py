@@ -6,8 +6,9 @@ so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -30,7 +31,10 @@ from maskinfer.commands.output_options import (
     output_options,
 )
 from maskinfer.engine.errors import printable
-from maskinfer.engine.files.urls import public_name
+from maskinfer.engine.files.urls import is_url, public_name
+
+if TYPE_CHECKING:
+    from maskinfer.engine.jobs.watch import SourceReport
 
 
 @click.command(cls=Command, short_help="Label the faces in images.")
@@ -86,6 +90,12 @@ def image(
     exit_with(summary)
 
 
+def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
+    """Return what the recordings are called, which is not always as was asked."""
+    files = [str(file) for report in reports for file in report.recorded]
+    return {"recorded": files} if files else {}
+
+
 @click.command(cls=Command, short_help="Annotate recorded videos.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
@@ -132,7 +142,7 @@ def video(
     from maskinfer.engine.jobs.archive import run_videos
     from maskinfer.engine.jobs.video import run_video
 
-    is_one = len(sources) == 1 and bool(out.suffix) and not (Path(sources[0]).is_dir() or out.is_dir())
+    is_one = len(sources) == 1 and bool(out.suffix) and not (out.is_dir() or _may_be_several(sources[0]))
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
     track, style = tracking.read(), blur.read()
@@ -150,6 +160,12 @@ def video(
     written = {"annotated": out, **results.written(), "events": event_outputs.events}
     show_summary(summary, "frames", {} if is_one and summary.signal else written)
     exit_with(summary)
+
+
+def _may_be_several(source: str) -> bool:
+    path = Path(source)
+    is_pattern = any(c in source for c in "*?[") and not is_url(source) and not path.exists()
+    return path.is_dir() or is_pattern
 
 
 @click.command(cls=Command, short_help="Watch cameras, streams or files.")
@@ -243,5 +259,5 @@ def stream(
         )
     for report in reports:
         click.echo(printable(str(report)), err=True)
-    show_summary(summary, "frames", {"recorded": record, **results.written(), "events": event_outputs.events})
+    show_summary(summary, "frames", {**_recorded(reports), **results.written(), "events": event_outputs.events})
     exit_with(summary)

@@ -14,11 +14,19 @@ from maskinfer.console.evaluation import in_order
 from maskinfer.console.progress import STDERR
 from maskinfer.engine.errors import printable
 
+# Of the segments of a watch of weeks, whose names follow one another.
+_MOST_SHOWN, _FIRST_SHOWN = 8, 4
+
 
 def show_image(result: FrameResult) -> None:
     """Print how many faces of an image have each label, on standard output."""
     counts = ", ".join(f"{label} {count}" for label, count in in_order(result.counts())) or "no faces"
     click.echo(printable(f"{result.source}: {counts}"))
+
+
+def _some(files: list[str]) -> list[str]:
+    left_out = len(files) - _MOST_SHOWN
+    return files if left_out <= 0 else [*files[:_FIRST_SHOWN], f"{left_out} more", *files[_FIRST_SHOWN - _MOST_SHOWN :]]
 
 
 def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:
@@ -28,8 +36,9 @@ def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) 
     STDERR.print(f"{summary.frames} {unit} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s): {counts}", markup=False)
     if summary.skipped:
         STDERR.print(f"{summary.skipped} were done before", markup=False)
-    for what, path in written.items():
-        if path not in (None, "-"):
-            STDERR.print(printable(f"{what}: {path}"), markup=False)
+    for what, paths in written.items():
+        for path in _some(paths) if isinstance(paths, list) else [paths]:
+            if path not in (None, "-"):
+                STDERR.print(printable(f"{what}: {path}"), markup=False)
     for problem in summary.problems:
         STDERR.print(printable(f"Error: {problem}"), markup=False)

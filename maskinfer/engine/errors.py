@@ -19,13 +19,14 @@
     └── ParityError                 (ArithmeticError)    an exported graph disagrees with its origin
 
 Each class is also a builtin's kind, so ``except OSError`` does what it says. A message is one line: what was
-wrong, what was expected, what to do. ``exit_code`` is what the command line ends with: 2 when the request was
-wrong and nothing was begun, 1 when a job failed.
+wrong, what was expected, what to do. ``exit_code`` is what the command line ends with: 2 when nothing was begun, 1
+when a job failed on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "ContractError",
@@ -69,6 +70,16 @@ class MaskinferError(Exception):
     def __str__(self) -> str:
         """Return the message on one line, also for kinds like OSError that would decorate it."""
         return printable(" ".join(str(self.args[0]).split())) if self.args else self.__class__.__name__
+
+
+@contextmanager
+def nothing_begun() -> Iterator[None]:
+    """Mark what is raised in the block as that of a job of which nothing was begun, with the exit code for that."""
+    try:
+        yield
+    except MaskinferError as error:
+        error.exit_code = RequestError.exit_code
+        raise
 
 
 class RequestError(MaskinferError, ValueError):
@@ -133,6 +144,8 @@ class DownloadError(MaskinferError, ConnectionError):
 
 class ProviderError(MaskinferError, RuntimeError):
     """An execution provider that was asked for is not active."""
+
+    exit_code = 2
 
 
 class ParityError(MaskinferError, ArithmeticError):

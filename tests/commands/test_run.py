@@ -206,7 +206,7 @@ def test_two_images_that_would_be_one_output(portrait_jpg: Path, colour_classifi
 def test_an_unwritable_output(portrait_jpg: Path, colour_classifier: Path, tmp_path: Path, target: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     done = maskinfer("image", portrait_jpg, "--classifier", colour_classifier, "--jsonl", tmp_path / target)
-    check_error(done, 1, "x.jsonl")
+    check_error(done, 2, "x.jsonl")
 
 
 def test_an_unknown_provider(portrait_jpg: Path) -> None:
@@ -218,7 +218,7 @@ def test_an_absent_provider_is_no_silent_cpu(portrait_jpg: Path) -> None:
 
     if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has TensorRT")
-    check_error(maskinfer("image", portrait_jpg, "--provider", "tensorrt"), 1, "provider tensorrt is not in")
+    check_error(maskinfer("image", portrait_jpg, "--provider", "tensorrt"), 2, "provider tensorrt is not in")
 
 
 def test_an_onnx_file_that_is_no_classifier(portrait_jpg: Path, tmp_path: Path) -> None:

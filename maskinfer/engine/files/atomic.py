@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from maskinfer.engine.errors import MaskinferError, OutputError
+from maskinfer.engine.errors import MaskinferError, OutputError, nothing_begun
 from maskinfer.engine.files.parts import PartKind, Release, clear_left_files, lock_left, make_locked, new_part
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -63,29 +63,37 @@ def atomic_write(
     """
     target, is_file = _target(path)
     if not is_file:
-        yield target
+        with _as_output_error(path, target):
+            yield target
         return
     part, release = _new_part(path, target, _mode(target) & 0o777 or 0o600 if shows_people else 0o666, kind)
     clear_left_files(target.parent)
     try:
-        yield part
-        if is_partial():
-            target = partial_name(target)
-        if taken and not _is_empty(target):
-            with taken_name(numbered(target)) as free:
-                part.replace(free)
-        else:
-            part.replace(target)
+        with _as_output_error(path, part):
+            yield part
+            if is_partial():
+                target = partial_name(target)
+            if taken and not _is_empty(target):
+                with taken_name(numbered(target)) as free:
+                    part.replace(free)
+            else:
+                part.replace(target)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        release()
+
+
+@contextmanager
+def _as_output_error(path: Path, part: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
         ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
         if isinstance(error, MaskinferError) or not ours:
             raise
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        release()
 
 
 @contextmanager
@@ -118,7 +126,7 @@ def _take_name(paths: Iterable[Path]) -> tuple[Path, Release]:
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             if not path.parent.is_dir():
-                reason = f"there is no folder {path.parent}; create it first"
+                reason = no_folder(path.parent)
             raise OutputError(f"cannot write {path}: {reason}") from error
     raise OutputError("cannot write: all of the names are taken")
 
@@ -146,16 +154,22 @@ def _is_empty(path: Path) -> bool:
 
 
 def check_writable(path: Path) -> None:
-    """Find out now what ``atomic_write`` would find out when all the work is done.
+    """Find out, before anything is begun, what ``atomic_write`` would find out when all the work is done.
 
     Raises:
         OutputError: the folder does not exist or cannot be written to, or ``path`` is a folder.
     """
-    target, is_file = _target(path)
-    if is_file:
-        part, release = _new_part(path, target, 0o600, "file")
-        part.unlink()
-        release()
+    with nothing_begun():
+        target, is_file = _target(path)
+        if is_file:
+            part, release = _new_part(path, target, 0o600, "file")
+            part.unlink()
+            release()
+
+
+def no_folder(folder: Path) -> str:
+    """Return what is said where the folder of an output file is not there, which nobody makes."""
+    return f"there is no folder {folder}; create it first"
 
 
 def _target(path: Path) -> tuple[Path, bool]:
@@ -183,7 +197,7 @@ def _mode(target: Path) -> int:
 
 def _new_part(path: Path, target: Path, mode: int, kind: PartKind) -> tuple[Path, Release]:
     if not target.parent.is_dir():
-        raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
+        raise OutputError(f"cannot write {path}: {no_folder(target.parent)}")
     try:
         return new_part(target, mode, kind)
     except OSError as error:

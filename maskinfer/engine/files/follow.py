@@ -13,6 +13,7 @@ from io import SEEK_END, FileIO, TextIOWrapper
 from pathlib import Path
 
 from maskinfer.engine.errors import MaskinferError, OnError, OutputError
+from maskinfer.engine.files.atomic import no_folder
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PATIENCE_S = 1.0
@@ -101,7 +102,9 @@ class FollowedLines:
             if isinstance(error, OutputError):
                 raise
             if error.errno != errno.ENXIO:
-                raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+                folder = Path(target).parent
+                reason = error.strerror if folder.is_dir() else no_folder(folder)
+                raise OutputError(f"{target} cannot be written: {reason}") from error
             self._health.fail(error, lost=0)
 
     def __enter__(self) -> FollowedLines:

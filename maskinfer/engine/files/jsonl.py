@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 from maskinfer.engine.errors import OnError, OutputError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.atomic import IsPartial, atomic_write, never_partial
 from maskinfer.engine.files.follow import FollowedLines, Health, write_to_stdout
+from maskinfer.engine.files.places import STDOUT
 from maskinfer.engine.records import FrameRecord
 from maskinfer.engine.results import FrameResult, of_record
 from maskinfer.engine.schema import from_json
@@ -44,7 +46,6 @@ def read_stamped(file: str | Path) -> Iterator[tuple[FrameResult, datetime | Non
         raise SourceError(f"{file} is no JSON Lines: {error}") from error
 
 
-STDOUT = "-"
 Write = Callable[[FrameResult], None]
 
 
@@ -105,11 +106,27 @@ def open_lines(
         with FollowedLines(target, on_error, header=header) as followed:
             yield followed.write
     else:
-        with atomic_write(Path(target), is_partial=is_partial) as partial, partial.open("w", encoding="utf-8") as file:
+        with atomic_write(Path(target), is_partial=is_partial) as partial, _open_text(partial, target) as file:
             write = _writer(lambda line: file.write(line + "\n"), target)
             if header is not None:
                 write(header)
             yield write
+
+
+@contextmanager
+def _open_text(path: Path, target: str) -> Iterator[TextIO]:
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):  # what came first is told
+            file.close()
+        raise
+    # What was held back is written only now, and may find the disk full.
+    _writer(lambda _: file.close(), target)("")
 
 
 def _writer(write: Callable[[str], object], target: str) -> Callable[[str], None]:

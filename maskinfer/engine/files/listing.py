@@ -18,6 +18,11 @@ IMAGE_SUFFIXES = frozenset({
     ".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".jp2", ".mpo", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 }) | (HEIF_SUFFIXES if find_spec("pillow_heif") else frozenset())  # fmt: skip
 """Of which files of a folder images are read; those of HEIF where the package for them is there."""
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+})  # fmt: skip
+"""Of which files of a folder videos are read."""
 APPLE_DOUBLE = "._"
 """How the names begin of what macOS leaves beside files on disks of other systems."""
 
@@ -35,21 +40,29 @@ class SourceFile:
     relative: Path
 
 
-def list_images(sources: Sequence[str], on_status: Callable[[str], None] = SILENT.say) -> list[SourceFile]:
+def list_images(
+    sources: Sequence[str], on_status: Callable[[str], None] = SILENT.say, *, without: Set[str] = frozenset()
+) -> list[SourceFile]:
     """Return the images that files, folders (with their sub-folders) and glob patterns mean, each once.
 
     Args:
         sources: files, whatever their suffixes, folders and patterns.
         on_status: called with a line when files of the folders were left out because of their suffixes.
+        without: real paths of folders that are left out, as ``places.inner_folders`` gives them.
 
     Raises:
         SourceNotFoundError: a file does not exist, a pattern matches nothing, or a folder holds no image.
     """
-    return list_files(sources, IMAGE_SUFFIXES, "image", on_status)
+    return list_files(sources, IMAGE_SUFFIXES, "image", on_status, without=without)
 
 
 def list_files(
-    sources: Sequence[str], suffixes: Set[str], what: str, on_status: Callable[[str], None] = SILENT.say
+    sources: Sequence[str],
+    suffixes: Set[str],
+    what: str,
+    on_status: Callable[[str], None] = SILENT.say,
+    *,
+    without: Set[str] = frozenset(),
 ) -> list[SourceFile]:
     """Return the files of a kind that files, folders and glob patterns mean; see ``list_images``.
 
@@ -61,21 +74,24 @@ def list_files(
         suffixes: which files of a folder are meant, in lower case.
         what: the kind, for messages.
         on_status: called with a line when files of the folders were left out because of their suffixes.
+        without: real paths of folders that are left out, as ``places.inner_folders`` gives them.
     """
     found: dict[Path, SourceFile] = {}
     left_out: Counter[str] = Counter()
     for source in sources:
-        for file in _expand(source, suffixes, what, left_out):
+        for file in _expand(source, suffixes, what, left_out, without):
             found.setdefault(file.path.resolve(), file)
+    for folder in sorted(folder for folder in without if Path(folder).is_dir()):
+        on_status(f"{folder} is left out of the sources: outputs go there")
     if left_out:
         on_status(_left_out_line(left_out))
     return list(found.values())
 
 
-def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str]) -> list[SourceFile]:
+def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str], without: Set[str]) -> list[SourceFile]:
     path = Path(source)
     if path.is_dir():
-        below = [file for file in _walk(path) if not file.name.startswith(APPLE_DOUBLE)]
+        below = [file for file in _walk(path, without) if not file.name.startswith(APPLE_DOUBLE)]
         files = [file for file in below if file.suffix.lower() in suffixes]
         if not files:
             raise SourceNotFoundError(
@@ -99,8 +115,8 @@ def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str]) 
     return [SourceFile(file, Path(file.name)) for file in files]
 
 
-def _walk(folder: Path) -> list[Path]:
-    """Return all files below a folder; folders behind links too, but each only once."""
+def _walk(folder: Path, without: Set[str]) -> list[Path]:
+    """Return all files below a folder; folders behind links too, but each only once, and not those to do without."""
 
     def files(at: Path) -> Iterator[Path]:
         real = os.path.realpath(at)
@@ -117,7 +133,7 @@ def _walk(folder: Path) -> list[Path]:
             elif entry.is_file():
                 yield entry
 
-    seen: set[str] = set()
+    seen: set[str] = set(without)
     return sorted(files(folder))
 
 

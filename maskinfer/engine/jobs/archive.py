@@ -12,13 +12,13 @@ from pathlib import Path
 
 from maskinfer import __version__
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, SourceError
+from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, SourceError, nothing_begun
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.files.atomic import partial_name
-from maskinfer.engine.files.jsonl import STDOUT
-from maskinfer.engine.files.listing import SourceFile, list_files
+from maskinfer.engine.files.atomic import check_writable, partial_name
+from maskinfer.engine.files.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceFile, list_files
+from maskinfer.engine.files.places import STDOUT, inner_folders, make_folder
 from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
@@ -28,10 +28,11 @@ from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.audio import FORMATS
 from maskinfer.engine.sinks.outputs import Outputs, refuse_clear_crops
-from maskinfer.engine.sources.still import VIDEO_SUFFIXES
 
 JOURNAL = ".maskinfer-done.jsonl"
 _POLL_S = 0.5
+# As which no folder is named on purpose.
+_FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | {".csv", ".json", ".jsonl", ".log", ".tsv", ".txt"}
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -51,8 +52,7 @@ class VideoTask:
 
     def files(self) -> list[Path]:
         """Return the files that appear when it is done."""
-        events = None if self.outputs.events is None else self.outputs.events.file
-        return [self.out, *(Path(file) for file in (self.outputs.jsonl, self.outputs.csv, events) if file is not None)]
+        return [self.out, *map(Path, self.outputs.files())]
 
 
 def run_videos(
@@ -93,8 +93,14 @@ def run_videos(
         cannot be made.
     """
     refuse_clear_crops(outputs, style)
-    tasks = plan_videos(list_files(sources, VIDEO_SUFFIXES, "video", progress.say), out_dir, outputs or Outputs())
-    journal = _Journal(out_dir, _settings(engine, track, style, outputs))
+    folders = _folders(out_dir, outputs or Outputs())
+    without = inner_folders(folders, sources)
+    files = list_files(sources, VIDEO_SUFFIXES, "video", progress.say, without=without)
+    tasks = plan_videos(files, out_dir, outputs or Outputs(), [one for one in sources if Path(one).is_dir()])
+    with nothing_begun():
+        for folder in folders:
+            make_folder(folder)
+        journal = _Journal(out_dir, _settings(engine, track, style, outputs))
     total = JobSummary()
     recover_videos([task.out for task in tasks], progress.say)
     progress.set_total(len(tasks))
@@ -109,7 +115,10 @@ def run_videos(
                 return JobSummary(problems=problems, skipped=1)
             summary = _run_one(engine, task, track, style, on_result, stopped)
             if summary.frames and not summary.signal:
-                journal.note(key, task, summary.problems)
+                try:
+                    journal.note(key, task, summary.problems)
+                except OutputError as error:
+                    summary.problems.append(str(error))
                 for file in task.files():  # of an earlier job that was stopped
                     partial_name(file).unlink(missing_ok=True)
             return summary
@@ -126,24 +135,41 @@ def run_videos(
     return total
 
 
-def plan_videos(files: Sequence[SourceFile], out_dir: Path, outputs: Outputs) -> list[VideoTask]:
+def plan_videos(
+    files: Sequence[SourceFile], out_dir: Path, outputs: Outputs, folders: Sequence[str] = ()
+) -> list[VideoTask]:
     """Give each video its outputs.
 
+    Args:
+        files: the videos.
+        out_dir: for the annotated ones.
+        outputs: whose files are folders.
+        folders: that were read; crops may not go there.
+
     Raises:
-        RequestError: an output would overwrite a source or another output, or goes to standard output.
+        RequestError: an output would overwrite a source or another output, goes to standard output, or to what is named
+            as a file is.
     """
-    sources = {file.path.resolve() for file in files}
+    for folder in _folders(out_dir, outputs):
+        if folder != outputs.crops and folder.suffix.lower() in _FILE_SUFFIXES and not folder.is_dir():
+            raise RequestError(f"{folder} is named as a file, but there may be several videos: name a folder")
     tasks: dict[Path, VideoTask] = {}
     for file in files:
         relative = file.relative
         is_written = relative.suffix.lower() in FORMATS
         out = out_dir / (relative if is_written else relative.with_name(f"{relative.name}.mp4"))
-        if out.resolve() in sources:
-            raise RequestError(f"{out} is a source and would be overwritten: choose another folder than {out_dir}")
-        if out.resolve() in tasks:
-            raise RequestError(f"{file.path} and {tasks[out.resolve()].source} would both be written to {out}")
-        tasks[out.resolve()] = VideoTask(file.path, out, _outputs_of(outputs, relative))
+        if out in tasks:
+            raise RequestError(f"{file.path} and {tasks[out].source} would both be written to {out}")
+        tasks[out] = VideoTask(file.path, out, _outputs_of(outputs, relative))
+    written = [one for task in tasks.values() for one in task.files()]
+    crops = Outputs(crops=outputs.crops)
+    crops.check([*(file.path for file in files), *folders], written, stoppable=True)
     return list(tasks.values())
+
+
+def _folders(out_dir: Path, outputs: Outputs) -> list[Path]:
+    """Return the folders that outputs go to."""
+    return [out_dir, *map(Path, outputs.files()), *([] if outputs.crops is None else [outputs.crops])]
 
 
 def _outputs_of(outputs: Outputs, relative: Path) -> Outputs:
@@ -168,7 +194,7 @@ def _run_one(
 ) -> JobSummary:
     try:
         for file in task.files():
-            _make_folder(file.parent)
+            make_folder(file.parent)
         return run_video(
             engine, str(task.source), task.out,
             track=track, style=style, outputs=task.outputs, on_result=on_result, stopped=stopped,
@@ -177,13 +203,6 @@ def _run_one(
         return JobSummary(problems=[str(error)])
     except MaskinferError as error:  # of one video only, such as a folder in the place of its output
         return JobSummary(problems=[f"{task.source}: {error}"])
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
 
 def _settings(engine: Engine, track: TrackOptions | None, style: Style, outputs: Outputs | None) -> str:
@@ -201,10 +220,10 @@ class _Journal:
     """What was done: a line a video."""
 
     def __init__(self, folder: Path, settings: str) -> None:
-        _make_folder(folder)
+        check_writable(folder / JOURNAL)
         self._file, self._settings, self._lock = folder / JOURNAL, settings, threading.Lock()
         self._done: dict[str, dict[str, object]] = {}
-        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines() if self._file.exists() else []
         for line in lines:
             try:
                 record = json.loads(line)
@@ -232,10 +251,17 @@ class _Journal:
         return [str(problem) for problem in problems] if isinstance(problems, list) else []
 
     def note(self, key: str, task: VideoTask, problems: list[str]) -> None:
-        """Note that it is done."""
+        """Note that it is done.
+
+        Raises:
+            OutputError: it cannot be noted, so that the next job will do it again.
+        """
         record = {"key": key, "source": as_text(task.source), "sizes": _sizes(task), "problems": problems}
-        with self._lock, self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        try:
+            with self._lock, self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise OutputError(f"{task.source} is done, but {self._file} cannot be written: {error.strerror}") from error
 
 
 def _sizes(task: VideoTask) -> dict[str, int]:

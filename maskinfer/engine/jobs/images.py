@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import OutputError, RequestError, SourceError
+from maskinfer.engine.errors import RequestError, SourceError, nothing_begun
+from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.images import WRITTEN_SUFFIXES, ImageFile, open_image, open_pages
-from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, SourceFile, list_images
+from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceFile, list_images
+from maskinfer.engine.files.places import inner_folders, make_folder
 from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.flow.signals import stop_on_signal
@@ -59,11 +61,12 @@ def run_images(
         SourceNotFoundError: nothing matches. RequestError: an output would overwrite an input or another output, or
         ends like no image that is written. OutputError: an output cannot be written.
     """
-    several = [sources] if isinstance(sources, (str, Path)) else sources
+    several = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
+    outputs = outputs or Outputs()
     refuse_clear_crops(outputs, style)
     summary = JobSummary()
-    images = list_images([str(source) for source in several], progress.say)
-    targets = {} if out is None else _targets(images, Path(out))
+    images = list_images(several, progress.say, without=inner_folders([out, outputs.crops], several))
+    targets = _plan(images, several, None if out is None else Path(out), outputs)
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
@@ -71,9 +74,11 @@ def run_images(
             outputs,
             summary.problems.append,
             classifier=engine.classifier,
+            inputs=[image.path for image in images],
             is_partial=lambda: bool(summary.signal),
         )
-        add = stack.enter_context(opened)
+        with nothing_begun():
+            add = stack.enter_context(opened)
 
         def infer(frame: Frame) -> FrameResult:
             result = engine.infer([frame])[0]
@@ -112,16 +117,27 @@ def _run_one(file: ImageFile, infer: Infer, target: Path | None, style: Style) -
             if target is None:
                 continue
             if write is None:
-                _make_folder(target.parent)
+                make_folder(target.parent)
                 write = stack.enter_context(open_pages(target, len(file.pages)))
             annotate(frame.picture, result, style)
             write(frame.picture.bgr)
 
 
+def _plan(images: Sequence[SourceFile], sources: Sequence[str], out: Path | None, outputs: Outputs) -> dict[Path, Path]:
+    """Return where each image's annotated copy goes, once that is known to overwrite nothing and to be possible."""
+    targets = {} if out is None else _targets(images, out)
+    folders = [Path(source) for source in sources if Path(source).is_dir()]
+    outputs.check([*(image.path for image in images), *folders], list(targets.values()))
+    if out is not None and out in targets.values():
+        check_writable(out)
+    elif out is not None:
+        with nothing_begun():
+            make_folder(out)
+    return targets
+
+
 def _targets(images: Sequence[SourceFile], out: Path) -> dict[Path, Path]:
-    """Return where each image's annotated copy goes."""
-    inputs = {image.path.resolve() for image in images}
-    is_file = out.suffix.lower() in _PICTURE_SUFFIXES and not out.is_dir()
+    is_file = out.suffix.lower() in _PICTURE_SUFFIXES | VIDEO_SUFFIXES and not out.is_dir()
     if is_file and len(images) > 1:
         raise RequestError(f"{out} is one file, but there are {len(images)} images: name a folder")
     if is_file and out.suffix.lower() not in WRITTEN_SUFFIXES:
@@ -130,12 +146,9 @@ def _targets(images: Sequence[SourceFile], out: Path) -> dict[Path, Path]:
     taken: dict[Path, Path] = {}
     for image in images:
         target = out if is_file else out / _written_name(image.relative)
-        real = target.resolve()
-        if real in inputs:
-            raise RequestError(f"{target} is an input and would be overwritten: choose another name than {out}")
-        if real in taken:
-            raise RequestError(f"{image.path} and {taken[real]} would both be written to {target}")
-        taken[real] = image.path
+        if target in taken:
+            raise RequestError(f"{image.path} and {taken[target]} would both be written to {target}")
+        taken[target] = image.path
         targets[image.path] = target
     return targets
 
@@ -143,10 +156,3 @@ def _targets(images: Sequence[SourceFile], out: Path) -> dict[Path, Path]:
 def _written_name(relative: Path) -> Path:
     is_written = relative.suffix.lower() in WRITTEN_SUFFIXES
     return relative if is_written else relative.with_name(f"{relative.name}.jpg")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from maskinfer.engine.errors import RequestError, SourceError
+from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.jsonl import read_results
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
@@ -18,7 +20,7 @@ from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import QUEUE_FRAMES, partial_line
 from maskinfer.engine.sinks.events import EventLog, EventOptions
-from maskinfer.engine.sinks.video import open_writer
+from maskinfer.engine.sinks.video import check_suffix, open_writer
 from maskinfer.engine.sources.video import open_video
 
 
@@ -80,9 +82,12 @@ def run_render(
 
     Raises:
         SourceError: the source or the results cannot be read, or are not of one another.
-        RequestError: the output is the input, or has an unknown format; there is no event. OutputError: it cannot be
+        RequestError: the output is an input, or has an unknown format; there is no event. OutputError: it cannot be
         written.
     """
+    refuse_overwriting([out], [source, results], stoppable=[out])
+    check_suffix(out)
+    check_writable(out)
     summary = JobSummary()
     scenes = None if around_events_s is None else _Scenes(event_times_s(results, events), around_events_s)
     with ExitStack() as stack:

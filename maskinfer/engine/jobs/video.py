@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import SourceError
+from maskinfer.engine.errors import SourceError, nothing_begun
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.files.atomic import partial_name
-from maskinfer.engine.files.jsonl import STDOUT
+from maskinfer.engine.files.atomic import check_writable, partial_name
+from maskinfer.engine.files.places import STDOUT
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
@@ -25,7 +25,7 @@ from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
-from maskinfer.engine.sinks.video import open_writer
+from maskinfer.engine.sinks.video import check_suffix, open_writer
 from maskinfer.engine.sources.video import open_video
 
 T = TypeVar("T")
@@ -69,7 +69,9 @@ def run_video(
         RequestError: the output is the input, or has an unknown format.
         OutputError: an output cannot be written.
     """
+    outputs = outputs or Outputs()
     refuse_clear_crops(outputs, style)
+    check_video_outputs(source, out, outputs)
     summary = JobSummary()
     with ExitStack() as stack:
         if stopped is None:
@@ -82,13 +84,17 @@ def run_video(
             return bool(summary.signal)
 
         writer = None
-        if out is not None:
-            recover_videos([Path(out)], progress.say)
-            opened = open_writer(Path(out), video.info, audio_from=str(source), threads=threads, is_partial=is_partial)
-            writer = stack.enter_context(opened)
-        add = stack.enter_context(
-            open_outputs(outputs, summary.problems.append, classifier=engine.classifier, is_partial=is_partial)
-        )
+        with nothing_begun():
+            if out is not None:
+                recover_videos([Path(out)], progress.say)
+                drawn = open_writer(
+                    Path(out), video.info, audio_from=str(source), threads=threads, is_partial=is_partial
+                )
+                writer = stack.enter_context(drawn)
+            opened = open_outputs(
+                outputs, summary.problems.append, classifier=engine.classifier, inputs=[source], is_partial=is_partial
+            )
+            add = stack.enter_context(opened)
         progress.set_total(video.info.frame_count)
         frames = stack.enter_context(prefetch(staged(video, "decode"), QUEUE_FRAMES, "reader"))
         labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
@@ -119,6 +125,19 @@ def run_video(
     return summary
 
 
+def check_video_outputs(source: str | Path, out: str | Path | None, outputs: Outputs) -> None:
+    """Check, before anything is begun, that a video can be written, and that nothing is written over what is read.
+
+    Raises:
+        RequestError: an output is an input or another output, or the video has an unknown format.
+        OutputError: the video cannot be written there.
+    """
+    outputs.check([source], [] if out is None else [out], stoppable=True)
+    if out is not None:
+        check_suffix(Path(out))
+        check_writable(Path(out))
+
+
 def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]], summary: JobSummary) -> Iterator[T]:
     for batch in batches:
         yield from batch
@@ -129,9 +148,7 @@ def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]], summary: 
 
 def partial_line(summary: JobSummary, total: int | None, out: str | Path | None, outputs: Outputs | None) -> str:
     """Return what is to be said of a job that a signal ended: how far it came, and where that is."""
-    outputs = outputs or Outputs()
-    events = None if outputs.events is None else outputs.events.file
-    files = (out, outputs.jsonl, outputs.csv, events)
+    files = (out, *(outputs or Outputs()).files())
     names = [partial_name(Path(file)) for file in files if file is not None and file != STDOUT]
     of = f" of {total}" if total else ""
     where = f", which are in {', '.join(str(name) for name in names)}" if names else ""

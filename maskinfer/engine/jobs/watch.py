@@ -13,8 +13,9 @@ from time import monotonic
 import numpy as np
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import OnError, OutputError
+from maskinfer.engine.errors import OnError, OutputError, nothing_begun
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.follow import Health
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
@@ -28,9 +29,11 @@ from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import OpenOutputs, Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
+from maskinfer.engine.sinks.video import check_suffix
 from maskinfer.engine.sinks.window import Window, open_window
 from maskinfer.engine.sources.feeds import Feeds, open_feeds
 from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
+from maskinfer.engine.sources.names import names_of
 from maskinfer.engine.sources.pictures import holds_images
 
 NewTracker = Callable[[], Tracker]
@@ -65,6 +68,7 @@ class SourceReport:
         dropped: that were replaced by newer ones.
         returns: how often it came back after it was lost.
         ages_ms: from the reading of a frame to its result, of the last ones.
+        recorded: the recordings that were written.
     """
 
     name: str
@@ -72,6 +76,7 @@ class SourceReport:
     dropped: int = 0
     returns: int = 0
     ages_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_AGES_KEPT))
+    recorded: list[Path] = field(default_factory=list)
 
     def add(self, fed: FeedFrame) -> None:
         """Count a frame that got its result now."""
@@ -103,6 +108,8 @@ class _SourceState:
     def finished(self) -> SourceReport:
         """Return the report with what the feed knows."""
         self.report.dropped, self.report.returns = self.feed.dropped, self.feed.returns
+        if self.recorder is not None:
+            self.report.recorded = [file for file in self.recorder.files if file.is_file()]
         return self.report
 
 
@@ -144,7 +151,10 @@ def run_watch(
         DisplayError: no window can be opened. OutputError: an output cannot be opened at the start.
     """
     sinks = sinks or Sinks()
-    refuse_clear_crops(sinks.outputs, style)
+    outputs = sinks.outputs or Outputs()
+    refuse_clear_crops(outputs, style)
+    inputs = [address for _, address in names_of(sources)]
+    _check_outputs(inputs, sinks.record, outputs)
     summary = JobSummary()
 
     def on_error(line: str) -> None:
@@ -159,14 +169,17 @@ def run_watch(
         if sinks.record is not None:
             recover_videos([sinks.record], progress.say)
         run = Run()
-        opened = open_outputs(sinks.outputs, on_error, classifier=engine.classifier, run=run, on_status=progress.say)
-        add = stack.enter_context(opened)
-        feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
         new_tracker = None if track is None else partial(engine.tracker, track)
-        desks = {
-            feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
-            for i, feed in enumerate(feeds.feeds)
-        }
+        with nothing_begun():
+            opened = open_outputs(
+                outputs, on_error, classifier=engine.classifier, run=run, inputs=inputs, on_status=progress.say
+            )
+            add = stack.enter_context(opened)
+            feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
+            desks = {
+                feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
+                for i, feed in enumerate(feeds.feeds)
+            }
         heartbeat = Heartbeat(feeds.feeds, heartbeat_s, progress.say)
         for seen in look(engine, feeds, lambda feed: desks[feed].tracker, stopped, wake_s=POLL_S):
             heartbeat.beat(lambda feed: desks[feed].report.frames)
@@ -197,6 +210,19 @@ def _tell_changes(feeds: Feeds, seen: Seen, outputs: OpenOutputs) -> None:
             outputs.tell(change)
 
 
+def _check_outputs(inputs: Sequence[str], record: Path | None, outputs: Outputs) -> None:
+    """Check, before anything is begun, that what is to be written can be, and that none of it is a source."""
+    records = [] if record is None else [_recording(record, i, len(inputs)) for i in range(len(inputs))]
+    outputs.check(inputs, records)
+    for path in records:
+        check_suffix(path)
+        check_writable(path)
+
+
+def _recording(record: Path, index: int, of: int) -> Path:
+    return record if of == 1 else record.with_stem(f"{record.stem}-{index + 1}")
+
+
 def _open_source_state(
     stack: ExitStack,
     feed: Feed,
@@ -209,7 +235,7 @@ def _open_source_state(
 ) -> _SourceState:
     recorder = recording = None
     if sinks.record is not None:
-        path = sinks.record if of == 1 else sinks.record.with_stem(f"{sinks.record.stem}-{index + 1}")
+        path = _recording(sinks.record, index, of)
         recorder = stack.enter_context(Recorder(path, sinks.segment_s, run))
         recording = Health(str(path), "frame", on_error)
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import numbered, taken_name
 from maskinfer.engine.files.images import write_image
 from maskinfer.engine.files.inside import inside, slug
+from maskinfer.engine.files.places import make_folder, place_of
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import Face, FrameResult
 from maskinfer.engine.sinks.run import Run
@@ -36,18 +36,19 @@ class CropFiles:
         labels: of the faces that are wanted; empty for all.
         run: of a watch, whose id and begin all names begin with. Then no file that is there already is replaced: a name
             that is taken gets a number.
+        inputs: files that are read, as crops of an earlier job may be; none is replaced, as if there were a run.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, labels: Sequence[str] = (), run: Run | None = None) -> None:
+    def __init__(
+        self, folder: Path, labels: Sequence[str] = (), run: Run | None = None, inputs: Sequence[str | Path] = ()
+    ) -> None:
         self.folder, self._labels, self._run = folder, set(labels), run
         self._best: dict[_Key, tuple[float, Path]] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+        self._inputs = {place_of(source) for source in inputs}
+        make_folder(folder)
 
     def add(self, frame: AnyPicture, result: FrameResult) -> None:
         """Write the crops of a frame that are wanted and better than those before.
@@ -92,7 +93,7 @@ class CropFiles:
         if x1 <= x0 or y1 <= y0:
             return path
         crop = picture.cut((x0, y0, x1, y1))
-        if own is not None or self._run is None:
+        if own is not None or (self._run is None and place_of(path) not in self._inputs):
             write_image(path, crop)
             return path
         with taken_name(numbered(path)) as path:

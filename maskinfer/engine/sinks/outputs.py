@@ -12,7 +12,8 @@ from maskinfer.engine.errors import OnError, RequestError
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.files.atomic import IsPartial, never_partial
 from maskinfer.engine.files.follow import Health
-from maskinfer.engine.files.jsonl import STDOUT, open_lines, to_line
+from maskinfer.engine.files.jsonl import open_lines, to_line
+from maskinfer.engine.files.places import refuse_media, refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
@@ -60,16 +61,29 @@ class Outputs:
     crop_labels: tuple[str, ...] = ()
     sinks: tuple[Sink, ...] = ()
 
-    def check(self) -> None:
-        """Check that no two outputs share a place.
+    def files(self) -> list[str]:
+        """Return the files of text among them; ``-`` is standard output."""
+        files = [self.jsonl, self.csv, None if self.events is None else self.events.file]
+        return [file for file in files if file is not None]
+
+    def check(
+        self, inputs: Sequence[str | Path] = (), drawn: Sequence[str | Path] = (), *, stoppable: bool = False
+    ) -> None:
+        """Check, before anything is begun, that nothing is written twice, nor over what is read.
+
+        Args:
+            inputs: files and folders that are read.
+            drawn: annotated pictures and videos, which are written too.
+            stoppable: what is drawn may get its ``partial_name``, as files of text may in any case.
 
         Raises:
-            RequestError: two outputs would go to standard output or into the same file.
+            RequestError: an output is an input, or another output, or text would go into a file named as a picture is.
         """
-        files = [self.jsonl, self.csv, None if self.events is None else self.events.file]
-        named = [file for file in files if file is not None]
-        if len({STDOUT if file == STDOUT else str(Path(file).resolve()) for file in named}) < len(named):
-            raise RequestError(f"two outputs would be written to {' and '.join(named)}: name another for one of them")
+        folders = [] if self.crops is None else [self.crops]
+        text = self.files()
+        stopped = [*drawn, *text] if stoppable else text
+        refuse_overwriting([*drawn, *text], inputs, folders=folders, stoppable=stopped)
+        refuse_media(text)
 
 
 def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:
@@ -107,6 +121,7 @@ def open_outputs(
     *,
     classifier: ContractClassifier | None = None,
     run: Run | None = None,
+    inputs: Sequence[str | Path] = (),
     on_status: Callable[[str], None] = SILENT.say,
     is_partial: IsPartial = never_partial,
 ) -> Iterator[OpenOutputs]:
@@ -120,14 +135,16 @@ def open_outputs(
             otherwise they appear when they are whole. Every record has its id and the time, and no crop that is
             there is replaced. An output that cannot be written is told to ``on_error``, and again when it can; it holds
             up no other, and ends nothing.
+        inputs: files and folders that are read, which no output replaces.
         is_partial: asked when the files are finished; see ``atomic_write``.
         on_status: called with a line of news, as when a webhook's receiver stops taking events, and when it is back.
 
     Raises:
-        OutputError: a file cannot be written. RequestError: the webhook is no address, or two outputs are one.
+        OutputError: a file cannot be written. RequestError: the webhook is no address, or an output is an input
+            or another output.
     """
     outputs = outputs or Outputs()
-    outputs.check()
+    outputs.check(inputs)
     on_line = None if run is None else on_error
     with ExitStack() as stack:
         adds: list[AddFrame] = []
@@ -137,7 +154,7 @@ def open_outputs(
             adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
         if outputs.csv is not None:
             adds.append(stack.enter_context(open_csv(outputs.csv, on_error=on_line, run=run, is_partial=is_partial)))
-        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run)
+        crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run, inputs)
         if crops is not None:
             adds.append(crops.add if run is None else _guarded(stack, crops, on_error))
         if outputs.events is not None:

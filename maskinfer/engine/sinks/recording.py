@@ -31,6 +31,9 @@ class Recorder:
         segment_s: of a segment, in seconds of the source; None for one file.
         run: is named in the files' metadata.
 
+    Attributes:
+        files: what was begun, in order; one to which nothing could be written is gone again.
+
     Raises:
         RequestError: the suffix is none of those.
     """
@@ -44,6 +47,7 @@ class Recorder:
         self._writer: VideoWriter | None = None
         self._began_s = Fraction(0)
         self._failure, self._failed_s = "", 0.0
+        self.files: list[Path] = []
 
     def __enter__(self) -> Recorder:
         return self
@@ -74,6 +78,7 @@ class Recorder:
             if self._writer is None:
                 self._began_s = time_s
                 path = self._stack.enter_context(taken_name(self._names()))
+                self.files.append(path)
                 opened = open_writer(path, _starting_at(info, frame), keep=True, tags=self._run.tags())
                 self._writer = self._stack.enter_context(opened)
             self._writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from maskinfer.engine.errors import OnError, printable
 from maskinfer.engine.files.atomic import IsPartial, never_partial
-from maskinfer.engine.files.jsonl import STDOUT, open_lines
+from maskinfer.engine.files.jsonl import open_lines
+from maskinfer.engine.files.places import STDOUT
 from maskinfer.engine.frames.picture import AnyPicture
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.engine.sinks.run import Run

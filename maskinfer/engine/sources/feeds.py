@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from maskinfer.engine.errors import SourceError
+from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.names import names_of
@@ -72,7 +72,7 @@ class Feeds:
             wake_s: yield an empty list when there was no frame for so many seconds; None never does.
 
         Raises:
-            SourceError: not one of them opened when it was tried first.
+            SourceError, SourceNotFoundError: not one of them opened when it was tried first.
         """
         woken_s = time.monotonic()
         while not stopped():
@@ -81,7 +81,9 @@ class Feeds:
                 if not batch and not endless:
                     patient = insist and any(feed.is_live for feed in self.feeds)
                     if not patient and all(feed.first_problem for feed in self.feeds):
-                        raise SourceError("; ".join(feed.first_problem for feed in self.feeds))
+                        missing = all(feed.is_missing for feed in self.feeds)
+                        problems = "; ".join(feed.first_problem for feed in self.feeds)
+                        raise (SourceNotFoundError if missing else SourceError)(problems)
                     if all(feed.is_over for feed in self.feeds):
                         return
                 if not batch:

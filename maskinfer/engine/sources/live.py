@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from maskinfer.engine.errors import SourceDeniedError, SourceError
+from maskinfer.engine.errors import SourceDeniedError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.picture import Picture
@@ -50,10 +50,11 @@ class FeedOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Lost:
-    """Why a source gives no more frames, and whether that is a wrong password."""
+    """Why a source gives no more frames, and whether that is a wrong password, or that there is no such file."""
 
     reason: str
     denied: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Feed:
         is_lost: it gave frames, and gives none now.
         dropped: frames that were replaced by newer ones before they were asked for.
         returns: how often it came back after it was lost.
+        is_missing: it did not open because there is no such file.
         problem: why it ended early; empty if it did not.
         first_problem: why it did not open when it was tried first; empty if it did, or was not tried yet.
     """
@@ -99,7 +101,7 @@ class Feed:
         latest = options.policy == "latest" or (options.policy == "auto" and self.is_live)
         self._waiting: deque[FeedFrame] = deque(maxlen=1 if latest else None)
         self._reader = 0
-        self._ended = self.is_lost = False
+        self._ended = self.is_lost = self.is_missing = False
         self._told = ""  # the reason that was told last
         is_index = source.isdecimal() and not self._is_renamed
         self._changes = CameraChanges(f"camera {source}" if is_index else name)
@@ -166,6 +168,7 @@ class Feed:
                 pause_s, count = _FIRST_PAUSE_S, self._count
             elif not count:
                 self.first_problem = self.first_problem or lost.reason
+                self.is_missing = lost.missing
             if self._is_given_up(lost.reason):
                 break
             self._tell_lost(lost.reason)
@@ -214,7 +217,7 @@ class Feed:
         except SourceDeniedError as error:
             return _Lost(str(error), denied=True)
         except SourceError as error:
-            return _Lost(str(error))
+            return _Lost(str(error), missing=isinstance(error, SourceNotFoundError))
         except Exception as error:  # whatever a driver or a decoder raises ends this source, not the others
             return _Lost(f"{self.name} cannot be read: {' '.join(f'{type(error).__name__}: {error}'.split())}")
 

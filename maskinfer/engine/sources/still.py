@@ -11,6 +11,7 @@ import numpy as np
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.files.listing import VIDEO_SUFFIXES
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sources.camera import is_live
@@ -18,10 +19,6 @@ from maskinfer.engine.sources.camera import is_live
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
 ImageLike = Union[BGRFrame, str, Path, "PILImage"]
 """An image: uint8 (height, width, 3) in BGR or (height, width) in grey, an image file's path, or a PIL image."""
 _TAKEN = (

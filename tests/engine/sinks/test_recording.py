@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,6 +14,7 @@ import pytest
 
 import maskinfer
 from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import OutputError
 from maskinfer.engine.jobs.watch import Sinks, run_watch
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs
@@ -44,7 +47,19 @@ def test_recordings_are_split_and_whole(engine: Engine, tmp_path: Path) -> None:
 def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> None:
     clip, out = str(write_clip(tmp_path / "a.mp4", 12)), tmp_path / "out.jsonl"
     sinks = Sinks(record=tmp_path / "none" / "rec.mp4", outputs=Outputs(str(out)))
-    summary, _ = run_watch(engine, [clip], sinks=sinks)
+    with pytest.raises(OutputError, match="there is no folder") as refused:
+        run_watch(engine, [clip], sinks=sinks)
+    assert refused.value.exit_code == 2
+    assert not out.exists()
+    (tmp_path / "none").mkdir()
+
+    class Unplug:
+        def write(self, *_: object) -> None:
+            shutil.rmtree(tmp_path / "none", ignore_errors=True)
+
+    sinks = replace(sinks, outputs=Outputs(str(out), sinks=(Unplug(),)))
+    summary, (report,) = run_watch(engine, [clip], sinks=sinks)
+    assert report.recorded == []
     assert len(lines(out)) == 12
     assert "the watch goes on" in summary.problems[0]
     assert summary.problems[1:] == [f"{sinks.record} could not be written to the end; 12 frames were lost"]
