@@ -33,6 +33,7 @@ TELEGRAM, SLACK = "https://api.telegram.org", "https://slack.com/api"
 # A message of Teams has 28 KB at most, and a picture in it takes a third more than its bytes.
 _TEAMS_PICTURE_BYTES = 16_000
 _FILE = "person.jpg"
+_NO_PICTURE = (400, 413, 415, 422)
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -77,11 +78,12 @@ def tell_chat(settings: NotifySettings, message: Message, ask: Ask) -> Answer:
         message: what it is told.
         ask: sends each request.
     """
+    settings = replace(settings, url=settings.url.rstrip("/"))
     tell = _SERVICES[settings.service]
     answer = tell(settings, message, ask)
-    if message.picture is not None and answer.status in (400, 413, 415, 422):
+    if message.picture is not None and answer.status in _NO_PICTURE:
         answer = tell(settings, replace(message, picture=None), ask)
-    return answer
+    return _patient(answer)
 
 
 def takes_picture(settings: NotifySettings) -> bool:
@@ -168,9 +170,9 @@ def _telegram(settings: NotifySettings, message: Message, ask: Ask) -> Answer:
     text = "\n".join(filter(None, (message.title, message.text, message.link)))
     if message.picture is None:
         said = {"chat_id": settings.chat, "text": text[:4096], "link_preview_options": {"is_disabled": True}}
-        return _patient(ask(f"{base}/sendMessage", _json(said), _JSON))
+        return ask(f"{base}/sendMessage", _json(said), _JSON)
     fields = {"chat_id": str(settings.chat), "caption": text[:1024]}
-    return _patient(ask(f"{base}/sendPhoto", *_form(fields, "photo", message.picture)))
+    return ask(f"{base}/sendPhoto", *_form(fields, "photo", message.picture))
 
 
 def _matrix(settings: NotifySettings, message: Message, ask: Ask) -> Answer:
@@ -182,14 +184,14 @@ def _matrix(settings: NotifySettings, message: Message, ask: Ask) -> Answer:
         answer = ask(place, message.picture, {"Content-Type": "image/jpeg", **bearer})
         uri = _said(answer).get("content_uri")
         if not answer.is_taken or not isinstance(uri, str):
-            return _patient(answer) if not answer.is_taken else Answer(400, "400 the picture got no address")
+            return answer if not answer.is_taken else Answer(400, "400 the picture got no address")
         width, height = message.size_wh
         info = {"mimetype": "image/jpeg", "size": len(message.picture), "w": width, "h": height}
         content |= {"msgtype": "m.image", "filename": _FILE, "url": uri, "info": info}
     room = quote(str(settings.chat), safe="")
     # The transaction's id makes the server drop a message that it has already.
     place = f"{settings.url}/_matrix/client/v3/rooms/{room}/send/m.room.message/{quote(message.id, safe='')}"
-    return _patient(ask(place, _json(content), {**_JSON, **bearer}, "PUT"))
+    return ask(place, _json(content), {**_JSON, **bearer}, "PUT")
 
 
 def _ntfy(settings: NotifySettings, message: Message, ask: Ask) -> Answer:
@@ -238,16 +240,19 @@ def _checked(answer: Answer) -> Answer:
 
 
 def _patient(answer: Answer) -> Answer:
-    """Return an answer with the pause that its body asks for, as Telegram and older servers of Matrix put it there."""
+    """Return an answer with the pause that its body asks for: Telegram, Discord and older servers of Matrix do so."""
     if answer.status != 429 or answer.retry_after_s:
         return answer
     said = _said(answer)
-    parameters = said.get("parameters")
-    seconds = parameters.get("retry_after") if isinstance(parameters, dict) else None
-    milliseconds = said.get("retry_after_ms")
-    if isinstance(seconds, int):
-        return replace(answer, retry_after_s=float(seconds))
-    return replace(answer, retry_after_s=milliseconds / 1000) if isinstance(milliseconds, int) else answer
+    inner = said.get("parameters")
+    for value, scale in (
+        (inner.get("retry_after") if isinstance(inner, dict) else None, 1.0),
+        (said.get("retry_after"), 1.0),
+        (said.get("retry_after_ms"), 0.001),
+    ):
+        if isinstance(value, int | float) and value > 0:
+            return replace(answer, retry_after_s=float(value) * scale)
+    return answer
 
 
 def _slack_text(text: str) -> str:

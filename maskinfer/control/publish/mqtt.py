@@ -18,7 +18,7 @@ from maskinfer.control.publish.pictures import picture_for
 from maskinfer.control.publish.records import Record
 from maskinfer.control.publish.topics import OFFLINE, ONLINE, Topics, changes_at_once, state_payload, today_payload
 from maskinfer.control.room.state import CameraMode, CameraState, Room
-from maskinfer.control.settings.types import MqttSettings
+from maskinfer.control.settings.types import MqttSettings, ZoneSettings
 from maskinfer.control.store.questions import StoredVisit, VisitQuery
 from maskinfer.engine.errors import MaskinferError, printable
 from maskinfer.engine.flow.progress import SILENT
@@ -45,7 +45,7 @@ class _Told:
     state_s: float = float("-inf")
     today: dict[str, Any] | None = None
     today_s: float = float("-inf")
-    discovery: str = ""
+    zones: tuple[ZoneSettings, ...] | None = None  # that Home Assistant knows of
 
 
 class Mqtt:
@@ -163,14 +163,12 @@ class Mqtt:
         self._stop_tidying()
 
     def _publish_discovery(self, camera: CameraState, told: _Told) -> None:
-        if not self._settings.discovery:
+        if not self._settings.discovery or told.zones == camera.zones:
             return
+        topic = discovery_topic(self._settings.discovery_prefix, self.topics, camera.name)
         payload = discovery_payload(self.topics, camera, picture=self._settings.picture != "none")
-        text = _json(payload)
-        if text != told.discovery:
-            topic = discovery_topic(self._settings.discovery_prefix, self.topics, camera.name)
-            self._client.publish(topic, text, qos=1, retain=True)
-            told.discovery = text
+        self._client.publish(topic, _json(payload), qos=1, retain=True)
+        told.zones = camera.zones
 
     def _publish_state(self, camera: CameraState, told: _Told) -> None:
         payload, now_s = state_payload(camera), time.monotonic()

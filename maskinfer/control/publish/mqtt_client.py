@@ -6,6 +6,7 @@ import json
 import secrets
 import ssl
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessageInfo
 
 _PAUSES_S = (1, 30)
+_POLL_S = 0.05
 
 
 def new_client(settings: MqttSettings, status: str) -> Client:
@@ -75,7 +77,7 @@ class Events:
     Args:
         client: that is connected by somebody else.
         topics: that events go to.
-        timeout_s: how long a confirmation is waited for.
+        timeout_s: how long the connection and a confirmation are waited for, half of it each.
     """
 
     def __init__(self, client: Client, topics: Topics, timeout_s: float) -> None:
@@ -84,15 +86,18 @@ class Events:
 
     def __call__(self, record: dict[str, Any]) -> Answer:
         """Send a record, and return what became of it."""
-        if not self._client.is_connected():
-            return Answer(None, "it is not connected")
+        ends_s = time.monotonic() + self._timeout_s / 2
+        while not self._client.is_connected():  # it may come back at any moment, which is nothing to tell of
+            if time.monotonic() >= ends_s:
+                return Answer(None, "it is not connected")
+            time.sleep(_POLL_S)
         if self._sent is None or self._sent[0] != record["id"]:
             event = {key: value for key, value in record.items() if key != "attempt"}
             text = json.dumps(event, ensure_ascii=False)
             self._sent = record["id"], self._client.publish(self._topics.event(record["camera"]), text, qos=1)
         message = self._sent[1]
         try:
-            message.wait_for_publish(self._timeout_s)
+            message.wait_for_publish(self._timeout_s / 2)
         except (ValueError, RuntimeError) as error:  # the client could not take it, and has forgotten it
             self._sent = None
             return Answer(None, str(error))

@@ -153,5 +153,5 @@ class Publisher(Protocol):
     def camera(self, state: CameraState) -> None:
         """Hear of a camera: when its state or mode changes, and about once a second besides."""
 
-    def close(self) -> None:
-        """Tell what waits, for a few seconds at most."""
+    def close(self) -> list[str]:
+        """Tell what waits, for a few seconds at most; return a line for what did not get there."""

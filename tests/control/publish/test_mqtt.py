@@ -21,7 +21,7 @@ import pytest
 from maskinfer.control.publish import mqtt, mqtt_client
 from maskinfer.control.publish.mqtt import Mqtt
 from maskinfer.control.publish.records import CameraNews, Newest, visit_record
-from maskinfer.control.settings.types import MqttSettings
+from maskinfer.control.settings.types import MqttSettings, ZoneSettings
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK
@@ -30,7 +30,7 @@ from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.visits.visit import Visit
 from tests.conftest import ROOT
 from tests.helpers.broker import Broker, Listener, listening, running_broker, wait_until
-from tests.helpers.small_room import SmallRoom, settings_for, small_room
+from tests.helpers.small_room import SQUARE, SmallRoom, settings_for, small_room
 from tests.helpers.visits_made import after, change, picture, visit
 
 pytest.importorskip("paho.mqtt.client")
@@ -140,6 +140,15 @@ def test_home_assistant_finds_a_device_for_each_camera(open_mqtt: Open, room: Sm
     event = environment.from_string(mine["cmps"]["event"]["value_template"])
     shown = json.loads(event.render(value_json={"event": "violation", "camera": "Tür 1"}))
     assert shown["event_type"] in mine["cmps"]["event"]["event_types"]
+
+
+def test_a_zone_that_is_drawn_is_found_too(open_mqtt: Open, room: SmallRoom, listener: Listener) -> None:
+    open_mqtt()
+    wait_until(lambda: "maskinfer/yard/state" in listener.latest)
+    room.save_zones("yard", [ZoneSettings("stairs", SQUARE)], [])
+    (topic,) = (one for one in listener.latest if one.endswith("_yard/config"))
+    wait_until(lambda: "zone_stairs_all" in listener.json(topic)["cmps"])
+    wait_until(lambda: listener.json("maskinfer/yard/state")["zones"].keys() == {"stairs"})
 
 
 def test_a_camera_that_is_gone_is_forgotten_and_others_are_left_alone(
@@ -343,11 +352,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def openssl(*arguments: str) -> None:
         subprocess.run([program, *arguments], cwd=folder, check=True, capture_output=True)
 
+    ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
     for name in ("ca", "other"):
-        new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}")
+        new = ("req", "-x509", *ec, "-nodes", "-days", "2", "-subj", f"/CN={name}")
         openssl(*new, "-keyout", f"{name}.key", "-out", f"{name}.crt")
     for name in ("broker", "watch"):
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", "csr")
+        openssl("req", *ec, "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", "csr")
         (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
         signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext")
         openssl("x509", "-req", "-in", "csr", *signed, "-out", f"{name}.crt")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from maskinfer.control.publish import notify, publishers
+from maskinfer.control.publish.chats import Message, tell_chat
 from maskinfer.control.publish.notify import Notify
 from maskinfer.control.publish.pictures import jpeg
 from maskinfer.control.publish.publishers import Publishers
@@ -25,6 +26,7 @@ from maskinfer.control.store.questions import VisitQuery
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK
 from maskinfer.engine.sinks import outbox
+from maskinfer.engine.sinks.webhook_post import Answer
 from maskinfer.engine.visits.visit import VisitChange
 from tests.helpers.broker import wait_until
 from tests.helpers.chat_service import Asked, ChatService, Reply
@@ -179,6 +181,22 @@ def test_without_a_picture_there_are_only_words(room: SmallRoom, service: ChatSe
 
 
 @pytest.mark.parametrize("kind", ["ntfy", "discord"])
+@pytest.mark.parametrize(
+    ("body", "pause_s"),
+    [
+        ({"parameters": {"retry_after": 7}}, 7),
+        ({"retry_after": 1.5}, 1.5),
+        ({"retry_after_ms": 2500}, 2.5),
+        ([1], 0),
+        ({"retry_after": "soon", "parameters": 3}, 0),
+    ],
+)
+def test_a_pause_that_a_service_asks_for_in_its_answer_is_heeded(body: Any, pause_s: float) -> None:
+    settings, told = NotifySettings("mattermost", "http://127.0.0.1:9/"), Message("1", "title", "text")
+    answer = tell_chat(settings, told, lambda *_: Answer(429, "429", body=json.dumps(body).encode()))
+    assert (answer.status, answer.retry_after_s) == (429, pause_s)
+
+
 def test_a_service_that_refuses_the_picture_gets_the_words(room: SmallRoom, service: ChatService, kind: str) -> None:
     service.answer = lambda asked: (400 if b"\xff\xd8\xff" in asked.body else 200, {})
     assert tell(room, chat(service, kind)) == []
