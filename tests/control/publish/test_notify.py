@@ -180,7 +180,6 @@ def test_without_a_picture_there_are_only_words(room: SmallRoom, service: ChatSe
     assert b"http" not in asked.body.replace(b"http://adaptivecards.io", b"")
 
 
-@pytest.mark.parametrize("kind", ["ntfy", "discord"])
 @pytest.mark.parametrize(
     ("body", "pause_s"),
     [
@@ -197,6 +196,7 @@ def test_a_pause_that_a_service_asks_for_in_its_answer_is_heeded(body: Any, paus
     assert (answer.status, answer.retry_after_s) == (429, pause_s)
 
 
+@pytest.mark.parametrize("kind", ["ntfy", "discord"])
 def test_a_service_that_refuses_the_picture_gets_the_words(room: SmallRoom, service: ChatService, kind: str) -> None:
     service.answer = lambda asked: (400 if b"\xff\xd8\xff" in asked.body else 200, {})
     assert tell(room, chat(service, kind)) == []
