@@ -214,7 +214,7 @@ class Mqtt:
             self._on_status(f"{self.name} is there again")
         self._said = ""
         client.publish(self.topics.status, ONLINE, qos=1, retain=True)
-        commands = [self.topics.set_mode("+"), self.topics.set_paused("+")]
+        commands = [self.topics.set_mode("+"), self.topics.set_paused("+"), self.topics.status]
         birth = [f"{self._settings.discovery_prefix}/status"] if self._settings.discovery else []
         client.subscribe([(topic, 1) for topic in (*commands, *birth)])
         client.subscribe([(topic, 0) for topic in self._left_behind()])
@@ -245,6 +245,10 @@ class Mqtt:
         command = self.topics.command(message.topic)
         if command is not None:
             self._do(*command, message.payload.decode("utf-8", "replace"), is_old=message.retain)
+        elif message.topic == self.topics.status:
+            # Said by one that ends after this one began, as with new settings, or by an earlier run's last will.
+            if message.payload != ONLINE.encode() and not self._is_over:
+                client.publish(self.topics.status, ONLINE, qos=1, retain=True)
         elif message.topic == f"{self._settings.discovery_prefix}/status":
             if message.payload == ONLINE.encode():
                 self._tell_all()  # Home Assistant has begun

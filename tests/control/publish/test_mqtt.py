@@ -342,6 +342,18 @@ def test_a_watch_that_ends_says_so(open_mqtt: Open, listener: Listener) -> None:
     wait_until(lambda: listener.latest["maskinfer/status"] == b"offline")
 
 
+def test_one_that_ends_after_another_began_does_not_say_that_nobody_watches(
+    open_mqtt: Open, listener: Listener
+) -> None:
+    first = open_mqtt()
+    wait_until(lambda: listener.latest.get("maskinfer/status") == b"online")
+    open_mqtt()
+    wait_until(lambda: listener.got.count(("maskinfer/status", b"online")) == 2)
+    first.close()
+    wait_until(lambda: listener.got.count(("maskinfer/status", b"online")) == 3)
+    assert listener.latest["maskinfer/status"] == b"online"
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = shutil.which("openssl")
