@@ -140,9 +140,8 @@ def make_report(
     where = _closed(store, where, spans)
     from_at, to_at = where.from_at or local_now(), where.to_at or local_now()
     unit: Literal["hour", "day"] = "hour" if to_at - from_at <= HOURS_UP_TO else "day"
-    by_time, by_camera = map(_counted, store.counts_by(where, unit, "camera"))
+    by_time, by_camera, by_zone = _by_time_camera_zone(store, where, unit)
     people = _summed(row.people for row in by_time)
-    by_zone = _counted(store.counts(where, "zone"))
     wanted = replace(where, only_violations=True, newest_first=True, limit=max(1, most_violations))
     return Report(
         from_at=from_at.astimezone(where.time_zone),
@@ -163,6 +162,15 @@ def make_report(
         shown=tuple(store.visits(wanted)[:most_violations]),
         watches=tuple(_watch(camera, list(some)) for camera, some in groupby(spans, lambda span: span.camera)),
     )
+
+
+def _by_time_camera_zone(store: Store, where: VisitQuery, unit: Literal["hour", "day"]) -> list[tuple[Counted, ...]]:
+    """Return the counts of a report; those by zone need a pass of their own, unless one zone alone is asked for."""
+    if where.zone is None:
+        counts = [*store.counts_by(where, unit, "camera"), store.counts(where, "zone")]
+    else:
+        counts = store.counts_by(where, unit, "camera", "zone")
+    return [_counted(rows) for rows in counts]
 
 
 def _closed(store: Store, where: VisitQuery, spans: list[WatchedSpan]) -> VisitQuery:

@@ -222,7 +222,8 @@ class Store:
 
         Args:
             where: which visits.
-            ways: what to count by; ``zone`` cannot be among others, since a visit may be in several.
+            ways: what to count by; ``zone`` among others only if the question is of one zone, as a visit may be in
+                several.
 
         Raises:
             RequestError: there is no such way to count.

@@ -177,6 +177,24 @@ def test_the_hour_that_a_clock_repeats_is_two(store: Store) -> None:
     assert store.counts(where, "day") == [CountRow("2026-10-25", WITH_MASK, 3, 0)]
 
 
+def test_times_are_in_order_whatever_the_cameras_are_called(store: Store) -> None:
+    for number, camera in enumerate("dcba"):
+        store.add(change(visit(number, first_s=number * 120, camera=camera)))
+    store.flush()
+    minutes, cameras = store.counts_by(ALL, "minute", "camera")
+    assert [row.key[14:16] for row in minutes] == ["00", "02", "04", "06"]
+    assert [row.key for row in cameras] == ["a", "b", "c", "d"]
+
+
+def test_several_ways_of_counting_at_once(store: Store) -> None:
+    store.add(change(visit(1, WITHOUT_MASK, zones=("ward", "hall"))))
+    store.add(change(visit(2, camera="gate")))
+    store.flush()
+    ward = VisitQuery(zone="ward", time_zone=UTC)
+    for where, ways in ((ALL, ("hour", "camera", "label", "day")), (ward, ("hour", "zone"))):
+        assert store.counts_by(where, *ways) == [store.counts(where, way) for way in ways]
+
+
 def test_passages(store: Store) -> None:
     passed = [Passage("sill", "in", after(3)), Passage("sill", "out", after(4)), Passage("sill", "in", after(5))]
     store.add(change(visit(passages=tuple(passed))))
