@@ -19,6 +19,7 @@ from maskinfer.commands.models import models
 from maskinfer.commands.render import render
 from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video
+from maskinfer.commands.serve import serve
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import MaskinferError, RequestError, printable
 
@@ -64,12 +65,13 @@ def main() -> None:
       maskinfer video entrance.mp4 -o annotated.mp4
       maskinfer image photos/ -o annotated/ --jsonl results.jsonl
       maskinfer stream --source 0
+      maskinfer serve --source door=rtsp://camera.local/door
       maskinfer doctor
     """
 
 
 for _command in (
-    *(image, video, render, stream, report, doctor),
+    *(image, video, render, stream, serve, report, doctor),
     *(benchmark, train, train_detector, export, adopt, quantize, verify, evaluate, calibrate, card, models, data),
 ):
     main.add_command(_command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -59,6 +59,12 @@ class Bar:
 
     def say(self, line: str, /) -> None:
         """Print a line above the bar, in a pipe too."""
+        STDERR.print(printable(line), markup=False)
+
+
+def say(line: str) -> None:
+    """Print a line to standard error, also where nobody reads it any more."""
+    with suppress(OSError):
         STDERR.print(printable(line), markup=False)
 
 

@@ -11,6 +11,7 @@ from maskinfer.control.settings.passwords import is_hash
 from maskinfer.control.settings.rules import line_rules, zone_rules
 from maskinfer.control.settings.types import CameraSettings, NotifySettings, PageSettings, Settings
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.sources.camera import LAST_CAMERA
 
 Path = tuple[str | int, ...]
@@ -61,6 +62,12 @@ def _camera(path: Path, camera: CameraSettings) -> Iterator[Mistake]:
             read_hours(text)
         except ValueError as error:
             yield (*path, "active", k), f"active hours of {camera.name}: {error}"
+    if camera.record and not is_url(camera.url):
+        yield (
+            (*path, "record"),
+            f"{camera.name} cannot be recorded, since its url is no stream, expected an address such as rtsp://...; "
+            "maskinfer stream --record records all kinds",
+        )
     for name, address in (("url", camera.url), ("look_at", camera.look_at or "")):
         if address.isdecimal() and int(address) > LAST_CAMERA:
             yield (*path, name), f"there is no camera {address}: indices go up to {LAST_CAMERA}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from maskinfer.control.settings.checks import mistakes
 from maskinfer.control.settings.lines import line_of
-from maskinfer.control.settings.types import CameraSettings, Settings
+from maskinfer.control.settings.types import CameraSettings, PageSettings, Settings
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.schema import FieldError, from_plain, parse_toml
 from maskinfer.engine.sources.names import named, names_of
@@ -92,6 +92,34 @@ def settings_of(sources: Sequence[str]) -> Settings:
     taken = {name for name, _ in given}
     free = (name for i in count(1) if (name := f"camera {i}") not in taken)
     return Settings(tuple(CameraSettings(name or next(free), address) for name, address in given))
+
+
+def settings_for_serve(
+    file: Path | None, sources: Sequence[str], *, store: Path | None = None, listen: str | None = None
+) -> Settings:
+    """Return the settings of a file, or those that watch sources, with a folder or an address of the caller's own.
+
+    Args:
+        file: of the settings; None for ``sources``.
+        sources: see ``settings_of``.
+        store: folder of the store; a relative one is taken from the folder of this process.
+        listen: address and port of the page.
+
+    Raises:
+        RequestError: as for ``read_settings``, or ``listen`` cannot be listened to without an account.
+    """
+    settings = settings_of(sources) if file is None else read_settings(file)
+    if store is not None:
+        settings = replace(settings, store=replace(settings.store, folder=str(store.resolve())))
+    if listen is not None:
+        try:
+            page = from_plain({"listen": listen}, PageSettings)
+        except FieldError as error:
+            raise RequestError(str(error)) from error
+        settings = replace(settings, page=replace(settings.page, listen=page.listen))
+    if wrong := list(mistakes(settings)):
+        raise RequestError("; ".join(what for _, what in wrong))
+    return settings
 
 
 def _filled(data: Any, environ: Mapping[str, str], path: tuple[str | int, ...]) -> Any:

@@ -77,6 +77,23 @@ def open_image(path: Path) -> ImageFile:
         raise SourceNotFoundError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return _opened(path, data)
+
+
+def decode_image(data: bytes, name: str) -> BGRFrame:
+    """Return the picture that the bytes of an image file hold, as ``read_image`` does.
+
+    Args:
+        data: of a file.
+        name: that messages call it.
+
+    Raises:
+        SourceError: it is not an image, or a broken one.
+    """
+    return _opened(Path(name), np.frombuffer(data, np.uint8)).read()
+
+
+def _opened(path: Path, data: NDArray[np.uint8]) -> ImageFile:
     if not data.size:
         raise SourceError(f"{path} is not an image that can be read: it is empty")
     head = data[:_HEAD_BYTES].tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -37,6 +38,45 @@ def stop_on_signal() -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reload_on_hangup() -> Iterator[Callable[[], bool]]:
+    """Give a function that returns True once after each SIGHUP, which then ends nothing.
+
+    When the terminal that a person began the job on was closed, SIGHUP is a wish to stop, as SIGTERM is.
+    """
+    received = [0]
+    hangup = getattr(signal, "SIGHUP", None)
+    on_terminal = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if on_terminal and not _has_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        received[0] += 1
+
+    def take() -> bool:
+        if not received[0]:
+            return False
+        received[0] = 0
+        return True
+
+    if hangup is None or threading.current_thread() is not threading.main_thread():
+        yield take
+        return
+    before = signal.signal(hangup, on_signal)
+    try:
+        yield take
+    finally:
+        signal.signal(hangup, before)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0)
         SourceError: it is no video, holds none, or not one frame of it can be decoded.
     """
     name = public_name(str(source))
-    with _container(str(source), name, timeout_s) as container:
+    with open_container(str(source), name, timeout_s) as container:
         stream = _video_stream(container, name)
         stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
         stream.codec_context.thread_count = threads
@@ -104,7 +104,17 @@ class _Video:
 
 
 @contextmanager
-def _container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
+def open_container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
+    """Open a file, a URL or standard input to read its packets.
+
+    Args:
+        source: as for ``open_video``.
+        name: of the source, as it may be shown.
+        timeout_s: how long a URL may stay silent.
+
+    Raises:
+        SourceNotFoundError: there is no such file. SourceError: it is no video that can be read.
+    """
     if is_url(source):
         with _open_url(source, name, timeout_s) as container:
             yield container

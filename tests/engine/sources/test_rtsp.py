@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,49 +16,10 @@ from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.sources.feeds import open_feeds
 from maskinfer.engine.sources.live import FeedOptions
 from tests.helpers.clips import facts, number_of, write_clip
+from tests.helpers.rtsp import RtspServer, needs_rtsp
 
-SERVER = Path(__file__).resolve().parents[2] / "helpers" / "rtsp_server.py"
-DEBIAN_PYTHON = "/usr/bin/python3"
-HAS_SERVER = "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstRtspServer', '1.0')"
 RATE = 25
-
-
-def _has_server() -> bool:
-    try:
-        return subprocess.run([DEBIAN_PYTHON, "-c", HAS_SERVER], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(
-    not _has_server(),
-    reason="needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good",
-)
-
-
-class RtspServer:
-    """A real RTSP server in a process of its own, at a port of its own."""
-
-    def __init__(self, clip: Path) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = one.getsockname()[1]
-        self._clip = clip
-        self.start()
-
-    def start(self) -> None:
-        command = [DEBIAN_PYTHON, str(SERVER), str(self.port), str(self._clip)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    @property
-    def url(self) -> str:
-        return f"rtsp://guard:hunter2@127.0.0.1:{self.port}/door"
+pytestmark = needs_rtsp
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+"""Opens all parts of a control room, runs it until a signal, and ends them in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from maskinfer.control.publish.systemd import ServiceManager
+from maskinfer.control.room.room import ControlRoom
+from maskinfer.control.settings.types import Settings
+from maskinfer.control.store.retention import retention_of
+from maskinfer.control.store.store import Store
+from maskinfer.engine.engine import Engine
+from maskinfer.engine.flow.signals import reload_on_hangup, stop_on_signal
+from maskinfer.engine.load import load
+
+
+def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Callable[[str], None]) -> None:
+    """Watch, keep, show and tell until SIGINT or SIGTERM; SIGHUP reads the settings file again.
+
+    Args:
+        settings: what is watched.
+        file: of the settings; None when there is none.
+        has_page: serve the page and the HTTP API.
+        say: called with one line for news and faults, from any thread.
+
+    Raises:
+        RequestError: the store is in use or of a newer version, or the page's address is taken.
+        ModelError: a model cannot be used. OutputError: the store cannot be written.
+        MissingExtraError: the page or a publisher needs a library that is not installed.
+    """
+    with ExitStack() as stack:
+        stopped = stack.enter_context(stop_on_signal())
+        reload = stack.enter_context(reload_on_hangup())
+        manager = ServiceManager()
+        store = stack.enter_context(open_store(settings, say))
+        room = ControlRoom(open_engine(settings), settings, store, file=file, say=say)
+        cameras = f"{len(settings.cameras)} camera{'' if len(settings.cameras) == 1 else 's'}"
+        say(f"watching {cameras}; what happens is kept in {store.folder}")
+        manager.ready(f"watching {cameras}")
+
+        def reload_told() -> bool:
+            wanted = reload()
+            if wanted:
+                manager.reloading()
+            return wanted
+
+        room.run(stopped, reload=reload_told, on_tick=manager.beat)
+        manager.stopping(f"ended by {signal.Signals(stopped()).name}" if stopped() else "ended")
+
+
+@contextmanager
+def open_store(settings: Settings, say: Callable[[str], None]) -> Iterator[Store]:
+    """Open the store that settings name; when the block ends, all that was queued is written."""
+    folder = Path(settings.store.folder)
+    with Store.open(folder, retention=retention_of(settings.store.retention), on_error=say) as store:
+        yield store
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Open the models that settings name."""
+    models = settings.models
+    return load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)

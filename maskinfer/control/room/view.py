@@ -1,0 +1,92 @@
+"""What a camera shows now, as JPEG: drawn when somebody asks, and not more often than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+
+import cv2
+import numpy as np
+
+from maskinfer.engine.frames.annotate import Style, annotate
+from maskinfer.engine.frames.cover import Cover
+from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.results import BGRFrame, FrameResult
+
+Box = tuple[float, float, float, float]
+_STYLES = {True: Style(blur_faces=True), False: Style()}
+_JPEG_QUALITY = 80
+# On a page a camera is hardly ever wider, and the picture of one of 4K is encoded in a quarter of the time.
+_MOST_WIDTH = 1280
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    number: int
+    picture: Picture
+    result: FrameResult
+    hidden: Sequence[Box]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    number: int
+    at_s: float
+    jpeg: bytes
+
+
+class View:
+    """The newest frame of one camera; ``show`` is for the thread that looks, all else for any thread."""
+
+    def __init__(self) -> None:
+        self._shown: _Shown | None = None
+        self._count = 0
+        self._cover = Cover(_STYLES[True].blur_hold_s)
+        self._lock = Lock()
+        self._made: dict[bool, _Made] = {}
+
+    def show(self, picture: Picture, result: FrameResult) -> None:
+        """Take a frame, which nobody may use any more, and its result; those of a source in their order."""
+        self._cover.add(result)
+        hidden = self._cover.boxes(result)
+        self._cover.forget(result.time_s)
+        self._count += 1
+        self._shown = _Shown(self._count, picture, result, hidden)
+
+    def begin_anew(self) -> None:
+        """Forget where faces were: the next frame is of another source, or on another clock."""
+        self._cover = Cover(_STYLES[True].blur_hold_s)
+
+    def live(self, *, blurred: bool, most_fps: float) -> tuple[int, bytes] | None:
+        """Return a number, which grows, and the newest frame with its faces drawn; None before there is one."""
+        with self._lock:
+            shown, made = self._shown, self._made.get(blurred)
+            if shown is None:
+                return None
+            if made is not None and (made.number == shown.number or monotonic() - made.at_s < 1 / most_fps):
+                return made.number, made.jpeg
+            made_s = monotonic()
+            bgr = shown.picture.bgr.copy()
+            annotate(bgr, shown.result, _STYLES[blurred], hidden=shown.hidden)
+            self._made[blurred] = _Made(shown.number, made_s, _jpeg(bgr, _MOST_WIDTH))
+            return shown.number, self._made[blurred].jpeg
+
+    def snapshot(self) -> bytes | None:
+        """Return the newest frame as it came; None before there is one."""
+        with self._lock:
+            return None if self._shown is None else _jpeg(self._shown.picture.bgr, None)
+
+    @property
+    def newest(self) -> FrameResult | None:
+        """The result of the newest frame."""
+        return None if self._shown is None else self._shown.result
+
+
+def _jpeg(bgr: BGRFrame, most_width: int | None) -> bytes:
+    height, width = bgr.shape[:2]
+    if most_width is not None and width > most_width:
+        size_wh = most_width, round(height * most_width / width)
+        bgr = np.asarray(cv2.resize(bgr, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
