@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from maskinfer.control.room.camera import Camera, Parts
-from maskinfer.control.room.state import CameraMode, CameraState, Publisher, RoomCounters
+from maskinfer.control.room.state import CameraMode, CameraState, RoomCounters
 from maskinfer.control.room.tally import Tally
+from maskinfer.control.room.told import Opens, Told
 from maskinfer.control.room.uploads import Uploads
 from maskinfer.control.settings.change import save_zones
 from maskinfer.control.settings.read import read_settings
 from maskinfer.control.settings.types import LineSettings, Settings, ZoneSettings
-from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.retention import retention_of
 from maskinfer.control.store.store import Store
 from maskinfer.engine.engine import Engine
@@ -25,7 +24,6 @@ from maskinfer.engine.errors import MaskinferError, RequestError
 from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.jobs.look import look
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.sources.feeds import Feeds
 from maskinfer.engine.sources.live import POLL_S, Feed
@@ -35,7 +33,9 @@ _TICK_S = 0.5
 _TELL_S = 1.0
 _PATIENCE_S = 10.0
 # Of these a change takes effect at the next start.
-_FIXED = ("models", "page", "metrics", "mqtt", "webhooks", "notify")
+_FIXED = ("models", "metrics")
+# Whoever is told of what happens is opened anew when one of these changes.
+_TOLD = ("mqtt", "webhooks", "notify")
 
 
 class ControlRoom:
@@ -59,10 +59,8 @@ class ControlRoom:
         self._uploads = Uploads(engine)
         self._tally = Tally(local_now())
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._publishers: list[Publisher] = []
-        self._outboxes: Mapping[str, Outbox] = {}
-        self._told: dict[str, tuple[float, CameraState]] = {}
-        self._faults: set[str] = set()
+        self._told: list[Told] = []
+        self._states: dict[str, tuple[float, CameraState]] = {}
         self._ticked_s = float("-inf")
 
     @property
@@ -78,24 +76,25 @@ class ControlRoom:
     @property
     def counters(self) -> RoomCounters:
         """What happened since the start, as figures."""
-        return self._tally.seen(self._outboxes)
+        return self._tally.seen({name: box for told in self._told for name, box in told.outboxes.items()})
 
-    def publish_to(self, publishers: Sequence[Publisher], outboxes: Mapping[str, Outbox]) -> None:
-        """Tell publishers what happens from now on; call it before ``run``. Closing them is up to the caller.
+    def publish_to(self, opens: Opens) -> Told:
+        """Tell a publisher what happens from now on; call it before ``run``, and close it after.
 
         Args:
-            publishers: each is told by itself: one that fails holds up no other.
-            outboxes: in which records wait for receivers, by the receivers' public names.
+            opens: opens it by settings, now and when others come into force.
         """
-        self._publishers, self._outboxes = list(publishers), outboxes
-        for publisher in publishers:
-            self._store.listen(self._teller(publisher))
+        told = Told(opens, self._settings, self._say)
+        self._told.append(told)
+        self._store.listen(told.changed)
+        return told
 
     def run(
         self,
         stopped: Callable[[], int],
         *,
         reload: Callable[[], bool] = lambda: False,
+        on_reload: Callable[[], None] = lambda: None,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Watch until something stops it; every visit and camera then ends in the store.
@@ -103,6 +102,7 @@ class ControlRoom:
         Args:
             stopped: asked again and again; gives a signal's number to end, or 0.
             reload: asked as often; returns True once when the settings file is to be read again.
+            on_reload: called when that is done.
             on_tick: called once or twice a second for as long as frames are looked at.
         """
         try:
@@ -120,6 +120,7 @@ class ControlRoom:
                 self._do_calls()
                 if reload():
                     self._reload()
+                    on_reload()
                 if monotonic() - self._ticked_s >= _TICK_S:
                     self._tick()
                     on_tick()
@@ -233,25 +234,12 @@ class ControlRoom:
             self._tell_of(state)
 
     def _tell_of(self, state: CameraState) -> None:
-        told_s, before = self._told.get(state.name, (float("-inf"), state))
+        told_s, before = self._states.get(state.name, (float("-inf"), state))
         is_other = (before.state, before.mode) != (state.state, state.mode)
         if is_other or monotonic() - told_s >= _TELL_S:
-            self._told[state.name] = monotonic(), state
-            for publisher in self._publishers:
-                self._guard(publisher, partial(publisher.camera, state))
-
-    def _teller(self, publisher: Publisher) -> Callable[[StoredVisit, VisitChange], None]:
-        return lambda stored, change: self._guard(publisher, lambda: publisher.changed(change, stored))
-
-    def _guard(self, publisher: Publisher, tell: Callable[[], None]) -> None:
-        """Tell a publisher something; one that fails costs nobody else anything, and is named once for each fault."""
-        try:
-            tell()
-        except Exception as error:
-            fault = f"{type(publisher).__name__} failed: {type(error).__name__}: {error}"
-            if fault not in self._faults:
-                self._faults.add(fault)
-                self._say(fault)
+            self._states[state.name] = monotonic(), state
+            for told in self._told:
+                told.camera(state)
 
     def _reload(self) -> None:
         """Read the settings file again; with a mistake in it, all stays as it was."""
@@ -266,6 +254,9 @@ class ControlRoom:
         self._settings, before = self._kept(settings), self._settings
         if before.store.retention != settings.store.retention:
             self._store.keep(retention_of(settings.store.retention))
+        if any(getattr(before, name) != getattr(settings, name) for name in _TOLD):
+            for told in self._told:
+                told.change(self._settings)
         self._change_cameras(self._settings)
         self._tick()
         self._say(f"the settings of {self._file} are in force")
@@ -276,10 +267,13 @@ class ControlRoom:
         other = [name for name in _FIXED if getattr(before, name) != getattr(settings, name)]
         if before.store.folder != settings.store.folder:
             other.append("store.folder")
+        if before.page.listen != settings.page.listen:
+            other.append("page.listen")
         if other:
             self._say(f"what has changed in {', '.join(other)} takes effect at the next start")
         store = replace(settings.store, folder=before.store.folder)
-        return replace(settings, store=store, **{name: getattr(before, name) for name in _FIXED})
+        page = replace(settings.page, listen=before.page.listen)
+        return replace(settings, store=store, page=page, **{name: getattr(before, name) for name in _FIXED})
 
     def _change_cameras(self, settings: Settings) -> None:
         now, before = local_now(), self._cameras

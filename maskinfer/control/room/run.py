@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from maskinfer.control.publish.metrics_server import open_metrics
+from maskinfer.control.publish.publishers import Publishers
 from maskinfer.control.publish.systemd import ServiceManager
 from maskinfer.control.room.room import ControlRoom
 from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.retention import retention_of
 from maskinfer.control.store.store import Store
+from maskinfer.control.web.serve import open_page
 from maskinfer.engine.engine import Engine
+from maskinfer.engine.errors import OutputError
 from maskinfer.engine.flow.signals import reload_on_hangup, stop_on_signal
 from maskinfer.engine.load import load
 
@@ -37,9 +41,15 @@ def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Call
         manager = ServiceManager()
         store = stack.enter_context(open_store(settings, say))
         room = ControlRoom(open_engine(settings), settings, store, file=file, say=say)
-        cameras = f"{len(settings.cameras)} camera{'' if len(settings.cameras) == 1 else 's'}"
-        say(f"watching {cameras}; what happens is kept in {store.folder}")
-        manager.ready(f"watching {cameras}")
+        told = room.publish_to(lambda chosen: Publishers(room, settings=chosen, on_status=say))
+        stack.callback(told.close)
+        if settings.metrics.listen is not None:
+            say(f"figures for Prometheus are at {stack.enter_context(open_metrics(room, settings.metrics.listen))}")
+        if has_page:
+            say(f"the page is at {stack.enter_context(open_page(room, on_error=say))}")
+        status = f"watching {_count(settings)}; what happens is kept in {store.folder}"
+        say(status)
+        manager.ready(status)
 
         def reload_told() -> bool:
             wanted = reload()
@@ -47,8 +57,18 @@ def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Call
                 manager.reloading()
             return wanted
 
-        room.run(stopped, reload=reload_told, on_tick=manager.beat)
+        def beat() -> None:
+            manager.beat()
+            manager.status(f"watching {_count(room.settings)}")
+
+        room.run(stopped, reload=reload_told, on_reload=lambda: manager.ready(status), on_tick=beat)
         manager.stopping(f"ended by {signal.Signals(stopped()).name}" if stopped() else "ended")
+        with suppress(OutputError):  # which the store has said
+            store.flush()
+
+
+def _count(settings: Settings) -> str:
+    return f"{len(settings.cameras)} camera{'' if len(settings.cameras) == 1 else 's'}"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from maskinfer.control.settings.types import (
 from maskinfer.control.store.questions import StoredVisit, VisitQuery
 from maskinfer.engine.errors import OutputError, RequestError, SourceError
 from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.visits.visit import VisitChange
@@ -206,6 +207,7 @@ def test_zones_need_a_file(run_room: RunRoom, door: RtspServer) -> None:
 class Failing:
     def __init__(self) -> None:
         self.asked = 0
+        self.outboxes: dict[str, Outbox] = {}
 
     def changed(self, change: VisitChange, stored: StoredVisit) -> None:
         self.asked += 1
@@ -214,11 +216,13 @@ class Failing:
     def camera(self, state: CameraState) -> None:
         raise RuntimeError("broken")
 
-    def close(self) -> None: ...
+    def close(self) -> list[str]:
+        return []
 
 
 class Noting(Failing):
     def __init__(self) -> None:
+        super().__init__()
         self.changes: list[VisitChange] = []
         self.states: list[CameraState] = []
 
@@ -234,7 +238,7 @@ def test_a_publisher_that_fails_costs_nobody_anything(run_room: RunRoom, door: R
     failing, noting = Failing(), Noting()
     with run_room(
         Settings((CameraSettings("door", door.url),)),
-        prepare=lambda running: running.room.publish_to([failing, noting], {}),
+        prepare=lambda running: [running.room.publish_to(lambda settings, one=one: one) for one in (failing, noting)],
     ) as running:
         wait_until(lambda: {"began", "settled", "violation", "ended"} <= {change.kind for change in noting.changes})
         assert failing.asked >= 4

@@ -1,0 +1,185 @@
+"""The command serve, as a process: signals, faults of its files, its death."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from maskinfer.cli import main
+from maskinfer.control.settings.passwords import check_password
+from maskinfer.control.store.questions import VisitQuery
+from maskinfer.control.store.store import Store
+from maskinfer.engine.errors import SourceError
+from tests.control.room.conftest import wait_until
+
+pytest.importorskip("starlette")
+LOOK = "[models]\nthreads = 1\n[visits]\nleave_s = 1\njoin_s = 1.5\n"
+
+
+class Served:
+    """A running ``maskinfer serve``."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "maskinfer", "serve", *arguments]
+        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr:
+            self.lines.extend(line.rstrip("\n") for line in self.process.stderr)
+
+    def wait_for(self, pattern: str) -> str:
+        wait_until(lambda: self.found(pattern) or self.process.poll() is not None)
+        found = self.found(pattern)
+        assert found, self.lines
+        return found
+
+    def found(self, pattern: str) -> str:
+        return next((match[0] for line in list(self.lines) if (match := re.search(pattern, line))), "")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        self.join()
+        return code
+
+    def join(self) -> None:
+        self._reader.join()
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Served]:
+    served = Served(folder, *arguments)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def file(tmp_path: Path, door_clip: Path) -> Path:
+    path = tmp_path / "watch.toml"
+    path.write_text(f'[[cameras]]\nname = "door"\nurl = "{door_clip}"\n\n[page]\nlisten = "127.0.0.1:0"\n{LOOK}')
+    return path
+
+
+def visits_in(folder: Path) -> list[str]:
+    try:
+        with Store.open(folder, readonly=True) as store:
+            return [one.visit.id for one in store.visits(VisitQuery())]
+    except SourceError:  # it is being made
+        return []
+
+
+def test_a_watch_with_its_page_that_is_told_other_settings_and_ends(file: Path, door_clip: Path) -> None:
+    with serving(file.parent, "watch.toml") as served:
+        page = served.wait_for(r"http://127\.0\.0\.1:\d+/")
+        wait_until(lambda: visits_in(file.parent / "watch-data"))
+        with urllib.request.urlopen(f"{page}v1/cameras") as answer:
+            cameras = json.load(answer)
+        assert "door" in json.dumps(cameras)
+        assert str(door_clip) not in json.dumps(cameras)
+        good = file.read_text()
+        file.write_text(good.replace('name = "door"', 'nam = "door"'))
+        served.process.send_signal(signal.SIGHUP)
+        served.wait_for(r"the settings stay as they were: watch.toml, line 2: unknown field 'nam'")
+        file.write_text(f'{good}[[cameras]]\nname = "yard"\nurl = "{door_clip}"\n')
+        served.process.send_signal(signal.SIGHUP)
+        served.wait_for("the settings of watch.toml are in force")
+        with urllib.request.urlopen(f"{page}v1/cameras") as answer:
+            assert "yard" in json.dumps(json.load(answer))
+        assert served.end() == 0
+        assert not served.found("Traceback")
+    with Store.open(file.parent / "watch-data", readonly=True) as store:
+        assert {one.visit.ended for one in store.visits(VisitQuery())} <= {"left", "stopped"}
+
+
+def test_a_watch_that_is_killed_begins_again_where_it_was(file: Path) -> None:
+    with serving(file.parent, "watch.toml", "--no-page") as served:
+        wait_until(lambda: visits_in(file.parent / "watch-data"))
+        assert not served.found("the page is at")
+        before = visits_in(file.parent / "watch-data")
+        served.end(signal.SIGKILL)
+    with serving(file.parent, "watch.toml", "--no-page") as served:
+        wait_until(lambda: set(visits_in(file.parent / "watch-data")) > set(before))
+        assert served.end() == 0
+    ids = visits_in(file.parent / "watch-data")
+    assert len(ids) == len(set(ids))
+
+
+def test_a_second_watch_on_the_same_store_is_refused(file: Path) -> None:
+    with serving(file.parent, "watch.toml", "--no-page") as served:
+        served.wait_for("watching 1 camera")
+        second = Served(file.parent, "watch.toml", "--no-page")
+        assert second.process.wait(60) == 2
+        second.join()
+        assert len(second.lines) == 1
+        assert second.lines[0].startswith("Error: ")
+        assert served.end(signal.SIGINT) == 0
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(file: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        served = Served(file.parent, "watch.toml", "--listen", f"127.0.0.1:{port}")
+        assert served.process.wait(60) == 2
+    served.join()
+    assert [line for line in served.lines if line.startswith("Error: ")] == served.lines[-1:]
+    assert "another program listens there" in served.lines[-1]
+
+
+def invoke(*arguments: str, **options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["serve", *arguments], catch_exceptions=False, **options)  # type: ignore[arg-type]
+    return result.exit_code, result.output
+
+
+def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("--init") == (
+        0, "wrote watch.toml: fill in the address of your camera, then run  maskinfer serve watch.toml\n",
+    )  # fmt: skip
+    assert invoke("watch.toml", "--check") == (0, "watch.toml: 1 cameras, no mistakes\n")
+    code, said = invoke("--init")
+    assert code == 2
+    assert "is there already" in said
+    code, said = invoke("--hash-password", input="correct horse\ncorrect horse\n")
+    assert code == 0
+    assert check_password("correct horse", said.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name either a settings file or --source"),
+        (["watch.toml", "--source", "0"], "name either a settings file or --source"),
+        (["no.toml"], "no.toml cannot be read"),
+        (["--source", "0", "--source", "0"], "none of them twice"),
+        (["--source", "0", "--listen", "8600"], "listen is '8600', expected an address and a port"),
+        (["--source", "0", "--listen", "0.0.0.0:8600"], "which other machines reach"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = invoke(*arguments)
+    assert code == 2
+    assert said in output
+    assert not list(tmp_path.iterdir())
