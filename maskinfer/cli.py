@@ -13,9 +13,8 @@ from maskinfer import __version__
 from maskinfer.commands.adopt import adopt
 from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
-from maskinfer.commands.doctor import doctor
 from maskinfer.commands.export import calibrate, card, quantize, verify
-from maskinfer.commands.models import models
+from maskinfer.commands.models import doctor, models
 from maskinfer.commands.render import render
 from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video

@@ -1,4 +1,4 @@
-"""The commands about models that have names."""
+"""The commands about what is here: models that have names, the machine and the installation."""
 
 from __future__ import annotations
 
@@ -119,3 +119,15 @@ def verify(names: tuple[str, ...]) -> None:
 def _shown(file: Path) -> str:
     home = Path.home()
     return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
+
+
+@click.command(short_help="Check this machine and this installation.")
+def doctor() -> None:
+    """Check this machine and this installation, one line per check; exit with 1 if the default job would fail."""
+    from maskinfer.engine.jobs.doctor import diagnose
+
+    broken = False
+    for check in diagnose():
+        click.echo(f"{check.status:6s}  {check.name}: {check.detail}")
+        broken = broken or check.status == "broken"
+    click.get_current_context().exit(1 if broken else 0)

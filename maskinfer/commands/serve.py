@@ -63,7 +63,8 @@ def serve(
         raise click.UsageError("name either a settings file or --source; maskinfer serve --init writes a file")
     chosen = settings_for_serve(settings, sources, store=store, listen=listen)
     if check:
-        click.echo(f"{settings or 'the sources'}: {len(chosen.cameras)} cameras, no mistakes")
+        count = len(chosen.cameras)
+        click.echo(f"{settings or 'the sources'}: {count} camera{'' if count == 1 else 's'}, no mistakes")
         return
     run_room(chosen, file=settings, has_page=page, say=say)
 

@@ -155,7 +155,7 @@ def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert invoke("--init") == (
         0, "wrote watch.toml: fill in the address of your camera, then run  maskinfer serve watch.toml\n",
     )  # fmt: skip
-    assert invoke("watch.toml", "--check") == (0, "watch.toml: 1 cameras, no mistakes\n")
+    assert invoke("watch.toml", "--check") == (0, "watch.toml: 1 camera, no mistakes\n")
     code, said = invoke("--init")
     assert code == 2
     assert "is there already" in said
