@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.options import PATH, Command, given_values, grouped, option, read_size, train_extra
+from maskinfer.commands.options import PATH, Command, Output, given_values, grouped, option, read_size, train_extra
 
 
 def _three(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float, float]:
@@ -136,7 +136,7 @@ _detector_options = grouped(
 
 @click.command(cls=Command, short_help="Take in a model from elsewhere.")
 @click.argument("model", type=PATH)
-@click.argument("out", type=PATH)
+@click.argument("out", type=Output("file"))
 @click.option(
     "--description", type=PATH, metavar="FILE", help="YAML file with the options below as keys; options override it."
 )

@@ -13,9 +13,13 @@ import click
 from maskinfer.commands.engine_options import EngineOptions, engine_options
 from maskinfer.commands.options import (
     FRAME_SIZES,
+    MODEL,
     PATH,
+    PATH_OR_URL,
     Command,
+    Output,
     benchmark_extra,
+    check_outputs,
     grouped,
     option,
     read_frame_size,
@@ -24,7 +28,7 @@ from maskinfer.commands.options import (
     write_options,
 )
 from maskinfer.engine.errors import printable
-from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.atomic import atomic_write
 
 if TYPE_CHECKING:
     from maskinfer.benchmark.predictions import Predict
@@ -61,7 +65,7 @@ _sweep_options = grouped(
     "sweep", SweepOptions, "Sweep",
     option("--provider", "providers", multiple=True, metavar="NAME",
            help="Execution provider, as cpu, cuda or openvino; may be repeated. By default all that are active here."),
-    option("--model", "models", multiple=True, metavar="NAME|FILE",
+    option("--model", "models", type=MODEL, multiple=True, metavar="NAME|FILE",
            help="Detector or classifier; may be repeated. By default the default models, in float and in int8."),
     option("--precision", "precisions", multiple=True, type=click.Choice(["float", "fp16", "int8"]),
            help="Time only models of this precision; may be repeated."),
@@ -89,18 +93,16 @@ class ReportOptions:
         """Refuse what cannot be done, before minutes are spent on measuring."""
         if self.baseline is None:
             refuse(("fail_if_slower",), "there is nothing to compare with; add --baseline FILE")
-        for path in (self.json_path, self.csv_path):
-            if path is not None:
-                check_writable(path)
 
 
 _report_options = grouped(
     "reporting", ReportOptions, "Report",
     option("--data", type=PATH, metavar="FILE|FOLDER",
            help="Annotated scenes on which the models are compared and their accuracy is measured."),
-    option("--json", "json_path", type=PATH, metavar="FILE", help="Write everything that was measured."),
-    option("--csv", "csv_path", type=PATH, metavar="FILE", help="Write the rows of the table."),
-    option("--plot", "plot_dir", type=PATH, metavar="FOLDER", help="Draw plots; needs the [benchmark] extra."),
+    option("--json", "json_path", type=Output("text"), metavar="FILE", help="Write everything that was measured."),
+    option("--csv", "csv_path", type=Output("text"), metavar="FILE", help="Write the rows of the table."),
+    option("--plot", "plot_dir", type=Output("folder"), metavar="FOLDER",
+           help="Draw plots; needs the [benchmark] extra."),
     option("--baseline", type=PATH, metavar="FILE",
            help="Compare with an earlier --json file of this machine, and list what became slower."),
     option("--fail-if-slower", is_flag=True, help="Exit with 1 if something is slower than the baseline."),
@@ -135,6 +137,7 @@ def benchmark(ctx: click.Context, sweep: SweepOptions, reporting: ReportOptions)
       maskinfer benchmark capacity --fps 15 --size 1080p --faces 5
     """
     if ctx.invoked_subcommand is None:
+        check_outputs(ctx)
         reporting.check()
         _run_sweep(sweep, reporting)
         return
@@ -187,12 +190,12 @@ def _compare(report: Report, before: Report, *, fail_if_slower: bool) -> None:
 
 
 _JSON_OPTION = click.option(
-    "--json", "json_path", type=PATH, metavar="FILE", help="Write everything that was measured."
+    "--json", "json_path", type=Output("text"), metavar="FILE", help="Write everything that was measured."
 )
 
 
 @benchmark.command(cls=Command, short_help="Time whole jobs, stage by stage.")
-@click.argument("clips", nargs=-1, required=True, metavar="CLIP...")
+@click.argument("clips", type=PATH_OR_URL, nargs=-1, required=True, metavar="CLIP...")
 @_JSON_OPTION
 @engine_options
 def job(clips: tuple[str, ...], json_path: Path | None, models: EngineOptions) -> None:
@@ -208,8 +211,6 @@ def job(clips: tuple[str, ...], json_path: Path | None, models: EngineOptions) -
     from maskinfer.console.progress import progress_bar
     from maskinfer.engine.sources.video import open_video
 
-    if json_path is not None:
-        check_writable(json_path)
     for clip in clips:
         with open_video(clip):
             pass
@@ -259,8 +260,6 @@ def capacity(
     from maskinfer.console.benchmark import show_capacity
     from maskinfer.console.progress import progress_bar
 
-    if json_path is not None:
-        check_writable(json_path)
     load = CameraLoad(fps, size_wh, faces, latency_ms)
     with progress_bar("capacity", "trials") as progress:
         max_cameras, trials = find_capacity(models.open(), load, progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.options import PATH, SHARE, read_shares, refuse, train_extra
+from maskinfer.commands.options import PATH, SHARE, Command, Output, read_shares, refuse, train_extra
 
 
 @click.group(short_help="Make and check training data.")
@@ -20,7 +20,7 @@ def data() -> None:
     """
 
 
-@data.command(short_help="Find copies, twins and leaks.")
+@data.command(cls=Command, short_help="Find copies, twins and leaks.")
 @click.argument("folders", type=PATH, nargs=-1, required=True, metavar="FOLDER...")
 @click.option("--set", "sets", multiple=True, metavar="NAME", help="Look at this data set only; may be repeated.")
 @click.option(
@@ -37,8 +37,8 @@ def data() -> None:
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the random split."
 )
-@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write everything that was found.")
-@click.option("--sheet", type=PATH, metavar="FILE", help="Save a picture of the worst finds.")
+@click.option("--json", "json_file", type=Output("text"), metavar="FILE", help="Write everything that was found.")
+@click.option("--sheet", type=Output("file"), metavar="FILE", help="Save a picture of the worst finds.")
 def audit(
     folders: tuple[Path, ...],
     sets: tuple[str, ...],
@@ -90,7 +90,7 @@ def audit(
     show_audit(found)
 
 
-@data.command(short_help="Draw masks on bare faces.")
+@data.command(cls=Command, short_help="Draw masks on bare faces.")
 @click.option(
     "--data",
     "folders",
@@ -101,7 +101,11 @@ def audit(
     help="Training folder; may be repeated.",
 )
 @click.option(
-    "--out", type=PATH, required=True, metavar="FOLDER", help="New or empty folder for the JPEGs and their crops.jsonl."
+    "--out",
+    type=Output("folder"),
+    required=True,
+    metavar="FOLDER",
+    help="New or empty folder for the JPEGs and their crops.jsonl.",
 )
 @click.option(
     "--per-face", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Masks drawn on each face."
@@ -116,7 +120,7 @@ def audit(
     "--visors", type=click.FloatRange(0, 1), default=0.08, show_default=True, metavar="SHARE",
     help="Share of the faces drawn behind a face shield, which keep their label.",
 )  # fmt: skip
-@click.option("--sheet", type=PATH, metavar="FILE", help="Save a contact sheet of a random selection.")
+@click.option("--sheet", type=Output("file"), metavar="FILE", help="Save a contact sheet of a random selection.")
 def synth(
     folders: tuple[Path, ...],
     out: Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import SHARE, grouped, is_given, option, read_size, refuse
+from maskinfer.commands.options import MODEL, SHARE, grouped, is_given, option, read_size, refuse
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
@@ -68,12 +68,12 @@ engine_options = grouped(
     option("--provider", default="auto", show_default=True, metavar="NAME",
            help="Execution provider: auto, cpu, cuda, openvino, openvino-bf16, ... With auto, cuda if the "
                 "installed onnxruntime has it, otherwise cpu. A provider that you name is used, or the command fails."),
-    option("--detector", default="auto", show_default=True, metavar="NAME|FILE",
+    option("--detector", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
            help="Face detector: a name from `maskinfer models list`, insightface:PACK (for non-commercial research "
                 "only), or an ONNX file. With auto, retinaface-mask, in int8 if the CPU has VNNI."),
     option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
            help="Kind of a detector file that carries no contract; insightface's own files are scrfd."),
-    option("--classifier", default="auto", show_default=True, metavar="NAME|FILE",
+    option("--classifier", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
            help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, mobilenetv2-128, "
                 "in int8 if the CPU has VNNI."),
     option("--det-threshold", type=SHARE, metavar="SCORE",

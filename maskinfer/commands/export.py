@@ -7,12 +7,12 @@ from typing import Literal
 
 import click
 
-from maskinfer.commands.options import PATH, train_extra
+from maskinfer.commands.options import MODEL, PATH, Command, Output, train_extra
 
 
-@click.command(short_help="Quantize a model, if that pays on this machine.")
-@click.argument("model")
-@click.argument("out", type=PATH)
+@click.command(cls=Command, short_help="Quantize a model, if that pays on this machine.")
+@click.argument("model", type=MODEL)
+@click.argument("out", type=Output("file"))
 @click.option("--data", type=PATH, required=True, metavar="FILE|FOLDER", help="Annotated scenes to measure on.")
 @click.option(
     "--calibration", type=PATH, metavar="FILE|FOLDER",
@@ -84,8 +84,8 @@ def quantize(
     click.get_current_context().exit(0 if summary.kept else 1)
 
 
-@click.command(short_help="Compare a model across the installed runtimes.")
-@click.argument("model")
+@click.command(cls=Command, short_help="Compare a model across the installed runtimes.")
+@click.argument("model", type=MODEL)
 @click.option(
     "--checkpoint",
     type=PATH,
@@ -129,15 +129,16 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     click.get_current_context().exit(1 if disagrees else 0)
 
 
-@click.command(short_help="Add error-rate thresholds to a classifier.")
-@click.argument("model")
-@click.argument("out", type=PATH)
+@click.command(cls=Command, short_help="Add error-rate thresholds to a classifier.")
+@click.argument("model", type=MODEL)
+@click.argument("out", type=Output("file"))
 @click.option("--figures", type=PATH, metavar="FILE", help="What `maskinfer evaluate --json` wrote for this model.")
 @click.option(
     "--faces", type=PATH, metavar="FILE|FOLDER", help="Annotated scenes, to fit how it tells faces from other things."
 )
 @click.option(
     "--detector",
+    type=MODEL,
     default="retinaface-mask",
     show_default=True,
     metavar="NAME|FILE",
@@ -166,8 +167,8 @@ def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, d
     click.echo(summary)
 
 
-@click.command(short_help="Write a model's card.")
-@click.argument("model")
+@click.command(cls=Command, short_help="Write a model's card.")
+@click.argument("model", type=MODEL)
 @click.option("--figures", type=PATH, metavar="FILE", help="What `maskinfer evaluate --json` wrote for this model.")
 @click.option(
     "--notes",
@@ -175,7 +176,7 @@ def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, d
     metavar="FILE",
     help="TOML file with the written parts: about, made_by, data, wrong, tried ...",
 )
-@click.option("--out", "-o", type=PATH, metavar="FILE", help="Markdown file; by default standard output.")
+@click.option("--out", "-o", type=Output("text"), metavar="FILE", help="Markdown file; by default standard output.")
 def card(model: str, figures: Path | None, notes: Path | None, out: Path | None) -> None:
     """Write the card of a model: contract, training data and its rights, figures, known failures and intended use.
 

@@ -8,18 +8,21 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from maskinfer.engine.errors import MissingExtraError
+from maskinfer.engine.errors import MissingExtraError, nothing_begun
+from maskinfer.engine.files.atomic import check_writable
+from maskinfer.engine.files.places import STDOUT, make_folder, refuse_data, refuse_media, refuse_overwriting
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs.summary import JobSummary
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+PATH_OR_URL = click.Path(path_type=str)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "yaml"}
 _HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
@@ -27,8 +30,62 @@ FRAME_SIZES = ", ".join(f"{height}p" for height in _HEIGHTS)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+class Output(click.Path):
+    """A path that a command writes to; a parameter with any other ``click.Path`` is read.
+
+    Args:
+        kind: what is written there; ``job`` for outputs of jobs over images and videos, which check them further.
+        path_type: of the value, as of ``click.Path``.
+    """
+
+    def __init__(self, kind: Literal["file", "text", "folder", "job"], path_type: type[str] | type[Path] = Path):
+        super().__init__(path_type=path_type)
+        self.kind = kind
+
+
+class Model(click.types.StringParamType):
+    """A model's name, or the path of its file, which is read."""
+
+
+MODEL = Model()
+
+
+def check_outputs(ctx: click.Context) -> None:
+    """Check, before a command begins, that its outputs overwrite nothing that it reads, and that they can be written.
+
+    Raises:
+        RequestError: one is an input, or another one. OutputError: one cannot be written.
+    """
+    given = [(param.type, path) for param in ctx.command.params for path in _paths(ctx.params.get(param.name or ""))]
+    inputs = [path for kind, path in given if isinstance(kind, (click.Path, Model)) and not isinstance(kind, Output)]
+    written = [(kind.kind, path) for kind, path in given if isinstance(kind, Output)]
+    files = [path for kind, path in written if kind in ("file", "text")]
+    refuse_overwriting(files, inputs, folders=[path for kind, path in written if kind == "folder"])
+    refuse_data(files, inputs)
+    refuse_media(path for kind, path in written if kind == "text")
+    for kind, path in written:
+        if kind == "job":
+            refuse_overwriting([path], inputs)
+    for kind, path in written:
+        if kind == "folder" and Path(path).exists():
+            with nothing_begun():
+                make_folder(Path(path))
+        elif kind in ("file", "text") and path != STDOUT:
+            check_writable(Path(path))
+
+
+def _paths(value: object) -> list[str | Path]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [one for one in values if isinstance(one, (str, Path))]
+
+
 class Command(click.Command):
-    """A command whose help lists the options of each group under the group's heading."""
+    """A command that checks its outputs first, and whose help lists options under the headings of their groups."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see ``click.Command``."""
+        check_outputs(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options; see ``click.Command``."""

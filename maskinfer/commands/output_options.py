@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from maskinfer.commands.addresses import read_headers, read_secret, read_secret_address
-from maskinfer.commands.options import PATH, grouped, option, refuse
+from maskinfer.commands.options import Output, grouped, option, refuse
 
 if TYPE_CHECKING:
     from maskinfer.commands.engine_options import TrackingOptions
@@ -46,9 +46,10 @@ class OutputOptions:
 
 output_options = grouped(
     "results", OutputOptions, "Results",
-    option("--jsonl", metavar="FILE|-", help="Write a JSON object per frame or image; - is standard output."),
-    option("--csv", metavar="FILE|-", help="Write a row per face; - is standard output."),
-    option("--crops", type=PATH, metavar="FOLDER",
+    option("--jsonl", type=Output("job", str), metavar="FILE|-",
+           help="Write a JSON object per frame or image; - is standard output."),
+    option("--csv", type=Output("job", str), metavar="FILE|-", help="Write a row per face; - is standard output."),
+    option("--crops", type=Output("job"), metavar="FOLDER",
            help="Save a picture of each face; of a tracked face, the best one for each label."),
     option("--crop-label", "crop_labels", multiple=True, metavar="LABEL",
            help="Save crops of faces with this label only; may be repeated."),
@@ -128,7 +129,7 @@ class EventOutputs:
 
 _event_outputs = grouped(
     "event_outputs", EventOutputs, "Events",
-    option("--events", metavar="FILE|-",
+    option("--events", type=Output("job", str), metavar="FILE|-",
            help="Write a JSON object when a person appears, when a label settles or changes, and when the person "
                 "leaves."),
     option("--webhook", metavar="URL|env:NAME|@FILE", callback=read_secret_address,

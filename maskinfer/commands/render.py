@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.options import PATH, Command, exit_with, read_duration, refuse
+from maskinfer.commands.options import PATH, Command, Output, exit_with, read_duration, refuse
 from maskinfer.commands.output_options import BlurOptions, EventRules, blur_options, event_rules
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import public_name
@@ -15,7 +15,9 @@ from maskinfer.engine.files.urls import public_name
 @click.command(cls=Command, short_help="Redraw a video from its results.")
 @click.argument("source", metavar="SRC")
 @click.argument("results", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, metavar="FILE", help="Annotated video (.mp4, .mov or .mkv).")
+@click.option(
+    "-o", "--out", type=Output("job"), required=True, metavar="FILE", help="Annotated video (.mp4, .mov or .mkv)."
+)
 @click.option("--boxes/--no-boxes", default=True, show_default=True, help="Draw boxes, with captions and counts.")
 @click.option("--captions/--no-captions", default=True, show_default=True, help="Write the label on each box.")
 @click.option("--counts/--no-counts", default=True, show_default=True, help="Write how many faces have each label.")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import PATH
+from maskinfer.commands.options import PATH, Command, Output
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.places import refuse_overwriting
 
 if TYPE_CHECKING:
     from maskinfer.control.report.recorded import Clock, Recorded
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from maskinfer.control.store.store import Store
 
 
-@click.command(short_help="Report who came with a mask, and who without.")
+@click.command(cls=Command, short_help="Report who came with a mask, and who without.")
 @click.argument("places", type=PATH, nargs=-1, metavar="[FOLDER | RESULTS...]")
 @click.option("--day", metavar="DAY", help="today, yesterday or a date such as 2026-11-25.")
 @click.option("--from", "from_", metavar="TIME", help="Begin of the period: 2026-11-25 or 2026-11-25T08:00.")
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "form", flag_value="csv", help="A table of the visits, one row each.")
 @click.option("--html", "form", flag_value="html", help="A page with charts and pictures, which prints well.")
 @click.option("--json", "form", flag_value="json", help="The report for other programs.")
-@click.option("-o", "--out", type=PATH, metavar="FILE", help="Write to a file instead of standard output.")
+@click.option("-o", "--out", type=Output("text"), metavar="FILE", help="Write to a file instead of standard output.")
 @click.option("--began", metavar="TIME", help="When recorded results began, if their files do not say.")
 def report(
     places: tuple[Path, ...],
@@ -62,7 +63,7 @@ def report(
     if out is not None and form is None:
         raise RequestError("-o needs to know what to write: add --html, --csv or --json")
     now = local_now()
-    with _opened(places, began) as (store, recorded):
+    with _opened(places, began, out) as (store, recorded):
         if recorded is None and day is from_ is to is None:
             day = "today"
         begin, end = read_period(day, from_, to, now=now)
@@ -76,7 +77,7 @@ def report(
 
 
 @contextmanager
-def _opened(places: tuple[Path, ...], began: str | None) -> Iterator[tuple[Store, Recorded | None]]:
+def _opened(places: tuple[Path, ...], began: str | None, out: Path | None) -> Iterator[tuple[Store, Recorded | None]]:
     """Give the store, and what it was made of if that are recorded results."""
     from maskinfer.control.report.period import read_period
     from maskinfer.control.report.recorded import open_recorded, result_files
@@ -95,7 +96,9 @@ def _opened(places: tuple[Path, ...], began: str | None) -> Iterator[tuple[Store
             yield store, None
         return
     start, _ = read_period(from_=began, now=local_now())
-    with open_recorded(result_files(places), began=start) as recorded:
+    files = result_files(places)
+    refuse_overwriting([] if out is None else [out], files)
+    with open_recorded(files, began=start) as recorded:
         yield recorded.store, recorded
 
 

@@ -20,7 +20,7 @@ from maskinfer.commands.engine_options import (
     engine_options,
     tracking_options,
 )
-from maskinfer.commands.options import PATH, Command, exit_with, read_duration, refuse
+from maskinfer.commands.options import Command, Output, exit_with, read_duration, refuse
 from maskinfer.commands.output_options import (
     BlurOptions,
     EventOutputs,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command, short_help="Label the faces in images.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
-    "-o", "--out", type=PATH, metavar="FILE|FOLDER",
+    "-o", "--out", type=Output("job"), metavar="FILE|FOLDER",
     help="Save annotated copies in this folder, or the copy of a single image under this name.",
 )  # fmt: skip
 @blur_options
@@ -99,7 +99,7 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @click.command(cls=Command, short_help="Annotate recorded videos.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
-    "-o", "--out", type=PATH, required=True, metavar="FILE|FOLDER",
+    "-o", "--out", type=Output("job"), required=True, metavar="FILE|FOLDER",
     help="Annotated video (.mp4, .mov or .mkv); a folder for several videos.",
 )  # fmt: skip
 @click.option(
@@ -180,7 +180,7 @@ def _may_be_several(source: str) -> bool:
     "--show/--no-show", default=True, show_default=True, help="Show each source in a window; press q to quit."
 )
 @click.option(
-    "--record", type=PATH, metavar="FILE",
+    "--record", type=Output("job"), metavar="FILE",
     help="Record an annotated video (.mp4, .mov or .mkv); several sources are recorded as NAME-1, NAME-2 ...",
 )  # fmt: skip
 @click.option(

@@ -8,11 +8,11 @@ from typing import Literal
 import click
 
 from maskinfer.commands.engine_options import EngineOptions, engine_options
-from maskinfer.commands.options import PATH, SHARE, Command, read_shares, refuse, train_extra
+from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, refuse, train_extra
 
 _OUT_OPTION = click.option(
     "--out",
-    type=PATH,
+    type=Output("folder"),
     required=True,
     metavar="FOLDER",
     help="Run folder for the checkpoint, the report and the curves.",
@@ -22,7 +22,7 @@ _RESUME_OPTION = click.option(
 )
 
 
-@click.command(short_help="Train a mask classifier with PyTorch.")
+@click.command(cls=Command, short_help="Train a mask classifier with PyTorch.")
 @click.option(
     "--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml",
     help="How to train: standard, small, lecture, or a TOML file.",
@@ -101,7 +101,7 @@ def train(
     click.echo(summary)
 
 
-@click.command("train-detector", short_help="Train the face detector with PyTorch.")
+@click.command("train-detector", cls=Command, short_help="Train the face detector with PyTorch.")
 @click.option(
     "--recipe", default="detector", show_default=True, metavar="NAME|FILE.toml",
     help="How to train: detector, or a TOML file.",
@@ -130,9 +130,9 @@ def train_detector(recipe: str, data: tuple[Path, ...], out: Path, resume: bool)
     click.echo(summary)
 
 
-@click.command(short_help="Turn a checkpoint into an ONNX file.")
+@click.command(cls=Command, short_help="Turn a checkpoint into an ONNX file.")
 @click.argument("checkpoint", type=PATH)
-@click.argument("out", type=PATH)
+@click.argument("out", type=Output("file"))
 @click.option("--name", help="Name in the contract; by default the recipe's.")
 @click.option("--version", default="1", show_default=True, help="Version in the contract.")
 @click.option(
@@ -187,17 +187,20 @@ def export(
 
 
 @click.command(cls=Command, short_help="Evaluate the models on annotated data.")
-@click.argument("model", required=False)
+@click.argument("model", type=MODEL, required=False)
 @click.option(
     "--data", type=PATH, required=True, metavar="FILE|FOLDER", help="Annotated scenes, or pictures of single faces."
 )
-@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the figures.")
-@click.option("--jsonl", metavar="FILE", help="Write the predictions.")
+@click.option("--json", "json_file", type=Output("text"), metavar="FILE", help="Write the figures.")
+@click.option("--jsonl", type=Output("text", str), metavar="FILE", help="Write the predictions.")
 @click.option(
-    "--report", type=PATH, metavar="FILE", help="Write an HTML page that shows everything; needs the [train] extra."
+    "--report",
+    type=Output("text"),
+    metavar="FILE",
+    help="Write an HTML page that shows everything; needs the [train] extra.",
 )
 @click.option(
-    "--plots", type=PATH, metavar="FOLDER",
+    "--plots", type=Output("folder"), metavar="FOLDER",
     help="Save the plots and a sheet of the worst mistakes as PNG; needs the [train] extra.",
 )  # fmt: skip
 @click.option(
@@ -239,9 +242,8 @@ def evaluate(
     from maskinfer.console.evaluation import show_evaluation
     from maskinfer.console.progress import progress_bar
     from maskinfer.training.evaluation.run import evaluate as run
-    from maskinfer.training.evaluation.to_json import check_outputs, write_figures
+    from maskinfer.training.evaluation.to_json import write_figures
 
-    check_outputs(json_file, report)
     chosen = models if model is None else models.with_model(model)
     with train_extra():
         if report or plots:  # before the long run, so that a missing package is told at once

@@ -15,7 +15,8 @@ from maskinfer.engine.contract import ClassifierContract, FaceCheck, from_metada
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, load_detector
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.face_check import fit_face_check
@@ -77,8 +78,8 @@ def calibrate(
             ``out`` is the model. OutputError: ``out`` cannot be written.
     """
     file = find_model(model, "classifier")
-    if out.resolve() == file.resolve():
-        raise RequestError(f"{out} is the model and would be overwritten: choose another output")
+    refuse_overwriting([out], [file, *(path for path in (figures, faces) if path is not None)])
+    check_writable(out)
     session = create_session(file, provider="cpu", threads=1)
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):

@@ -16,7 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.results import FloatArray
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.parity import largest_difference, open_graph, sample_pictures
@@ -128,8 +129,8 @@ def export_classifier(
     """
     if not temperature > 0:
         raise RequestError(f"the temperature is {temperature}, expected a number over 0")
-    if out.resolve() == checkpoint.resolve():
-        raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
+    refuse_overwriting([out], [checkpoint])
+    check_writable(out)
     trained = load_checkpoint(checkpoint)
     shift = prior_shift(trained.recipe, priors)
     contract = _contract(trained, name or trained.recipe.name, version)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from maskinfer.engine.contract import DetectorContract
-from maskinfer.engine.errors import ParityError, RequestError
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.errors import ParityError
+from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.results import FloatArray
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.parity import largest_difference, open_graph, sample_pictures
@@ -110,8 +111,8 @@ def export_detector(checkpoint: Path, out: Path, *, name: str | None = None, ver
         ModelError: the checkpoint cannot be read. RequestError: ``out`` is the checkpoint. OutputError.
         ParityError: the graph's outputs differ from torch's by more than 1e-4; nothing is written.
     """
-    if out.resolve() == checkpoint.resolve():
-        raise RequestError(f"{out} is the checkpoint and would be overwritten: choose another output")
+    refuse_overwriting([out], [checkpoint])
+    check_writable(out)
     trained = load_checkpoint(checkpoint)
     model = _to_onnx(restore(trained))
     parity = parity_with_torch(model.SerializeToString(), restore(trained))

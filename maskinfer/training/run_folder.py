@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from maskinfer import __version__
-from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.errors import OutputError, RequestError, nothing_begun
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.runtime.cpu import processor_name
@@ -46,13 +46,14 @@ def make_folder(out: Path) -> None:
     Raises:
         OutputError: it cannot be made, or holds something.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        empty = not any(out.iterdir())
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
-    if not empty:
-        raise OutputError(f"{out} is not empty: name a new folder for this run")
+    with nothing_begun():
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            empty = not any(out.iterdir())
+        except OSError as error:
+            raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
+        if not empty:
+            raise OutputError(f"{out} is not empty: name a new folder for this run")
 
 
 def environment() -> dict[str, object]:

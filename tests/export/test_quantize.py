@@ -199,7 +199,7 @@ def test_the_speedup_is_that_of_pairs_of_runs() -> None:
 
 
 def test_what_cannot_be_quantised_is_said(tiny: Path, scenes: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="is the model itself"):
+    with pytest.raises(RequestError, match="is an input and would be overwritten"):
         quantize(str(tiny), scenes, tiny)
     spec = ClassifierContract("x", "1", "MIT", LABELS, (SIDE, SIDE), input=InputSpec(mean=(1.0, 2.0, 3.0)))
     with pytest.raises(RequestError, match="does not take uint8 BGR"):

@@ -14,6 +14,7 @@ from maskinfer.engine.files.listing import HEIF_SUFFIXES, IMAGE_SUFFIXES, VIDEO_
 STDOUT = "-"
 Spelled = str | Path
 _FILE_SCHEME = "file:"
+_LISTS = frozenset({"crops.jsonl", "scenes.jsonl", "scenes_bare.jsonl"})
 _MEDIA = IMAGE_SUFFIXES | HEIF_SUFFIXES | VIDEO_SUFFIXES | {".gif", ".h5", ".jxl", ".keras", ".onnx", ".pt", ".pth"}
 
 
@@ -35,7 +36,8 @@ def refuse_overwriting(
     Raises:
         RequestError: the message names the output, and the input if it is spelled otherwise.
     """
-    read = {place: source for source in inputs if source != STDOUT and (place := place_of(_without_scheme(source)))}
+    paths = [(_without_scheme(source), source) for source in inputs if source != STDOUT]
+    read = {place_of(path): source for path, source in paths if _exists(path)}
     files = list(files)
     written: dict[Hashable, Spelled] = {}
     for output in (*files, *folders):
@@ -52,6 +54,20 @@ def refuse_overwriting(
         part = partial_name(Path(file))
         if file != STDOUT and place_of(part) in taken:
             raise RequestError(f"{part} is in use, but {file} gets this name if the job is stopped: rename one of them")
+
+
+def refuse_data(files: Iterable[Spelled], folders: Iterable[Spelled]) -> None:
+    """Refuse to replace what is data, by its name, in a folder that is read.
+
+    Raises:
+        RequestError: the message names the file.
+    """
+    read = [os.path.realpath(folder) for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - any spelling
+    for file in files:
+        real = Path(os.path.realpath(file))
+        is_data = real.suffix.lower() in _MEDIA | {".sqlite"} or real.name in _LISTS
+        if is_data and real.exists() and any(real.is_relative_to(folder) for folder in read):
+            raise RequestError(f"{file} is a part of the input and would be overwritten: name another output")
 
 
 def refuse_media(files: Iterable[Spelled]) -> None:
@@ -117,6 +133,13 @@ def _without_scheme(source: Spelled) -> Spelled:
     text = os.fspath(source)
     is_url = text.lower().startswith(_FILE_SCHEME) and not os.path.lexists(text)
     return text[len(_FILE_SCHEME) :] if is_url else source
+
+
+def _exists(path: Spelled) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_null(status: os.stat_result) -> bool:

@@ -18,7 +18,8 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ModelError, ParityError, RequestError
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.preprocess import to_input
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.results import BGRFrame, FloatArray
 from maskinfer.export.adopt.frameworks import read_foreign
 from maskinfer.export.adopt.graph import (
@@ -31,7 +32,6 @@ from maskinfer.export.adopt.graph import (
 )
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.parity import sample_pictures
-from maskinfer.training.evaluation.to_json import check_outputs
 
 MAX_DIFFERENCE = 1e-4
 BATCHES = (1, 2, 5)
@@ -93,9 +93,8 @@ def adopt_classifier(
         RequestError: what is said of it does not fit what it is; the message says what was found.
         ParityError: the new graph disagrees with the model as it was, or a picture gets another label than it should.
     """
-    if out.resolve() == model.resolve():
-        raise RequestError(f"{out} is the model itself: choose another output")
-    check_outputs(out)
+    refuse_overwriting([out], [model])
+    check_writable(out)
     original = _load(model, described.size_wh, trust=trust)
     contract = _contract(original, model, described)
     _check_output(original, contract, described)

@@ -12,6 +12,7 @@ from maskinfer.engine.contract import CropRule, InputSpec
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.schema import from_plain
 from maskinfer.export.adopt.classifier import AdoptSummary, Golden, adopt_classifier
 from maskinfer.export.adopt.detector import DetectorDescription, adopt_detector
@@ -72,6 +73,7 @@ def adopt_file(
         described = from_plain(said, ModelDescription)
     except ValueError as error:
         raise RequestError(str(error)) from error
+    refuse_overwriting([out], [model, *(path for path, _ in golden)])
     strange = sorted(set(said) & (_FOR_DETECTORS if described.task == "classifier" else _FOR_CLASSIFIERS))
     if strange:
         raise RequestError(f"{strange[0]} is not said of a {described.task}: leave it out, or say the other task")

@@ -18,8 +18,9 @@ from maskinfer.engine.faces import scrfd
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.retinaface import anchor_grid
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.images import read_image
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.runtime.providers import reason_of
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.adopt.classifier import AdoptSummary
@@ -27,7 +28,6 @@ from maskinfer.export.adopt.detector_graph import free_input, free_scrfd
 from maskinfer.export.adopt.frameworks import read_foreign
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.parity import open_graph, sample_pictures
-from maskinfer.training.evaluation.to_json import check_outputs
 
 # Of any output, over the larger of 1 and its value.
 MAX_DIFFERENCE = 1e-4
@@ -79,9 +79,8 @@ def adopt_detector(
         ParityError: the new graph disagrees with the model as it was, a batch with single frames, or a picture has
             another number of faces than it should.
     """
-    if out.resolve() == model.resolve():
-        raise RequestError(f"{out} is the model itself: choose another output")
-    check_outputs(out)
+    refuse_overwriting([out], [model])
+    check_writable(out)
     original = read_foreign(model, None)
     old = _contract_now(model, described)
     adopted = (

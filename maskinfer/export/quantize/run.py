@@ -13,7 +13,8 @@ import onnx
 from maskinfer.engine.catalog.find import find_model, task_of
 from maskinfer.engine.contract import ClassifierContract, Contract, InputSpec
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
+from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.export.metadata import write_contract
@@ -22,7 +23,6 @@ from maskinfer.export.quantize.int8 import Prepared, fastest_start, prepare, qua
 from maskinfer.export.quantize.side_by_side import Accuracy, Speed, compare_speed
 from maskinfer.export.quantize.trials import ClassifierJob, DetectorJob, Job, Machine, difference
 from maskinfer.training.data.scenes import Scene, read_scenes
-from maskinfer.training.evaluation.to_json import check_outputs
 
 # Enough for a ranking of nodes, which runs the graph once for each of them.
 JUDGED_BATCHES = 4
@@ -97,9 +97,8 @@ def quantize(
     """
     task = task_of(model)
     file = find_model(model, task)
-    if out.resolve() == file.resolve():
-        raise RequestError(f"{out} is the model itself: choose another output")
-    check_outputs(out)
+    refuse_overwriting([out], [file, data, *([] if calibration is None else [calibration])])
+    check_writable(out)
     measured, calibrated = _divide(read_scenes(data), calibration)
     progress.describe("reading")
     machine = Machine(provider, threads)

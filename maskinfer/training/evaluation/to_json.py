@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.training.evaluation.calibration import Bin, Threshold
 from maskinfer.training.evaluation.confidence import Confidence, SetConfidence
@@ -20,17 +19,6 @@ from maskinfer.training.evaluation.run import Evaluation, Setup
 
 ALL = "all"
 CURVE_POINTS = 200
-
-
-def check_outputs(*files: Path | None) -> None:
-    """Refuse, before a long run, files whose folder is not there.
-
-    Raises:
-        OutputError: for the first such file.
-    """
-    for file in files:
-        if file is not None and not file.parent.is_dir():
-            raise OutputError(f"cannot write {file}: there is no folder {file.parent}; create it first")
 
 
 def write_figures(evaluation: Evaluation, file: Path) -> None:

@@ -259,7 +259,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path, portrait_jpg: Path) ->
     with pytest.raises(ModelError, match="cannot be read as ONNX"):
         adopt_classifier(portrait_jpg, tmp_path / "out.onnx", described)
     file = save_foreign(tmp_path / "foreign.onnx", FLOAT)
-    with pytest.raises(RequestError, match="is the model itself"):
+    with pytest.raises(RequestError, match="is an input and would be overwritten"):
         adopt_classifier(file, file, described)
     model = onnx.load(str(file))
     model.graph.output.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", 3]))

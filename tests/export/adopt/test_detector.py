@@ -223,5 +223,5 @@ def test_what_is_no_detector_says_its_widths(tmp_path: Path, colour_classifier: 
         adopt_detector(
             colour_classifier, tmp_path / "x.onnx", DetectorDescription("retinaface", spec, anchors=((1.0,),) * 3)
         )
-    with pytest.raises(RequestError, match="is the model itself"):
+    with pytest.raises(RequestError, match="is an input and would be overwritten"):
         adopt_detector(colour_classifier, colour_classifier, SCRFD)

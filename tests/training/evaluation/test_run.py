@@ -18,7 +18,7 @@ from maskinfer.training.data.scenes import read_scenes
 from maskinfer.training.evaluation.intervals import share
 from maskinfer.training.evaluation.matching import to_dict
 from maskinfer.training.evaluation.run import Evaluation, evaluate
-from maskinfer.training.evaluation.to_json import check_outputs, evaluation_dict, write_figures
+from maskinfer.training.evaluation.to_json import evaluation_dict, write_figures
 from tests.helpers.progress import Watcher
 
 PORTRAIT_BOX = [177, 60, 272, 180]
@@ -86,12 +86,6 @@ def test_json(evaluation: Evaluation, tmp_path: Path) -> None:
     assert list(figures["all"]["sizes"]) == ["64+ px"]
     assert figures["all"]["confidence"]["faces"] == 1
     assert len(figures["all"]["detector"]["curve"]["recall"]) > 50
-
-
-def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
-    check_outputs(None, tmp_path / "x.json")
-    with pytest.raises(OutputError, match="there is no folder"):
-        check_outputs(tmp_path / "x.json", tmp_path / "absent/x.html")
 
 
 class Page(HTMLParser):

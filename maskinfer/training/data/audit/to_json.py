@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
-from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.training.data.audit.compare import KINDS
 from maskinfer.training.data.audit.run import Audit, Finding
 from maskinfer.training.data.audit.sheet import require_png
@@ -79,12 +78,5 @@ def check_outputs(json_file: Path | None, sheet: Path | None) -> None:
         require_png(sheet)
         import matplotlib.figure  # noqa: F401
     for file in (json_file, sheet):
-        # A block that raises leaves what was there before.
-        with suppress(_WritableError):
-            if file is not None:
-                with atomic_write(file):
-                    raise _WritableError
-
-
-class _WritableError(Exception):
-    """A file can be written."""
+        if file is not None:
+            check_writable(file)

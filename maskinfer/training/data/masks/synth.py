@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
+from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError, nothing_begun
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, OnnxDetector, load_detector
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.images import read_image, write_image
@@ -146,15 +146,16 @@ def _keyed(samples: Sequence[LabelledImage], seed: int) -> list[tuple[str, Label
 
 
 def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise OutputError(f"{out} is not empty: name a new folder, or empty it first")
-        (out / _PICTURES).mkdir()
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"cannot write to {out}: {error.strerror}") from error
+    with nothing_begun():
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            if any(out.iterdir()):
+                raise OutputError(f"{out} is not empty: name a new folder, or empty it first")
+            (out / _PICTURES).mkdir()
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot write to {out}: {error.strerror}") from error
 
 
 def _draw_all(
