@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,9 +20,9 @@ from maskinfer.control.report.report import make_report
 from maskinfer.control.report.table import visit_rows
 from maskinfer.control.report.to_json import report_dict, visit_dict
 from maskinfer.control.room.state import CameraState, Room
-from maskinfer.control.settings.types import LineSettings, ZoneSettings
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.web.api.asked import asked_visits
+from maskinfer.control.web.api.bodies import Pause, Shapes
 from maskinfer.control.web.api.feed import EventFeed
 from maskinfer.control.web.api.openapi import description
 from maskinfer.engine.errors import MaskinferError, RequestError
@@ -34,30 +34,6 @@ _MOST_WAITING = 64
 _MOST_VISITS = 1000
 _KEEP_ALIVE_S = 15.0
 _LONGEST_WAIT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """The zones and lines of a camera, as they are saved.
-
-    Attributes:
-        zones: all of them; those that are left out are no more.
-        lines: all of them.
-    """
-
-    zones: tuple[ZoneSettings, ...] = ()
-    lines: tuple[LineSettings, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Whether a camera is to be paused.
-
-    Attributes:
-        paused: true to pause it, false to watch it again.
-    """
-
-    paused: bool
 
 
 def routes() -> list[Route]:

@@ -35,6 +35,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=()",
 }
 _BODY_WAIT_S = 30.0
+_CLOSE = {"Connection": "close"}
 
 
 class TooLargeError(Exception):
@@ -84,7 +85,7 @@ class Shield:
             text = "Too many requests: wait a moment."
             await _refuse(send, 429, text, {"Retry-After": str(math.ceil(wait_s))})
         elif _promised(headers) > most:
-            await _refuse(send, 413, _too_large(most))
+            await _refuse(send, 413, _too_large(most), _CLOSE)
         else:
             await self._pass(scope, receive, send, most)
 
@@ -112,10 +113,10 @@ class Shield:
             await self._app(scope, counted, dressed)
         except TooLargeError:
             if not begun:
-                await _refuse(send, 413, _too_large(most))
+                await _refuse(send, 413, _too_large(most), _CLOSE)
         except TimeoutError:
             if not begun:
-                await _refuse(send, 408, "The request did not come to its end in time.")
+                await _refuse(send, 408, "The request did not come to its end in time.", _CLOSE)
 
 
 def dress(headers: MutableHeaders, *, secure: bool) -> None:
@@ -160,9 +161,7 @@ def _too_large(most: int) -> str:
 
 async def _refuse(send: Send, status: int, text: str, more: dict[str, str] | None = None) -> None:
     body = json.dumps({"error": text}).encode()
-    headers = MutableHeaders(
-        {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close", **(more or {})}
-    )
+    headers = MutableHeaders({"Content-Type": "application/json", "Content-Length": str(len(body)), **(more or {})})
     dress(headers, secure=False)
     await send({"type": "http.response.start", "status": status, "headers": headers.raw})
     await send({"type": "http.response.body", "body": body})
