@@ -103,8 +103,8 @@ class Listener:
         self._there.set()
 
     def on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        self.got.append((message.topic, message.payload))
         self.latest[message.topic] = message.payload
+        self.got.append((message.topic, message.payload))  # last: who sees it here finds it there
 
     def wait(self) -> None:
         assert self._there.wait(10)
