@@ -82,7 +82,7 @@ class EventRules:
 event_rules = grouped(
     "rules", EventRules, "Events",
     option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
-           help="Lowest score of a label that counts; by default 0.8, or the score above which at most 5 % of the "
+           help="Lowest score of a label that counts; by default 0.75, or the score above which at most 5 % of the "
                 "labels are wrong, if the classifier's file says that this is higher."),
     option("--event-min-face-px", type=click.FloatRange(0), default=16, show_default=True, metavar="PIXELS",
            help="Smallest shorter side of a face whose label counts."),

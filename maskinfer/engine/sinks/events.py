@@ -20,7 +20,7 @@ from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, Face, FrameResul
 
 # A running mean that stays over it for half a second is every change of the clips that were measured, recorded or live,
 # and few that were none (benchmarks/event_rules.py, docs/decisions.md).
-DEFAULT_MIN_SCORE = 0.8
+DEFAULT_MIN_SCORE = 0.75
 # Smaller faces were never measured; more blurred ones are blots.
 DEFAULT_GATE = Gate(min_face_px=16, min_sharpness=9)
 # A classifier whose contract says that more of its labels are wrong at that score needs a higher one.
@@ -32,7 +32,7 @@ class EventOptions:
     """When something counts as an event.
 
     Attributes:
-        min_score: labels with a lower score count as uncertain; None for 0.8, or the score above which at most 5 % of
+        min_score: labels with a lower score count as uncertain; None for 0.75, or the score above which at most 5 % of
             the classifier's labels are wrong, if its file states that and it is higher.
         gate: labels of faces that do not pass count as uncertain too; a ``Face.sharpness`` of None passes.
         appear_s: faces that are gone sooner cause no event.
@@ -59,7 +59,7 @@ class EventOptions:
 
     @property
     def least_score(self) -> float:
-        """``min_score``, or 0.8."""
+        """``min_score``, or 0.75."""
         return DEFAULT_MIN_SCORE if self.min_score is None else self.min_score
 
 
