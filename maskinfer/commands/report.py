@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskinfer.commands.options import PATH, Command, Output
-from maskinfer.engine.errors import RequestError
+from maskinfer.engine.errors import RequestError, printable
 from maskinfer.engine.files.places import refuse_overwriting
 
 if TYPE_CHECKING:
@@ -57,11 +57,16 @@ def report(
       maskinfer report results.jsonl --began 2026-11-25T08:00
     """
     from maskinfer.control.report.period import read_period
+    from maskinfer.control.store.database import NAME
     from maskinfer.control.store.questions import VisitQuery
+    from maskinfer.engine.files.places import refuse_overwriting
     from maskinfer.engine.sinks.run import local_now
 
+    places = places or (Path("watch-data"),)
     if out is not None and form is None:
         raise RequestError("-o needs to know what to write: add --html, --csv or --json")
+    if out is not None:
+        refuse_overwriting([out], [*places, *(place / NAME for place in places)])
     now = local_now()
     with _opened(places, began, out) as (store, recorded):
         if recorded is None and day is from_ is to is None:
@@ -70,10 +75,18 @@ def report(
         if recorded is not None:
             begin, end = begin or recorded.from_at, end or recorded.to_at
         clock = "wall" if recorded is None else recorded.clock
+        _check_name("camera", camera, store.cameras())
+        _check_name("zone", zone, store.zones())
         # Times since the begin of a recording stand for times since midnight in Greenwich.
         time_zone = UTC if clock == "recording" else None
         where = VisitQuery(from_at=begin, to_at=end, camera=camera, zone=zone, time_zone=time_zone)
         _write(store, where, clock, form, out)
+
+
+def _check_name(what: str, name: str | None, known: list[str]) -> None:
+    if name is not None and name not in known:
+        there = f"expected one of {', '.join(known)}" if known else f"there is no {what}"
+        raise RequestError(f"nothing is known of {what} {name!r}: {there}")
 
 
 @contextmanager
@@ -85,7 +98,6 @@ def _opened(places: tuple[Path, ...], began: str | None, out: Path | None) -> It
     from maskinfer.control.store.store import Store
     from maskinfer.engine.sinks.run import local_now
 
-    places = places or (Path("watch-data"),)
     stores = [place for place in places if (place / NAME).is_file()]
     if stores:
         if len(places) > 1:
@@ -95,6 +107,10 @@ def _opened(places: tuple[Path, ...], began: str | None, out: Path | None) -> It
         with Store.open(stores[0], readonly=True) as store:
             yield store, None
         return
+
+    def say(line: str) -> None:
+        click.echo(printable(line), err=True)
+
     start, _ = read_period(from_=began, now=local_now())
     files = result_files(places)
     refuse_overwriting([] if out is None else [out], files)

@@ -93,6 +93,13 @@ def test_recorded_results(tmp_path: Path) -> None:
     assert "08:00:08  door.mp4" in began.output
 
 
+def test_results_are_not_replaced_by_their_report(tmp_path: Path) -> None:
+    file = save(tmp_path / "door.jsonl", "door.mp4")
+    before = file.read_bytes()
+    assert run(file, "--json", "-o", file).exit_code == 2
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -104,6 +111,9 @@ def test_recorded_results(tmp_path: Path) -> None:
         ("watch-data watch-data", "a report is of one store or of results alone"),
         ("--began 2026-11-25", "--began is for recorded results"),
         ("--html -o nowhere/out.html", "there is no folder"),
+        ("--camera dor", "nothing is known of camera 'dor': expected one of door, gate"),
+        ("--zone hall", "nothing is known of zone 'hall': expected one of ward"),
+        ("--csv -o watch-data/store.sqlite", "watch-data/store.sqlite"),
     ],
 )
 def test_what_cannot_be(folder: Path, arguments: str, message: str) -> None:

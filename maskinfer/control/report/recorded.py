@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from typing import Literal
 from maskinfer.control.store.retention import Kept, Retention
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
-from maskinfer.engine.files.jsonl import read_stamped
+from maskinfer.engine.files.jsonl import read_results, read_stamped
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.visits.book import VisitBook
 from maskinfer.engine.visits.rules import VisitRules
@@ -135,15 +135,19 @@ def _add(store: Store, recording: _Recording, result: FrameResult, at: datetime 
             store.add(change)
 
 
-def result_files(places: Sequence[Path]) -> list[Path]:
-    """Return the JSON Lines files of places: files as they are, folders with all that lie below them.
+def result_files(places: Sequence[Path], on_status: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """Return the JSON Lines files of places: files as they are, folders with all results that lie below them.
+
+    Args:
+        places: files and folders.
+        on_status: called with a line for each file of a folder that is left out, since it holds no results.
 
     Raises:
         SourceNotFoundError: there is no such place, or a folder holds none.
     """
     found: list[Path] = []
     for place in places:
-        inside = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place] if place.is_file() else []
+        inside = _files_in(place, on_status) if place.is_dir() else [place] if place.is_file() else []
         if not inside:
             raise SourceNotFoundError(
                 f"there is neither a store nor a .jsonl file of results in {place}: expected the folder that maskinfer "
@@ -151,3 +155,14 @@ def result_files(places: Sequence[Path]) -> list[Path]:
             )
         found += inside
     return found
+
+
+def _files_in(folder: Path, on_status: Callable[[str], None]) -> list[Path]:
+    files = []
+    for file in sorted(folder.rglob("*.jsonl")):
+        try:
+            if not file.name.startswith(".") and next(read_results(file), None) is not None:
+                files.append(file)
+        except SourceError:
+            on_status(f"{file} holds no results and is left out")
+    return files

@@ -115,10 +115,10 @@ def _namer(by: CountBy, zone: tzinfo | None) -> Callable[[int | str], str]:
 def count_passages(db: sqlite3.Connection, where: VisitQuery) -> list[PassageRow]:
     """Return how many people passed each line; of the question its period and its camera count."""
     found = []
-    for camera in _names(db, "camera", "1"):
+    for camera in names(db, "passages", "camera"):
         if where.camera not in (None, camera):
             continue
-        for line in _names(db, "line", "camera = ?", camera):
+        for line in names(db, "passages", "line", "camera = ?", camera):
             for direction in get_args(Direction):
                 (count,) = db.execute(
                     "SELECT count(*) FROM passages "
@@ -129,11 +129,11 @@ def count_passages(db: sqlite3.Connection, where: VisitQuery) -> list[PassageRow
     return found
 
 
-def _names(db: sqlite3.Connection, column: str, condition: str, *values: str) -> Iterator[str]:
-    """Yield the names that a column of passages holds, each found in the index without looking through its rows."""
+def names(db: sqlite3.Connection, table: str, column: str, condition: str = "1", *values: str) -> Iterator[str]:
+    """Yield the names that an indexed column holds, each found in the index without looking through its rows."""
     name: str | None = ""
     while True:
-        question = f"SELECT min({column}) FROM passages WHERE {condition} AND {column} > ?"
+        question = f"SELECT min({column}) FROM {table} WHERE {condition} AND {column} > ?"
         (name,) = db.execute(question, (*values, name)).fetchone()
         if name is None:
             return
@@ -149,8 +149,7 @@ def _bounds_us(where: VisitQuery) -> tuple[int, int]:
 
 def find_watched(db: sqlite3.Connection, where: VisitQuery, now: datetime) -> list[WatchedSpan]:
     """Return when each camera was watched and when not, without gaps from its first event on."""
-    cameras = [row[0] for row in db.execute("SELECT DISTINCT camera FROM camera_events ORDER BY camera")]
-    wanted = [camera for camera in cameras if where.camera in (None, camera)]
+    wanted = [camera for camera in names(db, "camera_events", "camera") if where.camera in (None, camera)]
     return [span for camera in wanted for span in _watched(db, camera, where, _known_until(db, to_us(now)))]
 
 

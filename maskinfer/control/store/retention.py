@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from maskinfer.control.settings.types import Keep, RetentionSettings
+from maskinfer.control.store.questions import StoreUsage
+from maskinfer.control.store.schema import from_us
 from maskinfer.engine.errors import RequestError
 
 DAY_US = 86_400_000_000
@@ -205,3 +207,22 @@ def database_bytes(db: sqlite3.Connection) -> int:
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return int(count - free) * int(size)
+
+
+def measure(db: sqlite3.Connection, free_bytes: int) -> StoreUsage:
+    """Return what a store takes of a disk that has so much left."""
+    visits, first_us = db.execute("SELECT count(*), min(first_us) FROM visits").fetchone()
+    (pictures, pictures_bytes), (recordings, recordings_bytes) = (
+        db.execute(f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM {table}").fetchone()
+        for table in ("pictures", "recordings")
+    )
+    return StoreUsage(
+        visits=visits,
+        pictures=pictures,
+        recordings=recordings,
+        events_bytes=database_bytes(db),
+        pictures_bytes=pictures_bytes,
+        recordings_bytes=recordings_bytes,
+        free_bytes=free_bytes,
+        oldest_at=None if first_us is None else from_us(first_us),
+    )

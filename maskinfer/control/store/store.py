@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Lock
 
 from maskinfer.control.store import counting, reading
-from maskinfer.control.store.database import PICTURES, RECORDINGS, is_broken, only_writer, open_for_reading, said
+from maskinfer.control.store.counting import names
+from maskinfer.control.store.database import PICTURES, RECORDINGS, is_broken, only_writer, open_for_reading
 from maskinfer.control.store.operations import CameraEvent, Change, Operation, Recording
 from maskinfer.control.store.pictures import new_id, path_of
 from maskinfer.control.store.questions import (
@@ -25,8 +26,8 @@ from maskinfer.control.store.questions import (
     VisitQuery,
     WatchedSpan,
 )
-from maskinfer.control.store.retention import Retention, database_bytes
-from maskinfer.control.store.schema import from_us
+from maskinfer.control.store.readers import Readers
+from maskinfer.control.store.retention import Retention, measure
 from maskinfer.control.store.writer import Writer
 from maskinfer.engine.errors import OnError, OutputError, RequestError, SourceError
 from maskinfer.engine.sinks.run import local_now
@@ -45,7 +46,7 @@ class Store:
         self.folder, self._on_error = folder, on_error
         self._stack, self._lock = ExitStack(), Lock()
         self._writer: Writer | None = None
-        self._idle: list[tuple[int, sqlite3.Connection]] = []
+        self._readers = Readers(folder)
         self._listeners: list[Listener] = []
 
     @classmethod
@@ -94,10 +95,7 @@ class Store:
 
     def close(self) -> None:
         """Write what is queued, end every visit and camera as stopped, and let go of the folder."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for _, database in idle:
-            database.close()
+        self._readers.close()
         if self._writer is not None:  # last, so that it leaves nothing in the log
             self._writer.close()
         self._stack.close()
@@ -231,6 +229,16 @@ class Store:
         with self._reading() as database:
             return counting.count_visits(database, where, *ways)
 
+    def cameras(self) -> list[str]:
+        """Return the names of all cameras that visits or camera events tell of."""
+        with self._reading() as database:
+            return sorted({*names(database, "visits", "camera"), *names(database, "camera_events", "camera")})
+
+    def zones(self) -> list[str]:
+        """Return the names of all zones in which somebody was."""
+        with self._reading() as database:
+            return list(names(database, "visit_zones", "zone"))
+
     def passages(self, where: VisitQuery) -> list[PassageRow]:
         """Return how many people passed each line in a period; of the question its period and its camera count."""
         with self._reading() as database:
@@ -256,21 +264,7 @@ class Store:
     def usage(self) -> StoreUsage:
         """Return what the store takes of the disk."""
         with self._reading() as database:
-            visits, first_us = database.execute("SELECT count(*), min(first_us) FROM visits").fetchone()
-            files = [
-                database.execute(f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM {table}").fetchone()
-                for table in ("pictures", "recordings")
-            ]
-            return StoreUsage(
-                visits=visits,
-                pictures=files[0][0],
-                recordings=files[1][0],
-                events_bytes=database_bytes(database),
-                pictures_bytes=files[0][1],
-                recordings_bytes=files[1][1],
-                free_bytes=shutil.disk_usage(self.folder).free,
-                oldest_at=None if first_us is None else from_us(first_us),
-            )
+            return measure(database, shutil.disk_usage(self.folder).free)
 
     def _put(self, operation: Operation) -> None:
         self._writing().put(operation)
@@ -282,39 +276,14 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection: one that is idle, or a new one."""
-        generation = 0 if self._writer is None else self._writer.generation
-        with self._suspecting():
-            database = self._take_idle(generation) or open_for_reading(self.folder)
-            try:
-                with said(self.folder):
-                    yield database
-            except BaseException:
-                database.close()
-                raise
-        with self._lock:
-            self._idle.append((generation, database))
-
-    @contextmanager
-    def _suspecting(self) -> Iterator[None]:
-        """Have the writer look whether the store is broken where a reader finds that: it may not have met it yet."""
+        """Lend a connection; where it finds the store broken, the writer is told, which may not have met it yet."""
         try:
-            yield
+            with self._readers.lend(0 if self._writer is None else self._writer.generation) as database:
+                yield database
         except SourceError as error:
             if self._writer is not None and isinstance(error.__cause__, sqlite3.Error) and is_broken(error.__cause__):
                 self._writer.suspect()
             raise
-
-    def _take_idle(self, generation: int) -> sqlite3.Connection | None:
-        """Return a connection that nobody uses; one to a store that was moved aside meanwhile is closed."""
-        while True:
-            with self._lock:
-                if not self._idle:
-                    return None
-                made_for, database = self._idle.pop()
-            if made_for == generation:
-                return database
-            database.close()
 
     def _tell(self, stored: StoredVisit, change: VisitChange) -> None:
         for listener in self._listeners:

@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -16,7 +18,7 @@ from time import monotonic
 
 from maskinfer.control.store import writing
 from maskinfer.control.store.database import PICTURES, check, is_broken, move_aside, open_for_writing, transaction
-from maskinfer.control.store.operations import Change, Flush, Operation, compacted, write
+from maskinfer.control.store.operations import CameraEvent, Change, Flush, Operation, compacted, write
 from maskinfer.control.store.pictures import remove_picture, save_picture
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.reading import find_visit
@@ -61,7 +63,8 @@ class Writer:
         self._waiting: list[Operation] = []
         self._picture_health = Health(f"pictures in {folder}", "picture", on_error)
         self._closing, self._suspected = Event(), Event()
-        self._problem, self.generation = "", 0
+        self._problem, self.generation, self._is_open = "", 0, False
+        self._cameras: dict[str, CameraEvent] = {}
         self._alive_s = self._tidied_s = monotonic()
         self._open()
         self._thread = Thread(target=self._run, name="maskinfer store", daemon=True)
@@ -76,6 +79,7 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             self._db.close()
             raise OutputError(f"the store in {self._folder} cannot be written: {error}") from error
+        self._is_open = True
 
     def put(self, operation: Operation) -> None:
         """Queue something; never waits."""
@@ -152,6 +156,8 @@ class Writer:
     def _commit(self) -> None:
         """Write what waits, whole or not at all; what cannot be written goes on waiting."""
         try:
+            if not self._is_open:
+                self._open_anew()
             replaced = self._write()
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
@@ -177,6 +183,7 @@ class Writer:
             replaced = [write(self._db, operation) for operation in self._waiting]
             writing.stay_alive(self._db, self._run_number, now_us())
         self._alive_s = monotonic()
+        self._cameras |= {event.camera: event for event in self._waiting if isinstance(event, CameraEvent)}
         return replaced
 
     def _save_picture(self, operation: Change) -> None:
@@ -206,14 +213,21 @@ class Writer:
         self._closing.wait(_IDLE_S)
 
     def _begin_anew(self, error: sqlite3.Error) -> None:
-        """Move a store that broke meanwhile aside; what waits goes into a new one, without its pictures."""
+        """Move a store that broke meanwhile aside, and begin a new one; if that fails now, it is tried again."""
         self._db.close()
+        self._is_open = False
         self._on_error(move_aside(self._folder, error))
+        self._open_anew()
+
+    def _open_anew(self) -> None:
+        """Open a new store: how the cameras are goes into it, and what waits, without its pictures."""
         self._open()
         self.generation += 1
         for operation in self._waiting:
             if isinstance(operation, Change):
                 operation.saved = None
+        now = datetime.now(UTC)
+        self._waiting = [*(replace(event, at=now) for event in self._cameras.values()), *self._waiting]
 
     def _release(self, operations: list[Operation], problem: str = "") -> None:
         """Tell who listens what was written, and what could not be for now."""

@@ -75,8 +75,12 @@ def test_of_several_recordings_all_or_none_are_on_the_wall(tmp_path: Path) -> No
 
 
 def test_the_files_of_folders(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text(json.dumps({"event": "appeared"}))
+    (tmp_path / ".done.jsonl").write_text("{}")
+    said: list[str] = []
     two = [save(tmp_path / "x" / "a.jsonl", "a.mp4"), save(tmp_path / "x" / "y" / "b.jsonl", "b.mp4")]
-    assert result_files([tmp_path]) == two
+    assert result_files([tmp_path], said.append) == two
+    assert said == [f"{tmp_path / 'events.jsonl'} holds no results and is left out"]
     assert result_files(two[:1]) == two[:1]
     for place in (tmp_path / "none", tmp_path / "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)

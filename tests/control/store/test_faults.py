@@ -150,6 +150,7 @@ def test_a_broken_store_is_moved_aside_and_begun_anew(tmp_path: Path, first_byte
 def test_a_store_that_breaks_meanwhile_is_begun_anew(tmp_path: Path) -> None:
     said: list[str] = []
     with Store.open(tmp_path, on_error=said.append) as store:
+        store.camera_event("door", "connected", after(0), "")
         store.add(change(visit(1)))
         store.flush()
         for name in (NAME, f"{NAME}-wal"):
@@ -160,6 +161,7 @@ def test_a_store_that_breaks_meanwhile_is_begun_anew(tmp_path: Path) -> None:
         store.add(change(visit(2)))
         store.flush()
         assert [stored.visit.id for stored in store.visits(ALL)] == [visit(2).id]
+        assert [span.state for span in store.watched(VisitQuery())] == ["watched"]
     assert len(list(tmp_path.glob("broken-*"))) == 1
     assert ["is broken" in line for line in said] == [True]
 

@@ -195,6 +195,14 @@ def test_several_ways_of_counting_at_once(store: Store) -> None:
         assert store.counts_by(where, *ways) == [store.counts(where, way) for way in ways]
 
 
+def test_names(store: Store) -> None:
+    store.camera_event("gate", "paused", after(0), "")
+    store.add(change(visit(1, camera="door", zones=("ward", "hall"))))
+    store.add(change(visit(2, camera="yard")))
+    store.flush()
+    assert (store.cameras(), store.zones()) == (["door", "gate", "yard"], ["hall", "ward"])
+
+
 def test_passages(store: Store) -> None:
     passed = [Passage("sill", "in", after(3)), Passage("sill", "out", after(4)), Passage("sill", "in", after(5))]
     store.add(change(visit(passages=tuple(passed))))
