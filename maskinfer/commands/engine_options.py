@@ -39,6 +39,8 @@ class EngineOptions:
         from maskinfer.engine.faces.quality import Gate
         from maskinfer.engine.load import load, most_lanes
 
+        if not is_given("detector"):
+            refuse(("detector_kind",), "the default detector states its kind; name your own with --detector")
         return load(
             self.detector,
             self.classifier,

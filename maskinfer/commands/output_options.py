@@ -152,6 +152,22 @@ def event_options(command: _F) -> _F:
 
 
 @dataclass(frozen=True, slots=True)
+class StillBlurOptions:
+    """Whether faces of images are blurred, and how."""
+
+    blur_faces: bool
+    blur_margin: float
+
+    def read(self) -> Style:
+        """Return how images are annotated."""
+        from maskinfer.engine.frames.annotate import Style
+
+        if not self.blur_faces:
+            refuse(("blur_margin",), "faces are blurred only with --blur-faces")
+        return Style(blur_faces=self.blur_faces, blur_margin=self.blur_margin)
+
+
+@dataclass(frozen=True, slots=True)
 class BlurOptions:
     """Whether faces are blurred, and how."""
 
@@ -171,11 +187,14 @@ class BlurOptions:
         )  # fmt: skip
 
 
-blur_options = grouped(
-    "blur", BlurOptions, "Blurring",
+_BLUR = (
     option("--blur-faces", is_flag=True, help="Make every face unrecognizable in annotated pictures and videos."),
     option("--blur-margin", type=click.FloatRange(0, 2), default=0.15, show_default=True, metavar="SHARE",
            help="Margin around the box of a blurred face, as a share of the box."),
+)  # fmt: skip
+still_blur_options = grouped("blur", StillBlurOptions, "Blurring", *_BLUR)
+blur_options = grouped(
+    "blur", BlurOptions, "Blurring", *_BLUR,
     option("--blur-hold", type=click.FloatRange(0, 10), default=1.0, show_default=True, metavar="SECONDS",
            help="How long a tracked face that is not detected stays blurred where it was; in recorded videos also "
                 "where it is going to be, and on its way between two detections."),

@@ -26,9 +26,11 @@ from maskinfer.commands.output_options import (
     EventOutputs,
     EventRules,
     OutputOptions,
+    StillBlurOptions,
     blur_options,
     event_options,
     output_options,
+    still_blur_options,
 )
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import is_url, public_name
@@ -43,14 +45,14 @@ if TYPE_CHECKING:
     "-o", "--out", type=Output("job"), metavar="FILE|FOLDER",
     help="Save annotated copies in this folder, or the copy of a single image under this name.",
 )  # fmt: skip
-@blur_options
+@still_blur_options
 @MAX_ERROR_OPTION
 @output_options
 @engine_options
 def image(
     sources: tuple[str, ...],
     out: Path | None,
-    blur: BlurOptions,
+    blur: StillBlurOptions,
     max_error: float | None,
     results: OutputOptions,
     models: EngineOptions,
@@ -71,10 +73,9 @@ def image(
     from maskinfer.engine.sinks.outputs import Outputs
 
     if out is None:
-        refuse(BlurOptions, "it is for annotated copies, which are written only with -o")
+        refuse(StillBlurOptions, "it is for annotated copies, which are written only with -o")
     outputs = results.read()
     is_silent = out is not None or outputs != Outputs()
-    refuse(("blur_hold",), "images do not follow one another")
     engine = models.open(max_error=max_error)
     with progress_bar("images", "images") as progress:
         summary = run_images(
@@ -171,10 +172,10 @@ def _may_be_several(source: str) -> bool:
 @click.command(cls=Command, short_help="Watch cameras, streams or files.")
 @click.option(
     "--source", "sources", required=True, multiple=True, callback=read_secret_addresses,
-    metavar="INDEX|FILE|URL|FOLDER|-|env:NAME|@FILE",
-    help="Camera index, video file, URL, folder of images, or - for a video on standard input; may be repeated. To "
-         "keep a URL with a password out of the list of processes, name an environment variable or a file that holds "
-         "it.",
+    metavar="[NAME=]SOURCE",
+    help="Camera index, video file, URL, folder of images, or - for a video on standard input; may be repeated. "
+         "door=0 calls the source door in results, events and messages. To keep a URL with a password out of the list "
+         "of processes, name an environment variable or a file that holds it: env:VARIABLE or @FILE.",
 )  # fmt: skip
 @click.option(
     "--show/--no-show", default=True, show_default=True, help="Show each source in a window; press q to quit."

@@ -16,6 +16,7 @@ from maskinfer.engine.errors import printable
 
 # Of the segments of a watch of weeks, whose names follow one another.
 _MOST_SHOWN, _FIRST_SHOWN = 8, 4
+_WAS = {True: "was", False: "were"}
 
 
 def show_image(result: FrameResult) -> None:
@@ -31,11 +32,15 @@ def _some(files: list[str]) -> list[str]:
 
 def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) -> None:
     """Print what a job did and wrote, and each problem on a line of its own."""
+    from maskinfer.engine.jobs.summary import number_of
+
     counts = ", ".join(f"{label} {count}" for label, count in in_order(summary.faces)) or "no faces"
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
-    STDERR.print(f"{summary.frames} {unit} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s): {counts}", markup=False)
+    if summary.frames or not summary.skipped:
+        done = f"{number_of(summary.frames, unit)} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s)"
+        STDERR.print(f"{done}: {counts}" if summary.frames else done, markup=False)
     if summary.skipped:
-        STDERR.print(f"{summary.skipped} were done before", markup=False)
+        STDERR.print(f"{number_of(summary.skipped, 'videos')} {_WAS[summary.skipped == 1]} done before", markup=False)
     for what, paths in written.items():
         for path in _some(paths) if isinstance(paths, list) else [paths]:
             if path not in (None, "-"):

@@ -58,8 +58,16 @@ def printable(text: str) -> str:
 
     >>> printable("a\x1b[2J.mp4")
     'a\\x1b[2J.mp4'
+    >>> printable("caf\udce9.jpg")  # a byte of a name that is not UTF-8
+    'caf\\xe9.jpg'
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 class MaskinferError(Exception):

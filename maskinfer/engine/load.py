@@ -133,7 +133,9 @@ def _classifier(
     )  # fmt: skip
     if max_error is not None:
         if uncertain_below is not None:
-            raise RequestError("a least probability and an error rate were asked for: choose one")
+            raise RequestError(
+                "uncertain_below and max_error (--uncertain-below, --max-error) do the same: give one of them"
+            )
         uncertain_below = threshold_for(model.contract, max_error)
     if uncertain_below is None:
         return model

@@ -111,7 +111,9 @@ def _read_thresholds(figures: Path, named: str) -> Pairs:
     if of != named:
         raise RequestError(f"{figures} holds the figures of {of}, not of {named}")
     if not pairs:
-        raise RequestError(f"{figures} vouches for no error rate: too many errors at high scores, or too few faces")
+        raise RequestError(
+            f"{figures} holds no score from which on errors are rare: too many errors at high scores, or too few faces"
+        )
     return pairs
 
 

@@ -32,6 +32,15 @@ RENDER = ["render", "a.mp4", "a.jsonl", "-o", "b.mp4"]
         (["stream", "--source", "a.mp4", "--segment", "1m"], "--segment would do nothing: nothing is recorded"),
         (["stream", "--source", "a.mp4", "--no-show", "--blur-faces"], "--blur-faces would do nothing: nothing is"),
         (["stream", "--source", "a.mp4", "--give-up-after", "1m"], "--give-up-after would do nothing: none of the"),
+        (["image", "a.jpg", "--detector-kind", "scrfd"], "--detector-kind would do nothing: the default detector"),
+        (["image", "a.jpg", "-o", "b", "--blur-hold", "1"], "No such option '--blur-hold'"),
+        (["image", "a.jpg", "--det-size", "99999999"], "(--det-size) is 99999999x99999999, expected 32 to 8192"),
+        (["image", "a.jpg", "--det-size", "0"], "(--det-size) is 0x0, expected 32 to 8192 pixels a side"),
+        (["image", "a.jpg", "--max-error", "0.1", "--uncertain-below", "0.5"], "give one of them"),
+        (
+            ["stream", "--source", "a", "--webhook", "http://a", "--webhook-token", "env:NOPE"],
+            "the environment variable NOPE is not set",
+        ),
         (["data", "audit", "faces", "--seed", "1"], "--seed would do nothing: nothing is random"),
         (["models", "pull", "x", "--offline", "--accept-licence"], "--accept-licence would do nothing: nothing is"),
         (["train", "--data", "a", "--out", "b", "--dev", "c", "--split", "group"], "--split would do nothing"),
@@ -47,6 +56,12 @@ def test_an_option_at_its_default_may_be_typed() -> None:
     done = CliRunner().invoke(main, ["stream", "--source", "none.mp4", "--no-show", "--track"])
     assert "none.mp4" in done.output
     assert "would do nothing" not in done.output
+
+
+def test_the_help_of_stream_says_how_sources_get_names() -> None:
+    text = CliRunner().invoke(main, ["stream", "--help"]).output
+    assert "[NAME=]SOURCE" in text
+    assert "door=0 calls the source door" in " ".join(text.split())
 
 
 def test_help_shows_options_in_groups() -> None:

@@ -298,3 +298,9 @@ def test_evaluate_takes_one_model_for_a_task(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_for_a_file(options: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     check_error(maskinfer("video", tmp_path / "a.mp4", *options), 2, "too long")
+
+
+def test_image_says_what_reads_videos(colour_classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "entrance.mp4").write_bytes(b"x")
+    done = maskinfer("image", tmp_path / "entrance.mp4", "--classifier", colour_classifier)
+    check_error(done, 1, "entrance.mp4", "for videos use `maskinfer video`")

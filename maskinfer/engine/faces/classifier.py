@@ -105,15 +105,18 @@ def threshold_for(contract: ClassifierContract, max_error: float) -> float:
         max_error: greatest share of wrong labels, over 0 and under 1.
 
     Raises:
-        RequestError: the contract vouches for no error rate so small.
+        RequestError: the contract states no score for an error rate so small.
     """
     fitting = [threshold for error, threshold in contract.error_thresholds if error <= max_error]
     if fitting:
         return min(fitting)
     known = ", ".join(f"{error:g}" for error, _ in contract.error_thresholds)
     if known:
-        raise RequestError(f"{contract.name} vouches for no error rate up to {max_error:g}: it knows {known}")
+        raise RequestError(
+            f"max_error (--max-error) is {max_error:g}, but {contract.name} states scores for {known} only"
+        )
     raise RequestError(
-        f"{contract.name} does not say how often it errs: measure it with `maskinfer evaluate --json`, then "
-        "`maskinfer calibrate`; or give the least score itself"
+        f"max_error (--max-error) needs a classifier whose file says how often it errs, and {contract.name} does not: "
+        "measure it with `maskinfer evaluate --json` and write it with `maskinfer calibrate`, or give the lowest score "
+        "itself (--uncertain-below)"
     )

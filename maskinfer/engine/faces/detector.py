@@ -37,6 +37,8 @@ _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.
 
 # Boxes, scores and landmarks of one place.
 _RETINAFACE_WIDTHS = (4, 2, 10)
+# Its feature maps alone take several gigabytes.
+MOST_SIDE_PX = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,15 @@ def _remedy(session: ort.InferenceSession, kind: str | None) -> str:
     )
 
 
+def _check_size(contract: DetectorContract, size_wh: tuple[int, int]) -> None:
+    asked = "the detector's size (--det-size) is {}x{}".format(*size_wh)
+    if not all(contract.size_divisor <= side <= MOST_SIDE_PX for side in size_wh):
+        raise RequestError(f"{asked}, expected {contract.size_divisor} to {MOST_SIDE_PX} pixels a side")
+    if contract.fixed_size and size_wh != contract.size_wh:
+        only = "{}x{}".format(*contract.size_wh)
+        raise RequestError(f"{asked}, but {contract.name} takes {only} only: leave the option out")
+
+
 def _with_options(
     contract: DetectorContract,
     det_threshold: float | None,
@@ -192,10 +203,8 @@ def _with_options(
     for option, value in (("det_threshold", det_threshold), ("nms_threshold", nms_threshold)):
         if value is not None and not 0 < value < 1:
             raise RequestError(f"{option} is {value}, expected a number between 0 and 1")
-    if det_size_wh is not None and min(det_size_wh) < contract.size_divisor:
-        raise RequestError(f"det_size is {det_size_wh}, expected at least {contract.size_divisor} pixels a side")
-    if det_size_wh is not None and contract.fixed_size and det_size_wh != contract.size_wh:
-        raise RequestError(f"{contract.name} takes {contract.size_wh} only, not det_size {det_size_wh}")
+    if det_size_wh is not None:
+        _check_size(contract, det_size_wh)
     return replace(
         contract,
         det_threshold=contract.det_threshold if det_threshold is None else det_threshold,

@@ -39,7 +39,7 @@ def read_stamped(file: str | Path) -> Iterator[tuple[FrameResult, datetime | Non
                     at = datetime.fromisoformat(record["at"]).astimezone() if "at" in record else None
                     yield of_record(record), at
                 except ValueError as error:
-                    raise SourceError(f"line {number} of {file} is no result of maskinfer: {error}") from error
+                    raise SourceError(f"line {number} of {file} is not a result of maskinfer: {error}") from error
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"there is no file {file}") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from maskinfer.engine.errors import SourceNotFoundError
+from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
@@ -78,20 +79,25 @@ def list_files(
     """
     found: dict[Path, SourceFile] = {}
     left_out: Counter[str] = Counter()
+    unread: list[str] = []
     for source in sources:
-        for file in _expand(source, suffixes, what, left_out, without):
+        for file in _expand(source, suffixes, what, left_out, unread, without):
             found.setdefault(file.path.resolve(), file)
     for folder in sorted(folder for folder in without if Path(folder).is_dir()):
         on_status(f"{folder} is left out of the sources: outputs go there")
     if left_out:
         on_status(_left_out_line(left_out))
+    for line in unread:
+        on_status(line)
     return list(found.values())
 
 
-def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str], without: Set[str]) -> list[SourceFile]:
+def _expand(
+    source: str, suffixes: Set[str], what: str, left_out: Counter[str], unread: list[str], without: Set[str]
+) -> list[SourceFile]:
     path = Path(source)
     if path.is_dir():
-        below = [file for file in _walk(path, without) if not file.name.startswith(APPLE_DOUBLE)]
+        below = [file for file in _walk(path, unread, without) if not file.name.startswith(APPLE_DOUBLE)]
         files = [file for file in below if file.suffix.lower() in suffixes]
         if not files:
             raise SourceNotFoundError(
@@ -115,8 +121,11 @@ def _expand(source: str, suffixes: Set[str], what: str, left_out: Counter[str], 
     return [SourceFile(file, Path(file.name)) for file in files]
 
 
-def _walk(folder: Path, without: Set[str]) -> list[Path]:
-    """Return all files below a folder; folders behind links too, but each only once, and not those to do without."""
+def _walk(folder: Path, unread: list[str], without: Set[str]) -> list[Path]:
+    """Return all files below a folder, behind links too, each folder once and not those to do without.
+
+    A line is added to ``unread`` for each that cannot be read.
+    """
 
     def files(at: Path) -> Iterator[Path]:
         real = os.path.realpath(at)
@@ -125,13 +134,16 @@ def _walk(folder: Path, without: Set[str]) -> list[Path]:
         seen.add(real)
         try:
             entries = sorted(at.iterdir())
-        except OSError:  # may not be looked into
+        except OSError as error:
+            unread.append(f"{as_text(at)} is left out: {error.strerror}")
             return
         for entry in entries:
             if entry.is_dir():
                 yield from files(entry)
             elif entry.is_file():
                 yield entry
+            elif entry.is_symlink():
+                unread.append(f"{as_text(entry)} is left out: it is a link to nothing")
 
     seen: set[str] = set(without)
     return sorted(files(folder))

@@ -96,8 +96,10 @@ def read_address(text: str) -> str:
     """
     if text.startswith(_VARIABLE):
         name = text.removeprefix(_VARIABLE)
-        found = os.environ.get(name, "")
         where = f"the environment variable {name}"
+        if name not in os.environ:
+            raise RequestError(f"{where} is not set")
+        found = os.environ[name]
     elif text.startswith(_FILE):
         where = f"the first line of {text.removeprefix(_FILE)}"
         try:
@@ -108,7 +110,7 @@ def read_address(text: str) -> str:
     else:
         return text
     if not found.strip():
-        raise RequestError(f"{where} holds no address: put the URL there")
+        raise RequestError(f"{where} is empty")
     return found.strip()
 
 

@@ -27,7 +27,7 @@ from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.audio import FORMATS
-from maskinfer.engine.sinks.outputs import Outputs, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
 
 JOURNAL = ".maskinfer-done.jsonl"
 _POLL_S = 0.5
@@ -93,6 +93,7 @@ def run_videos(
         cannot be made.
     """
     refuse_clear_crops(outputs, style)
+    check_crop_labels(outputs, engine.classifier)
     folders = _folders(out_dir, outputs or Outputs())
     without = inner_folders(folders, sources)
     files = list_files(sources, VIDEO_SUFFIXES, "video", progress.say, without=without)

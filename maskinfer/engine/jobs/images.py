@@ -97,7 +97,8 @@ def run_images(
                 file = open_image(image.path)
                 _run_one(file, infer, targets.get(image.path), style)
             except SourceError as error:
-                summary.problems.append(str(error))
+                is_video = image.path.suffix.lower() in VIDEO_SUFFIXES
+                summary.problems.append(f"{error}; for videos use `maskinfer video`" if is_video else str(error))
                 continue
             if file.later_pictures:
                 summary.problems.append(

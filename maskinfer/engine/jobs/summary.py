@@ -9,6 +9,20 @@ from dataclasses import dataclass, field
 
 from maskinfer.engine.results import FrameResult
 
+
+def number_of(count: int, things: str) -> str:
+    """Return a number with what it counts.
+
+    Args:
+        count: how many.
+        things: the plural, which ends in "s".
+
+    >>> number_of(1, "images"), number_of(2, "images")
+    ('1 image', '2 images')
+    """
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
+
+
 OnResult = Callable[[FrameResult], None]
 
 

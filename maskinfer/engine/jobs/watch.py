@@ -24,7 +24,7 @@ from maskinfer.engine.frames.cover import Cover
 from maskinfer.engine.jobs.heartbeat import Heartbeat
 from maskinfer.engine.jobs.look import Seen, look
 from maskinfer.engine.jobs.recovery import recover_videos
-from maskinfer.engine.jobs.summary import JobSummary, OnResult
+from maskinfer.engine.jobs.summary import JobSummary, OnResult, number_of
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import OpenOutputs, Outputs, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.recording import Recorder
@@ -85,11 +85,13 @@ class SourceReport:
 
     def __str__(self) -> str:
         """Return it as one line."""
-        middle, high = np.percentile(self.ages_ms, [50, 95]) if self.ages_ms else (0.0, 0.0)
-        back = f", came back {self.returns} times" if self.returns else ""
+        if not self.ages_ms:
+            return f"{self.name}: no frame"
+        middle, high = np.percentile(self.ages_ms, [50, 95])
+        back = f", came back {number_of(self.returns, 'times')}" if self.returns else ""
         return (
-            f"{self.name}: {self.frames} frames, {self.dropped} dropped{back}; results {middle:.0f} ms after the frame "
-            f"(median; 95 % within {high:.0f} ms)"
+            f"{self.name}: {number_of(self.frames, 'frames')}, {self.dropped} dropped{back}; results {middle:.0f} ms "
+            f"after the frame (median; 95 % within {high:.0f} ms)"
         )
 
 
@@ -180,10 +182,12 @@ def run_watch(
                 feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
                 for i, feed in enumerate(feeds.feeds)
             }
+        tell_ended = _ended_teller(feeds, progress.say)
         heartbeat = Heartbeat(feeds.feeds, heartbeat_s, progress.say)
         for seen in look(engine, feeds, lambda feed: desks[feed].tracker, stopped, wake_s=POLL_S):
             heartbeat.beat(lambda feed: desks[feed].report.frames)
             _tell_changes(feeds, seen, add)
+            tell_ended()
             for fed, result in seen:
                 add(fed.frame.picture, result)
                 desks[fed.feed].report.add(fed)
@@ -200,6 +204,19 @@ def run_watch(
         summary.signal = stopped()
         summary.problems += [feed.problem for feed in feeds.feeds if feed.problem]
     return summary, [desk.finished() for desk in desks.values()]
+
+
+def _ended_teller(feeds: Feeds, say: Callable[[str], None]) -> Callable[[], None]:
+    """Return what says, once each, which sources ended early while others go on, which may be for weeks."""
+    told: set[Feed] = set()
+
+    def tell() -> None:
+        for feed in feeds.feeds:
+            if feed.problem and feed.is_over and feed not in told and not all(one.is_over for one in feeds.feeds):
+                told.add(feed)
+                say(f"{feed.problem}; the watch goes on without {feed.name}")
+
+    return tell
 
 
 def _tell_changes(feeds: Feeds, seen: Seen, outputs: OpenOutputs) -> None:

@@ -17,7 +17,7 @@ from maskinfer.engine.files.places import refuse_media, refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
-from maskinfer.engine.results import FrameResult
+from maskinfer.engine.results import UNCERTAIN, FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, OpenEvents, open_events
 from maskinfer.engine.sinks.events import events_for
@@ -96,6 +96,18 @@ def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:
         raise RequestError("crops show faces as they are, and blurring hides them: leave out one of the two")
 
 
+def check_crop_labels(outputs: Outputs | None, classifier: ContractClassifier) -> None:
+    """Check that crops of labels are asked for that a classifier gives.
+
+    Raises:
+        RequestError: it does not.
+    """
+    labels = (*classifier.contract.labels, UNCERTAIN)
+    for label in () if outputs is None else outputs.crop_labels:
+        if label not in labels:
+            raise RequestError(f"there is no label {label!r} to save crops of: choose from {', '.join(labels)}")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenOutputs:
     """Outputs that are open; call it with every frame, as it came, and its result, those of a source in their order.
@@ -145,6 +157,8 @@ def open_outputs(
     """
     outputs = outputs or Outputs()
     outputs.check(inputs)
+    if classifier is not None:
+        check_crop_labels(outputs, classifier)
     on_line = None if run is None else on_error
     with ExitStack() as stack:
         adds: list[AddFrame] = []

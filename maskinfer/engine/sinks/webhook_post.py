@@ -222,7 +222,9 @@ def _address(url: str, options: WebhookOptions) -> tuple[str, dict[str, str]]:
     except ValueError:
         is_address = False
     if not is_address or not url.isascii() or any(c <= " " for c in url):
-        raise RequestError(f"{public_host(url)} is no address to post to: expected http or https, quoted where needed")
+        raise RequestError(
+            f"{public_host(url)} cannot be posted to: expected an http or https URL, special characters quoted"
+        )
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"

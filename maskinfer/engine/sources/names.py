@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.files.urls import public_names
+from maskinfer.engine.files.urls import public_name, public_names
 from maskinfer.engine.sources.camera import LAST_CAMERA
 
 # A name begins with a letter, so that an option of a URL or a path is none.
@@ -42,8 +42,13 @@ def names_of(sources: Sequence[str]) -> list[tuple[str, str]]:
     shown = iter(public_names([address for name, address in given if not name]))
     names = [name or next(shown) for name, _ in given]
     addresses = [address for _, address in given]
-    if not sources or len(set(addresses)) < len(addresses) or len(set(names)) < len(names):
-        raise RequestError("expected at least one source, and none of them twice")
+    if not sources:
+        raise RequestError("there is no source: name at least one")
+    for i, (name, address) in enumerate(zip(names, addresses, strict=True)):
+        if address in addresses[:i]:
+            raise RequestError(f"the source {public_name(address)} is given twice: leave one out")
+        if name in names[:i]:
+            raise RequestError(f"two sources are called {name}: give each a name of its own, as NAME=SOURCE")
     for address in addresses:
         if address.isdecimal() and int(address) > LAST_CAMERA:
             raise RequestError(f"there is no camera {address}: indices go up to {LAST_CAMERA}")

@@ -260,7 +260,7 @@ def test_settings_of_sources() -> None:
     assert [(camera.name, camera.url) for camera in settings.cameras] == [
         ("door", "rtsp://10.0.0.7/ch1"), ("camera 1", "0"), ("camera 2", "1"),
     ]  # fmt: skip
-    with pytest.raises(RequestError, match="none of them twice"):
+    with pytest.raises(RequestError, match="the source 0 is given twice"):
         settings_of(["0", "0"])
 
 

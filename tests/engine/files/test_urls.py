@@ -81,5 +81,5 @@ def test_an_address_can_come_from_the_environment_or_a_file(tmp_path: Path, monk
     assert read_address("rtsp://10.0.0.7/ch1") == "rtsp://10.0.0.7/ch1"
     file.write_text("\n")
     for text in ("env:NOBODY", f"@{file}", f"@{tmp_path}/none"):
-        with pytest.raises(RequestError, match=r"put the URL there|cannot be read"):
+        with pytest.raises(RequestError, match=r"NOBODY is not set|door\.url is empty|cannot be read"):
             read_address(text)

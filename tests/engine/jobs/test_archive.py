@@ -152,7 +152,7 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(portrait: BGRFrame, colour_clas
     done = run_maskinfer("video", archive, "-o", out, "--classifier", colour_classifier)
     assert done.returncode == 0, done.stderr
     assert "20 frames" in done.stderr
-    assert "1 were done before" in done.stderr
+    assert "1 video was done before" in done.stderr
     assert sorted(path.name for path in out.glob("*.mp4")) == ["a.mp4", "b.mp4"]
 
 

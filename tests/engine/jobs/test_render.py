@@ -80,7 +80,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
     assert list(read_results(tmp_path / "r.jsonl")) == [true]
     assert FrameResult.from_dict(true.to_dict()) == true
     (tmp_path / "r.jsonl").write_text(json.dumps(true.to_dict()) + '\n{"source": 1}\n')
-    with pytest.raises(SourceError, match=r"line 2 of .*r\.jsonl is no result of maskinfer"):
+    with pytest.raises(SourceError, match=r"line 2 of .*r\.jsonl is not a result of maskinfer"):
         list(read_results(tmp_path / "r.jsonl"))
     with pytest.raises(SourceNotFoundError):
         list(read_results(tmp_path / "none.jsonl"))

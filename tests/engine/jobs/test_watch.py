@@ -135,8 +135,17 @@ def test_a_watch_whose_only_camera_is_down_stays_up_until_it_gives_up(engine: En
 def test_requests_that_cannot_be_met_are_errors_at_once(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no file"):
         run_watch(engine, [str(tmp_path / "missing.mp4")])
-    with pytest.raises(RequestError, match="none of them twice"):
+    with pytest.raises(RequestError, match="the source 0 is given twice: leave one out"):
         run_watch(engine, ["0", "0"])
+
+
+def test_a_file_that_is_missing_is_told_while_a_camera_is_waited_for(engine: Engine, tmp_path: Path) -> None:
+    watcher = Watcher()
+    sources = [DEAD, str(tmp_path / "missing.mp4")]
+    _, reports = run_watch(engine, sources, reading=FeedOptions(give_up_after_s=1), progress=watcher)
+    (line,) = [line for line in watcher.lines if "missing.mp4" in line]
+    assert line.endswith(f"; the watch goes on without {tmp_path / 'missing.mp4'}")
+    assert str(reports[0]) == "http://127.0.0.1:9/camera: no frame"
 
 
 def test_a_camera_that_is_restarted_comes_back(engine: Engine, live: LiveServer, tmp_path: Path) -> None:

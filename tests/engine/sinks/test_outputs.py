@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.results import Face, FrameResult
 from maskinfer.engine.sinks.event_targets import EventTargets
@@ -163,3 +164,12 @@ def test_ten_thousand_faces_in_a_frame(tmp_path: Path) -> None:
     assert kinds.count("appeared") == kinds.count("left") == 10_000
     annotate(frame, FrameResult("a", 0, 0.0, (1900, 1000), many), Style(blur_faces=True))
     assert (frame[:900:10, ::19] != 90).any(2).all()  # each has its box; the counts lie below
+
+
+def test_crops_of_an_unknown_label_are_refused(colour_classifier: Path, tmp_path: Path) -> None:
+    outputs = Outputs(crops=tmp_path / "crops", crop_labels=("with_mask", "mask"))
+    classifier = load_classifier(str(colour_classifier))
+    said = "no label 'mask' to save crops of: choose from with_mask, without_mask, incorrect_mask, uncertain"
+    with pytest.raises(RequestError, match=said), open_outputs(outputs, pytest.fail, classifier=classifier):
+        pass
+    assert not (tmp_path / "crops").exists()

@@ -45,7 +45,10 @@ def test_frames_carry_the_name(tmp_path: Path) -> None:
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mkv", 3)
-    with pytest.raises(RequestError, match="none of them twice"), open_feeds([f"door={clip}", "door=0"]):
+    with (
+        pytest.raises(RequestError, match="two sources are called door: give each a"),
+        open_feeds([f"door={clip}", "door=0"]),
+    ):
         pass
 
 
