@@ -201,7 +201,10 @@ class Feed:
                 for frame, info in timed_images(self._source, broken.append):
                     if not self._offer_recorded(reader, frame, info):
                         break
-                self.problem = f"{len(broken)} images cannot be read, the first: {broken[0]}" if broken else ""
+                several = (
+                    "1 image cannot be read" if len(broken) == 1 else f"{len(broken)} images cannot be read, the first"
+                )
+                self.problem = f"{several}: {broken[0]}" if broken else ""
                 return None
             if not self.is_live:
                 with open_video(self._source) as video:

@@ -59,7 +59,7 @@ def test_a_folder_of_images(engine: Engine, portrait: BGRFrame, tmp_path: Path) 
     assert "track_id" not in records[0]["faces"][0]
     assert [str(t) for t in facts(tmp_path / "rec.mp4").times] == ["0", "2"]
     assert summary.problems == [
-        f"1 images cannot be read, the first: {folder / 'b.jpg'} is not an image that can be read, or it is broken"
+        f"1 image cannot be read: {folder / 'b.jpg'} is not an image that can be read, or it is broken"
     ]
 
 
