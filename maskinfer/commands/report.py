@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command, short_help="Report who came with a mask, and who without.")
 @click.argument("places", type=PATH, nargs=-1, metavar="[FOLDER | RESULTS...]")
 @click.option("--day", metavar="DAY", help="today, yesterday or a date such as 2026-11-25.")
-@click.option("--from", "from_", metavar="TIME", help="Begin of the period: 2026-11-25 or 2026-11-25T08:00.")
+@click.option("--from", "from_", metavar="TIME", help="Start of the period: 2026-11-25 or 2026-11-25T08:00.")
 @click.option("--to", metavar="TIME", help="End of the period; a date means the end of that day.")
 @click.option("--camera", metavar="NAME", help="This camera alone.")
 @click.option("--zone", metavar="NAME", help="This zone alone.")

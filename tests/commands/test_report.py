@@ -86,7 +86,7 @@ def test_recorded_results(tmp_path: Path) -> None:
     save(tmp_path / "door.jsonl", "door.mp4")
     done = run(tmp_path)
     assert done.exit_code == 0, done.output
-    assert "10 s of recordings, times counted from their begin" in done.output
+    assert "10 s of recordings, times counted from their beginning" in done.output
     assert "0:00:08  door.mp4  without a mask" in done.output
     began = run(tmp_path / "door.jsonl", "--began", "2026-11-25T08:00")
     assert "Wednesday, 25 November 2026, 08:00 to 08:00" in began.output

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from maskinfer.control.report.words import NOT_RECORDED
 from maskinfer.control.store.retention import Kept, Retention
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
@@ -21,6 +22,7 @@ from maskinfer.engine.visits.rules import VisitRules
 
 Clock = Literal["wall", "recording"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = timedelta(microseconds=1)  # the end of a period is not in it
 _FOREVER = Kept(None, None, None)
 # What our own recorder calls its files, in local time: door-20261125T191500.mp4
 _BEGIN = re.compile(r"-(\d{8}T\d{6})(?:_\d{3,})?$")
@@ -119,8 +121,8 @@ def _fill(
     for source, recording in recordings.items():
         for change in recording.book.close(recording.last_at):
             store.add(change)
-        store.camera_event(source, "stopped", recording.last_at, "the recording ends")
-    return max(recording.last_at for recording in recordings.values()) + timedelta(microseconds=1)
+        store.camera_event(source, "stopped", recording.last_at + _MOMENT, NOT_RECORDED)
+    return max(recording.last_at for recording in recordings.values()) + _MOMENT
 
 
 def _add(store: Store, recording: _Recording, result: FrameResult, at: datetime | None) -> None:

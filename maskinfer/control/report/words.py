@@ -11,6 +11,7 @@ from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHO
 from maskinfer.engine.visits.visit import Visit
 
 MOST_GAPS = 40
+NOT_RECORDED = "not recorded"
 _LABELS = {
     WITH_MASK: "with a mask",
     WITHOUT_MASK: "without a mask",
@@ -75,6 +76,8 @@ def percent_words(share: float) -> str:
 
 def gap_words(span: WatchedSpan) -> str:
     """Return why a camera was not watched."""
+    if span.reason == NOT_RECORDED:
+        return span.reason
     words = _STATES.get(span.state, span.state)
     return f"{words}: {span.reason}" if span.reason and span.reason != words else words
 
@@ -127,7 +130,7 @@ def period_words(report: Report) -> str:
     """Return the period of a report."""
     begin, end = report.from_at, report.to_at
     if report.clock == "recording":
-        return f"{length_words((end - begin).total_seconds())} of recordings, times counted from their begin"
+        return f"{length_words((end - begin).total_seconds())} of recordings, times counted from their beginning"
     last = end - timedelta(microseconds=1)
     whole = all(at == at.replace(hour=0, minute=0, second=0, microsecond=0) for at in (begin, end))
     if begin.date() == last.date():

@@ -15,6 +15,7 @@ from maskinfer.control.report.report import Counted, make_report
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
 from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHOUT_MASK
+from tests.helpers.chromium import DESKTOP_WH, PHONE_WH, open_chromium
 from tests.helpers.visits_made import after, change, picture, visit
 
 DAY = VisitQuery(from_at=after(-12 * 3600), to_at=after(12 * 3600), time_zone=UTC)
@@ -119,3 +120,22 @@ def test_a_picture_that_went_meanwhile(store: Store) -> None:
     for file in (store.folder / "pictures").rglob("*.jpg"):
         file.unlink()
     assert "no picture" in report_html(report, embed_pictures(store))
+
+
+def test_in_a_browser_light_and_dark_and_on_a_phone(store: Store, tmp_path: Path) -> None:
+    """Nothing is missing, nothing overflows, colours follow the system, and charts have height."""
+    file = tmp_path / "report.html"
+    file.write_text(report_html(make_report(store, DAY), embed_pictures(store)), encoding="utf-8")
+    with open_chromium() as page:
+        grounds = set()
+        for size_wh, dark in ((DESKTOP_WH, False), (PHONE_WH, True)):
+            page.look_like(size_wh, dark=dark)
+            page.open(file.as_uri())
+            grounds.add(page.run("getComputedStyle(document.body).backgroundColor"))
+            assert page.run("document.documentElement.scrollWidth") <= size_wh[0]
+            assert page.run("[...document.images].every(image => image.naturalWidth > 0)")
+            assert page.run("document.querySelector('svg .bar').getBoundingClientRect().height") > 5
+        assert len(grounds) == 2
+        assert "alert(1)" in page.text()
+        assert page.problems() == []
+        assert {event["request"]["url"][:5] for event in page.events("Network.requestWillBeSent")} <= {"file:", "data:"}

@@ -8,6 +8,7 @@ import pytest
 
 from maskinfer.control.report.recorded import open_recorded, result_files
 from maskinfer.control.report.report import make_report
+from maskinfer.control.report.words import gap_words
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.jsonl import to_line
@@ -50,7 +51,7 @@ def test_recorded_results_are_visits(tmp_path: Path) -> None:
     assert report.from_at == datetime(1970, 1, 1, tzinfo=UTC)
     assert visits[1].visit.camera == "door.mp4"
     (watch,) = report.watches
-    assert watch.watched_s == pytest.approx(9.95, abs=0.01)
+    assert (watch.watched_s, watch.gaps) == (pytest.approx(9.95, abs=0.01), ())
     assert not store.folder.exists()
 
 
@@ -72,6 +73,16 @@ def test_of_several_recordings_all_or_none_are_on_the_wall(tmp_path: Path) -> No
     assert recorded.clock == "recording"
     assert {stored.visit.first_at.year for stored in visits} == {1970}
     assert len(visits) == 4
+
+
+def test_between_two_recordings_nothing_was_recorded(tmp_path: Path) -> None:
+    hour = timedelta(hours=1)
+    files = [save(tmp_path / f"{n}.jsonl", f"{n}.mp4", began=BEGAN + n * hour) for n in range(2)]
+    with open_recorded(files) as recorded:
+        where = VisitQuery(from_at=recorded.from_at, to_at=recorded.to_at, time_zone=UTC)
+        first, second = make_report(recorded.store, where, clock=recorded.clock).watches
+    assert [gap_words(gap) for gap in first.gaps] == ["not recorded"]
+    assert (first.camera, first.gaps[0].to_at, second.gaps) == ("0.mp4", recorded.to_at, ())
 
 
 def test_the_files_of_folders(tmp_path: Path) -> None:
