@@ -20,7 +20,7 @@ from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video
 from maskinfer.commands.serve import serve
 from maskinfer.commands.training import evaluate, export, train, train_detector
-from maskinfer.engine.errors import MaskinferError, RequestError, printable
+from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, printable
 
 INTERRUPTED = 130
 
@@ -33,7 +33,15 @@ class Commands(click.Group):
         for console in (sys.stdout, sys.stderr):
             if isinstance(console, TextIOWrapper):
                 console.reconfigure(errors="backslashreplace")
-        return super().main(*args, **options)
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            # What is shown is written in too many places to ask at each.
+            if error.errno not in OUT_OF_SPACE:
+                raise
+            where = "standard output" if error.filename is None else printable(str(error.filename))
+            click.echo(f"Error: {where} cannot be written: {error.strerror}", err=True)
+            sys.exit(MaskinferError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see ``click.Group.invoke``."""

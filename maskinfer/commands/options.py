@@ -42,6 +42,12 @@ class Output(click.Path):
         super().__init__(path_type=path_type)
         self.kind = kind
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty name, as of a shell's variable that is not set; it would be the current folder."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 class Model(click.types.StringParamType):
     """A model's name, or the path of its file, which is read."""

@@ -25,6 +25,7 @@ when a job failed on the way.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -46,6 +47,9 @@ __all__ = [
     "TruncatedSourceError",
 ]
 
+
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Numbers of an OSError that mean a full disk or an exhausted quota."""
 
 OnError = Callable[[str], None]
 """Called with one line for each fault that ends nothing: the job goes on, and the line is kept and shown."""

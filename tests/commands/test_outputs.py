@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from maskinfer.cli import main
 from maskinfer.commands.options import Output
+from tests.conftest import ROOT
 
 
 def run(*arguments: str) -> Result:
@@ -126,6 +129,22 @@ def test_every_path_that_is_written_is_known_as_one() -> None:
                 assert isinstance(param.type, Output), (command.name, param.name)
 
 
+@pytest.mark.parametrize("line", ["image a.jpg -o", "image a.jpg --jsonl", "evaluate --data dev --json", "export c.pt"])
+def test_an_empty_name_is_no_output(line: str) -> None:
+    done = run(*line.split(), "")
+    assert done.exit_code == 2
+    assert "the name is empty" in done.output
+
+
 def test_a_model_may_be_called_as_an_output_is_that_is_not_there() -> None:
     assert "overwritten" not in run("card", "mobilenetv2-128", "-o", "mobilenetv2-128").output
     assert os.path.isfile("mobilenetv2-128")  # noqa: PTH113 - a file beside the model's name
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("line", ["--help", "--version", "models list", "card mobilenetv2-128", "doctor"])
+def test_what_is_shown_goes_to_a_full_disk(line: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "maskinfer", *line.split()]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output cannot be written: No space left on device\n")

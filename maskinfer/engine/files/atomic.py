@@ -10,10 +10,8 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from maskinfer.engine.errors import MaskinferError, OutputError, nothing_begun
+from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, OutputError, nothing_begun
 from maskinfer.engine.files.parts import PartKind, Release, clear_left_files, lock_left, make_locked, new_part
-
-_OUT_OF_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def partial_name(path: Path) -> Path:
@@ -90,7 +88,7 @@ def _as_output_error(path: Path, part: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # Other errors of the block are the block's own: a reader's OSError is no fault of this file.
-        ours = error.filename in (os.fspath(part), part) or error.errno in _OUT_OF_SPACE
+        ours = error.filename in (os.fspath(part), part) or error.errno in OUT_OF_SPACE
         if isinstance(error, MaskinferError) or not ours:
             raise
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
@@ -175,8 +173,10 @@ def no_folder(folder: Path) -> str:
 def _target(path: Path) -> tuple[Path, bool]:
     """Return what a path leads to, and whether that is a file, there or not yet."""
     try:
+        mode = _mode(path)
+        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return path, False  # what a pipe's link in /dev leads to has a name, but no path
         target = Path(os.path.realpath(path))
-        mode = _mode(target)
     except ValueError as error:  # a NUL in the name
         raise OutputError(f"cannot write {path}: {error}; choose another name") from error
     if stat.S_ISDIR(mode):

@@ -93,7 +93,7 @@ def open_lines(
         OutputError: it cannot be written.
     """
     if target == STDOUT:
-        write = _writer(write_to_stdout, STDOUT)
+        write = _writer(write_to_stdout, "standard output")
         if header is not None:
             write(header)
         if on_error is None:

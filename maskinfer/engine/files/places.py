@@ -50,7 +50,7 @@ def refuse_overwriting(
             raise RequestError(f"{_twice(output, written[place])}: name another for one of them")
         written[place] = output
     taken = read.keys() | written.keys()
-    for file in stoppable:
+    for file in (one for one in stoppable if Path(one).name):
         part = partial_name(Path(file))
         if file != STDOUT and place_of(part) in taken:
             raise RequestError(f"{part} is in use, but {file} gets this name if the job is stopped: rename one of them")
@@ -91,10 +91,10 @@ def place_of(path: Spelled) -> Hashable | None:
         if path == STDOUT:
             status = os.fstat(1)
             return STDOUT if _is_null(status) else (status.st_dev, status.st_ino)
-        real = os.path.realpath(path)
         try:
-            status = os.stat(real)  # noqa: PTH116 - of a resolved name
+            status = os.stat(path)  # noqa: PTH116 - a path of any type
         except FileNotFoundError:
+            real = os.path.realpath(path)
             folder = os.stat(os.path.dirname(real))  # noqa: PTH116, PTH120
             return folder.st_dev, folder.st_ino, os.path.normcase(os.path.basename(real))  # noqa: PTH119
         return None if _is_null(status) else (status.st_dev, status.st_ino)
@@ -106,7 +106,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder that is an output, with those above it, if it is not there.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +114,8 @@ def make_folder(folder: Path) -> None:
         if folder.exists():
             raise OutputError(f"{folder} is a file, expected a folder: name another output") from error
         raise OutputError(f"the folder {folder} cannot be made: {getattr(error, 'strerror', error)}") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"nothing can be written into the folder {folder}: choose one that can be written to")
 
 
 def inner_folders(folders: Iterable[Spelled | None], inputs: Iterable[Spelled]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -84,6 +85,9 @@ class Outputs:
         stopped = [*drawn, *text] if stoppable else text
         refuse_overwriting([*drawn, *text], inputs, folders=folders, stoppable=stopped)
         refuse_media(text)
+        for file in text:
+            if file.endswith(("/", os.sep)):
+                raise RequestError(f"{file} is named as a folder: expected the name of a file")
 
 
 def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.places import make_folder, place_of, refuse_media, refuse_overwriting
 
 
@@ -65,6 +67,32 @@ def test_what_a_stopped_job_is_called_replaces_no_input() -> None:
         refuse_overwriting(["out.mp4"], ["out.partial.mp4"], stoppable=["out.mp4"])
     with pytest.raises(RequestError, match="if the job is stopped"):
         refuse_overwriting(["a.mp4", "a.partial.mp4"], [], stoppable=["a.mp4", "a.partial.mp4"])
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there is no /dev/fd")
+def test_a_pipe_that_is_open_already_is_a_place_and_an_output() -> None:
+    reader, writer = os.pipe()
+    try:
+        name = f"/dev/fd/{writer}"
+        with pytest.raises(RequestError, match="two outputs"):
+            refuse_overwriting([name, name], [])
+        check_writable(Path(name))
+        with atomic_write(Path(name)) as part:
+            part.write_text("through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_folder_that_nothing_can_be_written_into(here: Path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "photos"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here: it needs the rights of root")
+    try:
+        with pytest.raises(OutputError, match="nothing can be written into the folder photos"):
+            make_folder(Path("photos"))
+    finally:
+        subprocess.run(["umount", "photos"], check=True)
 
 
 def test_standard_output_is_the_file_it_leads_to(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,7 @@ OVERWRITING: dict[str, Job] = {
     "a recording is the results": lambda e: run_watch(
         e, ["clip"], sinks=Sinks(record=Path("r.mp4"), outputs=Outputs(jsonl="r.mp4"))
     ),
+    "results are named as a folder": lambda e: run_images(e, "link", outputs=Outputs(jsonl="new/")),
     "results are another picture": lambda e: run_images(e, "link", outputs=Outputs(jsonl="photos/other.png")),
 }  # fmt: skip
 
@@ -119,6 +120,8 @@ IMPOSSIBLE: dict[str, Job] = {
     "the copy's folder is missing": lambda e: run_images(e, "link", out="no/such/b.png"),
     "copies go where a file is": lambda e: run_images(e, "link", out="notes"),
     "results go where a folder is": lambda e: run_images(e, "link", outputs=Outputs(jsonl="films")),
+    "results go nowhere": lambda e: run_images(e, "link", outputs=Outputs(jsonl="")),
+    "results go to this folder": lambda e: run_video(e, "clip", outputs=Outputs(csv=".")),
     "crops go where a file is": lambda e: run_images(e, "link", outputs=Outputs(crops=Path("notes"))),
     "the video's folder is missing": lambda e: run_video(e, "clip", "no/such/a.mp4"),
     "the table's folder is missing": lambda e: run_video(e, "clip", outputs=Outputs(csv="no/such/a.csv")),
