@@ -129,6 +129,7 @@ def listening(broker: Broker, set_up: Callable[[Any], object] = lambda client: N
     finally:
         client.disconnect()
         client.loop_stop()
+        client.on_connect = client.on_message = client.on_subscribe = listener.client = None
 
 
 def wait_until(is_so: Callable[[], object], what: str = "it") -> None:

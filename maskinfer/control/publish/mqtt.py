@@ -135,6 +135,9 @@ class Mqtt:
                 last.wait_for_publish(1.0)
         self._client.disconnect()
         self._client.loop_stop()
+        # The client closes its last sockets when nothing refers to it any more: a circle would leave them open.
+        self._client.on_connect = self._client.on_disconnect = None
+        self._client.on_connect_fail = self._client.on_message = None
         return said
 
     # What follows runs on the thread of this class.
