@@ -109,5 +109,5 @@ def test_what_makes_no_report(tmp_path: Path) -> None:
         pass
     broken = tmp_path / "broken.jsonl"
     broken.write_text(json.dumps({"event": "appeared"}))
-    with pytest.raises(SourceError, match=r"line 1 of .* is no result"), open_recorded([broken]):
+    with pytest.raises(SourceError, match=r"line 1 of .* is not a result"), open_recorded([broken]):
         pass
