@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,10 @@ from maskinfer.cli import main
 from maskinfer.control.settings.passwords import check_password
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
-from maskinfer.engine.errors import SourceError
+from maskinfer.engine.errors import SourceError, TruncatedSourceError
+from maskinfer.engine.sources.video import open_video
 from tests.control.room.conftest import wait_until
+from tests.helpers.rtsp import RtspServer, needs_rtsp
 
 pytest.importorskip("starlette")
 LOOK = "[models]\nthreads = 1\n[visits]\nleave_s = 1\njoin_s = 1.5\n"
@@ -120,6 +122,31 @@ def test_a_watch_that_is_killed_begins_again_where_it_was(file: Path) -> None:
         assert served.end() == 0
     ids = visits_in(file.parent / "watch-data")
     assert len(ids) == len(set(ids))
+
+
+@needs_rtsp
+def test_what_was_recorded_before_a_kill_can_be_watched(tmp_path: Path, door_clip: Path) -> None:
+    server = RtspServer(door_clip)
+    file = tmp_path / "watch.toml"
+    file.write_text(f'[[cameras]]\nname = "door"\nurl = "{server.url}"\nrecord = true\n{LOOK}')
+    folder = tmp_path / "watch-data" / "recordings"
+
+    def sizes() -> list[int]:
+        return [path.stat().st_size for path in folder.glob("door/*.mp4")]
+
+    try:
+        with serving(tmp_path, "watch.toml", "--no-page") as served:
+            wait_until(lambda: sum(sizes()) > 20_000)
+            served.end(signal.SIGKILL)
+    finally:
+        server.kill()
+    (recording,) = folder.glob("door/*.mp4")
+    frames = 0
+    with open_video(recording) as video, suppress(TruncatedSourceError):
+        for _ in video:
+            frames += 1
+    assert frames >= 10
+    assert not served.found("hunter2")
 
 
 def test_a_second_watch_on_the_same_store_is_refused(file: Path) -> None:
