@@ -1,18 +1,20 @@
-"""Readers of images, videos, JSON Lines and contracts on bytes that were changed at random.
+"""Readers of images, videos, JSON Lines, contracts, registries and settings on bytes that were changed at random.
 
-    python -m benchmarks.fuzz --minutes 5
+    python -m benchmarks.fuzz --minutes 5 --only .mp4 --only .mkv
 
-Seeds are made here: images and videos of all kinds, results, scenes, contracts. Each is mutated (bits, bytes, pieces
-cut, doubled, swapped), written to a file, and read in a child process that reads many; a seed number repeats a run.
-Whatever is raised that is not one of maskinfer's own errors, a crash, a file that takes too long, and memory that grows
-are listed, and the file is kept.
+Seeds are made here: images and videos of all kinds, results, scenes, contracts, a registry, settings. Each is mutated
+(bits, bytes, pieces cut, doubled, swapped), written to a file, and read in a child process that reads many; a seed
+number repeats a run. Whatever is raised that is not one of maskinfer's own errors, a crash, a file that takes too long,
+and memory that grows are listed, and the file is kept.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
+import re
 import resource
 import shutil
 import tempfile
@@ -32,6 +34,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from maskinfer.control.settings.example import example
+from maskinfer.engine.catalog.registry import REGISTRY_VARIABLE, registered
 from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, from_metadata, to_json
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.images import open_image
@@ -81,6 +85,17 @@ def _contract(path: Path) -> None:
     from_metadata(json.loads(path.read_text("utf-8", "replace")), "x.onnx")
 
 
+def _registry(path: Path) -> None:
+    os.environ[REGISTRY_VARIABLE] = str(path)
+    registered()
+
+
+def _settings(path: Path) -> None:
+    from maskinfer.control.settings.read import read_settings
+
+    read_settings(path, environ=dict.fromkeys(re.findall(r"\$\{(\w+)\}", example()), "https://a/x"))
+
+
 def make_seeds(folder: Path) -> list[tuple[Path, Read]]:
     """Write the files that are mutated, and say what reads each."""
     rng = np.random.default_rng(0)
@@ -105,10 +120,13 @@ def make_seeds(folder: Path) -> list[tuple[Path, Read]]:
     lines = "".join(to_line(FrameResult("a.mp4", i, i / 25, (96, 64), (face,))) + "\n" for i in range(4))
     scene = {"image": "a.jpg", "set": "s", "width": 96, "height": 64, "faces": [{"bbox": [1, 2, 3, 4], "label": "m"}]}
     contract = ClassifierContract(name="x", version="1", licence="MIT", labels=LABELS, size_wh=(16, 16))
+    model = {"task": "classifier", "file": "x.onnx", "sha256": "0" * 64, "urls": ["https://a/x"], "licence": "MIT"}
     for name, text, read in (
         ("results.jsonl", lines, _results),
         ("scenes.jsonl", (json.dumps(scene) + "\n") * 3, _scenes),
         ("contract.json", json.dumps({METADATA_KEY: to_json(contract)}), _contract),
+        ("registry.json", json.dumps({"models": {"x": model}}), _registry),
+        ("watch.toml", example(), _settings),
     ):
         (folder / name).write_text(text)
         seeds.append((folder / name, read))
@@ -236,15 +254,16 @@ class Child:
 @click.option("--minutes", default=5.0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--limit", default=20.0, show_default=True, help="Seconds for each file.")
+@click.option("--only", multiple=True, metavar="SUFFIX", help="Kinds of files, as .json; by default all.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for the files that went wrong.")
-def main(minutes: float, seed: int, limit: float, keep: Path | None) -> None:
+def main(minutes: float, seed: int, limit: float, only: tuple[str, ...], keep: Path | None) -> None:
     """Mutate and read until the time is over; exit code 1 when anything went wrong."""
     rng = random.Random(seed)
     found: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seeds = make_seeds(folder)
+        seeds = [one for one in make_seeds(folder) if not only or one[0].suffix in only]
         child = Child()
         end_s = time.monotonic() + 60 * minutes
         while time.monotonic() < end_s:
