@@ -107,7 +107,7 @@ class Camera:
         if _way_of(before) != _way_of(settings):
             changes = self.close(now)
         elif self._book is not None:
-            self._book.rules = rules_of(settings, room.visits, self._parts.engine.classifier.contract)
+            self._book.change(rules_of(settings, room.visits, self._parts.engine.classifier.contract))
         if self.feed is not None:
             self._record(settings.record)
         return changes

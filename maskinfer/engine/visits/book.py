@@ -37,6 +37,12 @@ class VisitBook:
         self._now_s = float("-inf")
         self._at = datetime.min.replace(tzinfo=UTC)
 
+    def change(self, rules: VisitRules) -> None:
+        """Go on by other rules: zones and lines are in force at once, all else for visits that begin from now on."""
+        self.rules = rules
+        for person in self._people.values():
+            person.places.change(rules)
+
     @property
     def present(self) -> list[Visit]:
         """The visits that are not over, as they are now."""

@@ -79,7 +79,7 @@ class Person:
         self._first_at = self._last_at = first.at
         self._label_s = first.now_s
         self._spans = Spans(rules.events, first.at)
-        self._places = Places(rules)
+        self.places = Places(rules)
         self._pictures = Pictures()
 
     def come_back(self, track_id: int) -> None:
@@ -107,9 +107,9 @@ class Person:
             self._label_s = since_s
             yield ("settled" if was == UNCERTAIN else "changed"), self._pictures.tell(held.label)
         sight = self._sight(seen, shown)
-        for _ in range(self._places.pass_lines(sight)):
+        for _ in range(self.places.pass_lines(sight)):
             yield "passed", None
-        for _ in range(self._places.stand(sight)):
+        for _ in range(self.places.stand(sight)):
             yield "violation", self._pictures.tell(held.label)
         if held.label != UNCERTAIN and (better := self._pictures.news(held.label)) is not None:
             yield "picture", better
@@ -128,9 +128,9 @@ class Person:
             self._spans.held.label,
             self._spans.bare,
             self._spans.until(self._last_at),
-            tuple(self._places.zones),
-            self._places.passages,
-            self._places.violations,
+            tuple(self.places.zones),
+            self.places.passages,
+            self.places.violations,
             ended,
         )
 

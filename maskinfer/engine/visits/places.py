@@ -87,9 +87,10 @@ class Places:
 
     def __init__(self, rules: VisitRules) -> None:
         self.zones: list[str] = []
-        self._named = bool(rules.zones)
-        self._rules: Sequence[Zone] = rules.zones or (_EVERYWHERE,)
-        self._lines = rules.lines
+        self._named = False
+        self._rules: Sequence[Zone] = ()
+        self._lines: Sequence[Line] = ()
+        self.change(rules)
         self._stays: dict[str, _Stay] = {}
         self._breaches: deque[_Breach] = deque(maxlen=_MOST)
         self._latest: dict[tuple[str, str], _Breach] = {}  # by zone and label
@@ -105,6 +106,12 @@ class Places:
     def passages(self) -> tuple[Passage, ...]:
         """All so far."""
         return tuple(self._passages)
+
+    def change(self, rules: VisitRules) -> None:
+        """Go on by other zones and lines; what was noted by those of before stays."""
+        self._named = bool(rules.zones)
+        self._rules = rules.zones or (_EVERYWHERE,)
+        self._lines = rules.lines
 
     def pass_lines(self, sight: Sight) -> int:
         """Note which lines were passed since the last frame, and return how many."""

@@ -185,7 +185,7 @@ def test_zones_that_are_saved_are_in_force_and_nobody_loses_a_frame(
         state = state_of(running, "door")
         assert (state.zones, state.lines) == ((zone,), (line,))
         assert "# yard" in file.read_text()
-        since = local_now()
+        since = local_now()  # who is there already may have been in a violation
         wait_until(lambda: [one for one in running.store.visits(VisitQuery(from_at=since, camera="door"))
                             if one.visit.ended == "left" and one.visit.zones == ("hall",)])  # fmt: skip
         allowed = running.store.visits(VisitQuery(from_at=since, camera="door"))

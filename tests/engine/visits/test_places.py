@@ -104,3 +104,19 @@ def test_who_is_hidden_while_passing_has_passed() -> None:
     after = [[face(track=2, xyxy=moved(320, 260 + 2 * i))] for i in range(10)]
     visit = visit_of(rules, [*before, *[[]] * 15, *after])
     assert [passage.direction for passage in visit.passages] == ["in"]
+
+
+def test_other_zones_and_lines_are_in_force_at_once_also_for_who_is_there() -> None:
+    book = VisitBook("door", VisitRules(zones=(RIGHT,)), "r1")
+    feed(book, walk(*[(200, 200)] * 30, label="without_mask"))
+    assert book.present[0].violations == ()
+    book.change(VisitRules(zones=(LEFT,), lines=(DOOR,)))
+    way = walk(*[(200, 200)] * 20, *[(200, 200 + 10 * i) for i in range(10)], label="without_mask")
+    feed(book, way, start=30)
+    (visit,) = book.present
+    assert visit.zones == ("left",)
+    assert [violation.zone for violation in visit.violations] == ["left"]
+    assert [passage.line for passage in visit.passages] == ["door"]
+    book.change(VisitRules(zones=(RIGHT,)))
+    feed(book, walk(*[(200, 300)] * 30, label="without_mask"), start=60)
+    assert book.present[0].violations == visit.violations  # what was noted stays
