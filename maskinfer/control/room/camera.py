@@ -95,8 +95,8 @@ class Camera:
         elif self._why_not(now) is not None and self.feed is not None:
             changes = self.close(now)
         self._status, reason = self._find_status(now)
-        if self._status == "lost" and self._book is not None:
-            changes += self._book.lost(now)
+        if self._book is not None and self._status in ("lost", "ended"):
+            changes += self._book.lost(now) if self._status == "lost" else self._book.close(now)
         self._note(now, reason)
         return changes
 

@@ -27,7 +27,8 @@ from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.visits.visit import VisitChange
-from tests.control.room.conftest import Running, RunRoom, wait_until
+from tests.control.room.conftest import RATE, Running, RunRoom, scene, wait_until
+from tests.helpers.clips import write_clip
 from tests.helpers.rtsp import RtspServer, needs_rtsp
 
 pytestmark = needs_rtsp
@@ -124,6 +125,15 @@ def test_a_camera_that_is_down_at_the_start_counts_as_lost(run_room: RunRoom) ->
         state = state_of(running, "door")
         assert state.state == "no frame yet"
         assert not [word for word in ("127", "secret", "hunter2", "rtsp") if word in state.reason]
+
+
+def test_who_is_there_when_a_recording_ends_is_there_no_longer(
+    run_room: RunRoom, portrait: BGRFrame, tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "short.mp4", [scene(portrait, i) for i in range(2 * RATE)], rate=RATE)
+    with run_room(Settings((CameraSettings("film", str(clip)),))) as running:
+        wait_until(lambda: is_in(running, "film", "ended"))
+        wait_until(lambda: [one.visit.ended for one in running.store.visits(VisitQuery())] == ["stopped"])
 
 
 def test_pausing_and_going_on_with_the_other_camera_undisturbed(
