@@ -23,7 +23,7 @@ import pytest
 
 from tests.helpers.browser import FLAGS, NAMES
 
-PATIENCE_S = 60
+PATIENCE_S = 20
 DESKTOP_WH = (1280, 800)
 PHONE_WH = (390, 844)
 
@@ -67,16 +67,17 @@ class Page:
         return answer["result"].get("value")
 
     def open(self, url: str) -> None:
+        self.run("addEventListener('beforeunload', event => event.stopImmediatePropagation(), true)")
         answer = self.command("Page.navigate", url=url)
         assert not answer.get("errorText"), answer
         self.wait("document.readyState === 'complete'")
 
     def wait(self, script: str, patience_s: float = PATIENCE_S) -> Any:
-        """Wait until an expression is true, and return it."""
+        """Wait until an expression is true or a node, and return it."""
         ends_s = time.monotonic() + patience_s
         while True:
             with suppress(AssertionError):  # while a page gives way to the next
-                if value := self.run(script):
+                if value := self.run(f"(value => value instanceof Node || value)({script})"):
                     return value
             if time.monotonic() > ends_s:
                 pytest.fail(f"in {patience_s} s it did not become true that {script}; the page: {self.text()[:2000]}")

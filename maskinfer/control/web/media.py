@@ -6,18 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
-import cv2
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from maskinfer.control.web.api.blurred import blurred_jpeg
 from maskinfer.control.web.site import Site, site_of, visitor_of
 from maskinfer.engine.errors import SourceError
-from maskinfer.engine.files.images import read_image
-from maskinfer.engine.frames.dots import few_dots
 
 _WAIT_S = 10.0
 _BOUNDARY = "maskinfer-frame"
@@ -36,16 +33,6 @@ def picture(request: Request) -> Response:
         return Response(blurred_jpeg(path), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
     except SourceError as error:
         raise HTTPException(404, "This picture is not kept any more.") from error
-
-
-def blurred_jpeg(path: Path) -> bytes:
-    """Return a picture as a JPEG of a few blurred dots.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    _, data = cv2.imencode(".jpg", few_dots(read_image(path)))
-    return data.tobytes()
 
 
 async def live_jpeg(request: Request) -> Response:

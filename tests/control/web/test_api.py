@@ -120,6 +120,9 @@ def test_the_report_as_json_and_csv(visited: Served) -> None:
     assert 'filename="maskinfer-visits.csv"' in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["label"] for row in rows] == ["with_mask", "without_mask", "without_mask"]
+    page = httpx.get(url, params={"day": "today", "format": "html"})
+    assert page.headers["content-disposition"].startswith("attachment")
+    assert page.text.count("data:image/jpeg;base64,") == 2
     assert httpx.get(url, params={"format": "pdf"}).status_code == 400
 
 

@@ -214,6 +214,7 @@ def test_roles(served: Served) -> None:
             assert live.status_code == 200
             seen[name] = {
                 "picture": client.get(path).content,
+                "report": client.get("/v1/report?format=html").text.partition("data:image/jpeg;base64,")[2][:2000],
                 "live": served.room.looked[-1][1],
                 "snapshot": client.get(f"/cameras/picture.jpg?camera={CAMERA}").status_code,
                 "recording": client.get("/recordings/none").status_code,
@@ -222,6 +223,7 @@ def test_roles(served: Served) -> None:
             }
     assert [seen[name]["live"] for name in PASSWORDS] == [False, False, True]
     assert seen["ana"]["picture"] == seen["gus"]["picture"] != seen["vic"]["picture"]
+    assert seen["ana"]["report"] == seen["gus"]["report"] != seen["vic"]["report"] != ""
     assert [seen[name]["snapshot"] for name in PASSWORDS] == [200, 403, 403]
     assert [seen[name]["recording"] for name in PASSWORDS] == [404, 404, 403]
     assert [seen[name]["pause"] for name in PASSWORDS] == [200, 403, 403]

@@ -16,12 +16,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from maskinfer.control.publish.metrics import CONTENT_TYPE, render
+from maskinfer.control.report.page import embed_pictures, report_html
 from maskinfer.control.report.report import make_report
 from maskinfer.control.report.table import visit_rows
 from maskinfer.control.report.to_json import report_dict, visit_dict
 from maskinfer.control.room.state import CameraState, Room
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.web.api.asked import asked_visits
+from maskinfer.control.web.api.blurred import blurred_pictures
 from maskinfer.control.web.api.bodies import Pause, Shapes
 from maskinfer.control.web.api.feed import EventFeed
 from maskinfer.control.web.api.openapi import description
@@ -135,6 +137,11 @@ def report(request: Request) -> Response:
         # In a thread, line by line: a table may have a million of them.
         lines = (f"{line}\r\n" for line in visit_rows(store, query))
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=_taken("visits.csv"))
+    if kind == "html":
+        shown = embed_pictures(store) if request.state.visitor.sees_faces else blurred_pictures(store)
+        # A page of its own, whose style lies within: it is taken along, and never shown as a part of this site.
+        html = report_html(make_report(store, query), shown)
+        return Response(html, media_type="text/html; charset=utf-8", headers=_taken("report.html"))
     raise RequestError(f"format is {kind!r:.40}, expected json, csv or html")
 
 
