@@ -142,17 +142,23 @@ def _by_opencv(data: NDArray[np.uint8], page: int) -> NDArray[Any] | None:
 
 
 def _as_bgr8(image: NDArray[Any]) -> BGRFrame:
-    if image.ndim == 2 or image.shape[2] == 1:
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    image = image[..., :3]
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels < 3:  # grey, with or without transparency
+        grey = _as_8_bits(image.reshape(*image.shape[:2], channels)[..., :1])
+        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+    return _as_8_bits(image[..., :3])
+
+
+def _as_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image, np.uint8)
-    if image.dtype == np.uint16:
-        depth = next(bits for bits in _DEPTHS if int(image.max()) < 1 << bits)
-        return np.asarray(image >> (depth - 8), np.uint8)
+    if image.dtype.kind in "iu":  # signed too, as TIFF files of 32 bits have them
+        top = max(int(image.max()), 0)
+        depth = next((bits for bits in _DEPTHS if top < 1 << bits), top.bit_length())
+        return np.asarray(np.maximum(image, 0) >> (depth - 8), np.uint8)
     levels = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(levels.max())
-    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 255 / top
+    top_level = float(levels.max())
+    scale = 255.0 if top_level <= 1 else 1.0 if top_level <= 255 else 255 / top_level
     return np.asarray(np.clip(levels * scale + 0.5, 0, 255), np.uint8)
 
 

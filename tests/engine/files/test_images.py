@@ -75,6 +75,14 @@ def test_floats(tmp_path: Path, suffix: str, channels: int) -> None:
     np.testing.assert_allclose(image[..., 0].ravel().astype(int), np.arange(256), atol=1)
 
 
+def test_grey_of_32_bits(tmp_path: Path) -> None:
+    levels = np.linspace(-100, 65535, 256).astype(np.int32).reshape(16, 16)
+    Image.fromarray(levels).save(tmp_path / "x.tif")
+    image = read_image(tmp_path / "x.tif")
+    assert (image.shape, image.dtype) == ((16, 16, 3), np.uint8)
+    np.testing.assert_allclose(image[..., 0].ravel().astype(int), np.arange(256), atol=1)
+
+
 def corner() -> Image.Image:
     """48 x 32, white in its upper left quarter."""
     image = Image.new("RGB", (48, 32))
