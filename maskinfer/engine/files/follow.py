@@ -17,6 +17,8 @@ from maskinfer.engine.files.atomic import no_folder
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PATIENCE_S = 1.0
+GOES_ON = "; the watch goes on"
+"""The end of a line that tells of a fault while a watch runs, which is no longer true once it has ended."""
 _REASONS = {
     errno.ENXIO: "nobody reads it",
     errno.EPIPE: "nobody reads it any more",
@@ -59,7 +61,7 @@ class Health:
         """Count what is lost, and say it if it is the first."""
         if not self._lost:
             what = str(error) if isinstance(error, MaskinferError) else f"{self._name} cannot be written: {_why(error)}"
-            self._on_error(f"{what}; the watch goes on")
+            self._on_error(f"{what}{GOES_ON}")
         self._lost += lost
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OnError, OutputError, nothing_begun
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.atomic import check_writable
-from maskinfer.engine.files.follow import Health
+from maskinfer.engine.files.follow import GOES_ON, Health
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import outlive_hangup, stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
@@ -161,8 +161,9 @@ def run_watch(
 
     def on_error(line: str) -> None:
         progress.say(line)
-        if line not in summary.problems and len(summary.problems) < _PROBLEMS_KEPT:
-            summary.problems.append(line)
+        problem = line.removesuffix(GOES_ON)
+        if problem not in summary.problems and len(summary.problems) < _PROBLEMS_KEPT:
+            summary.problems.append(problem)
 
     with ExitStack() as stack:
         if stopped is None:

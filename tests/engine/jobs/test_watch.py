@@ -270,7 +270,7 @@ def test_results_that_meet_a_full_disk_go_on_when_there_is_space(
     assert kept[-10:] == list(range(50, 60))
     assert 10 < len(kept) < 60
     assert summary.problems == [
-        f"{out} cannot be written: No space left on device; the watch goes on",
+        f"{out} cannot be written: No space left on device",
         f"{out} is written again; {60 - len(kept)} lines were lost",
     ]
     assert len(facts(record).times) == 60
@@ -340,7 +340,7 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(engine: Engine, tmp_path: Pat
     os.mkfifo(pipe)
     summary, _ = run_watch(engine, [str(clip)], sinks=Sinks(outputs=Outputs(str(pipe))))
     assert summary.problems == [
-        f"{pipe} cannot be written: nobody reads it; the watch goes on",
+        f"{pipe} cannot be written: nobody reads it",
         f"{pipe} could not be written to the end; 12 lines were lost",
     ]
 

@@ -61,7 +61,8 @@ def test_a_recording_that_fails_ends_alone(engine: Engine, tmp_path: Path) -> No
     summary, (report,) = run_watch(engine, [clip], sinks=sinks)
     assert report.recorded == []
     assert len(lines(out)) == 12
-    assert "the watch goes on" in summary.problems[0]
+    assert "there is no folder" in summary.problems[0] or "No such file" in summary.problems[0]
+    assert "the watch goes on" not in summary.problems[0]
     assert summary.problems[1:] == [f"{sinks.record} could not be written to the end; 12 frames were lost"]
 
 
@@ -90,7 +91,7 @@ def test_a_full_disk_keeps_what_one_long_recording_had(
     sinks = Sinks(record=small_disk / f"rec{suffix}")
     summary, _ = run_watch(engine, [str(clip)], sinks=sinks, progress=watcher)
     assert summary.frames == 80
-    assert watcher.lines == summary.problems
+    assert [line.removesuffix("; the watch goes on") for line in watcher.lines] == summary.problems
     assert "No space left" in watcher.lines[0]
     assert "what was written before is kept; the watch goes on" in watcher.lines[0]
     assert [path.name for path in small_disk.iterdir()] == [f"rec{suffix}"]
