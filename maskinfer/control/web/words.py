@@ -117,14 +117,17 @@ def headline(wrong: Mapping[str, int], visits: int, *, when: str = "today") -> s
     >>> headline({"without_mask": 3, "incorrect_mask": 1}, 120)
     '3 people without a mask and 1 with a mask worn wrong today'
     """
-    kinds = [(wrong[label], worn(label)) for label in sorted(wrong, key=_place) if wrong[label]]
+    # Who had it off, and has it on now, is with a mask.
+    ways = {label: worn(label) for label in wrong} | {WITH_MASK: "with a mask only part of the time"}
+    kinds = [(wrong[label], ways[label]) for label in sorted(wrong, key=_place) if wrong[label]]
+    kinds.sort(key=lambda kind: kind[0], reverse=True)
     if not visits:
         return f"Nobody was seen {when}"
     if not kinds:
         return f"Everybody kept to the rules {when}"
     (count, text), *others = kinds
-    more = [f"{number(count)} {text}" for count, text in others]
-    return f"{' and '.join([f'{people(count)} {text}', *more])} {when}"
+    *before, last = [f"{people(count)} {text}", *(f"{number(count)} {text}" for count, text in others)]
+    return f"{', '.join(before)}{' and ' if before else ''}{last} {when}"
 
 
 def why_ended(ended: str | None) -> str:

@@ -1,0 +1,81 @@
+"""``python -m tools.screenshots`` writes the pictures of the control room's page that the documentation shows.
+
+A real Chromium looks at the page of a store that is filled with a made-up day; all faces are from ``samples/demo.mp4``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from PIL import Image
+
+from maskinfer.control.settings.types import CameraSettings, LineSettings, PageSettings, Settings, ZoneSettings
+from maskinfer.control.store.store import Store
+from maskinfer.control.web.serve import open_page
+from tests.helpers.chromium import PHONE_WH, Page, open_chromium
+from tests.helpers.recorded_room import RecordedRoom, come, demo, fill_day
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "control-room"
+SIZE_WH = (1280, 860)
+COLOURS = 200
+
+
+def main() -> None:
+    """Write all pictures."""
+    DOCS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "store") as store:
+        day = _fill(store)
+        room = RecordedRoom(store, _settings(), demo())
+        with open_page(room) as url, open_chromium() as page:
+            for name, path in {
+                "live": "",
+                "today": f"today?day={day}",
+                "zones": "cameras/zones?camera=Main%20entrance",
+            }.items():
+                _shoot(page, f"{url}{path}", name, SIZE_WH, dark=name == "live")
+            _shoot(page, f"{url}today?day={day}", "today-phone", PHONE_WH)
+
+
+def _settings() -> Settings:
+    zones = (
+        ZoneSettings("Reception", ((0.05, 0.3), (0.5, 0.25), (0.55, 0.95), (0.05, 0.95))),
+        ZoneSettings("Hall", ((0.6, 0.3), (0.95, 0.3), (0.95, 0.9), (0.6, 0.9)), ("with_mask", "incorrect_mask")),
+    )
+    line = LineSettings("Door", ((0.1, 0.8), (0.9, 0.75)))
+    cameras = (CameraSettings("Main entrance", "0", zones=zones, lines=(line,)), CameraSettings("Back door", "1"))
+    return Settings(cameras, page=PageSettings(listen="127.0.0.1:0"))
+
+
+def _fill(store: Store) -> str:
+    now = datetime.now().astimezone()
+    evening = (now - timedelta(days=1)).replace(hour=19, minute=0)
+    fill_day(store, demo(), evening, people=140)
+    for camera, kind, hour, minute in (
+        *(("Main entrance", "connected", 0, 1), ("Back door", "connected", 0, 1)),
+        *(("Back door", "lost", 6, 11), ("Back door", "connected", 6, 52)),
+    ):
+        at = evening.replace(hour=hour, minute=minute)
+        store.camera_event(camera, kind, at, "")  # type: ignore[arg-type]
+    midnight = now.replace(hour=0, minute=0, second=0)
+    for number, label in enumerate(["with_mask"] * 9 + ["without_mask", "incorrect_mask", "without_mask"], 1000):
+        at = max(midnight, now - timedelta(minutes=1012 - number))
+        come(store, demo(), "Main entrance", at, label, number=number, zone="Reception")
+    store.flush()
+    return evening.date().isoformat()
+
+
+def _shoot(page: Page, url: str, name: str, size_wh: tuple[int, int], *, dark: bool = False) -> None:
+    page.look_like(size_wh, dark=dark)
+    page.open(url)
+    if name.startswith("live"):
+        page.wait("document.querySelectorAll('.screen img:not([hidden])').length === 2")
+    time.sleep(0.5)  # for pictures below the fold
+    path = page.screenshot(DOCS / f"{name}.png", whole=False)
+    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
