@@ -137,33 +137,42 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     "--faces", type=PATH, metavar="FILE|FOLDER", help="Annotated scenes, to fit how it tells faces from other things."
 )
 @click.option(
+    "--bare", type=PATH, multiple=True, metavar="FOLDER",
+    help="Training folder that says what badly worn masks leave uncovered, to learn that from; may be repeated.",
+)  # fmt: skip
+@click.option(
     "--detector",
     type=MODEL,
     default="retinaface-mask",
     show_default=True,
     metavar="NAME|FILE",
-    help="Detector whose proposals --faces judges.",
+    help="Detector that finds the faces, and whose proposals --faces judges.",
 )
-def calibrate(model: str, out: Path, figures: Path | None, faces: Path | None, detector: str) -> None:
+def calibrate(
+    model: str, out: Path, figures: Path | None, faces: Path | None, bare: tuple[Path, ...], detector: str
+) -> None:
     """Write a copy of a classifier whose contract holds the score thresholds for given error rates.
 
     Commands that label faces then accept --max-error, and events heed the threshold for 5 % wrong labels. They
     come from `maskinfer evaluate --json`, ideally on pictures that were used neither for training nor for choosing.
-    With --faces the contract also says how the classifier and the detector decide together what is a face.
+    With --faces the contract also says how the classifier and the detector decide together what is a face. With --bare
+    the model gets another output, which tells whether a badly worn mask leaves the nose or nose and mouth uncovered;
+    the folders' crops.jsonl and scenes.jsonl say it under the key "bare", as `maskinfer data synth` writes it.
 
     \b
     Examples:
       maskinfer evaluate mine.onnx --data dev/ --json dev.json
       maskinfer calibrate mine.onnx checked.onnx --faces dev/
       maskinfer calibrate mine.onnx calibrated.onnx --figures dev.json
+      maskinfer calibrate mine.onnx telling.onnx --bare drawn/ --bare my-faces/
       maskinfer image photos/ --classifier calibrated.onnx --max-error 0.02
     """
     from maskinfer.console.progress import progress_bar
 
     with train_extra():
         from maskinfer.export.calibrate import calibrate as run
-    with progress_bar("calibrate", "scenes") as bar:
-        summary = run(model, figures, out, faces=faces, detector=detector, progress=bar)
+    with progress_bar("calibrate", "pictures") as bar:
+        summary = run(model, figures, out, faces=faces, bare=bare, detector=detector, progress=bar)
     click.echo(summary)
 
 

@@ -16,6 +16,8 @@ from msgspec import Meta
 from maskinfer.engine.errors import ContractError
 from maskinfer.engine.schema import Count, Line, NotNegative, Pixels, Positive, Share, from_plain, parse_json
 
+# Outputs of a classifier's graph beside the first, each float32 (N,) from 0 to 1.
+FACE_OUTPUT, BARE_OUTPUT = "face", "bare"
 METADATA_KEY = "maskinfer.contract"
 CONTRACT_VERSION = 1
 DetectorKind = Literal["retinaface", "scrfd"]
@@ -72,9 +74,9 @@ class CropRule:
 class FaceCheck:
     """How a classifier and the detector before it decide together whether a detection is a face.
 
-    The graph's second output is the probability that a crop shows a face. The score of a face is the logistic function
-    of ``weight`` times that probability's logit, plus ``detector_weight`` times the logit of the detector's score,
-    plus ``bias``.
+    The graph's output ``face`` is the probability that a crop shows a face. The score of a face is the logistic
+    function of ``weight`` times that probability's logit, plus ``detector_weight`` times the logit of the detector's
+    score, plus ``bias``.
 
     Attributes:
         detectors: names of the detectors behind which it was measured; behind others the detector's score decides.
@@ -110,6 +112,8 @@ class ClassifierContract:
         priors: how often each label is taken to occur where the model is used, in the graph, if it was trained on
             other shares (Saerens et al., Neural Computation 14, 2002); for the reader, empty if it was not.
         face_check: how it helps to decide what is a face, if its graph has an output for that.
+        tells_bare: its graph has an output ``bare``: the probability that an incorrectly worn mask leaves nose and
+            mouth uncovered, and not the nose alone.
         training_data: names of the data sets, for the reader.
         parity: largest absolute difference from the source model, as measured at export; None if not measured.
         source_sha256: checksum of the weights that the graph was made of; empty if unknown.
@@ -129,6 +133,7 @@ class ClassifierContract:
     temperature: Positive = 1.0
     priors: Mapping[str, Positive] = field(default_factory=dict)
     face_check: FaceCheck | None = None
+    tells_bare: bool = False
     training_data: tuple[Line, ...] = ()
     parity: NotNegative | None = None
     source_sha256: _Sha256OrEmpty = ""

@@ -210,10 +210,11 @@ class Engine:
                 crops = np.concatenate(cut)
                 sharp = [sharpness(crop) for crop in crops]
             with stage("classify"):
-                rows, faces = self.classifier.look(crops)
-            seen_as = [None] * len(rows) if faces is None else logits(faces).tolist()
-            for (k, i), row, value, face in zip(some, rows, sharp, seen_as, strict=True):
-                predictions[k][i] = Prediction(row, value, face)
+                said = self.classifier.look(crops)
+            no = [None] * len(said.probabilities)
+            faces, bares = (no if p is None else logits(p).tolist() for p in (said.face, said.bare))
+            for (k, i), *values in zip(some, said.probabilities, sharp, faces, bares, strict=True):
+                predictions[k][i] = Prediction(*values)
         return predictions
 
 

@@ -19,8 +19,10 @@ from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.export.bare import add_bare_output
 from maskinfer.export.face_check import fit_face_check
 from maskinfer.export.metadata import write_contract
+from maskinfer.training.data.bare import read_bare_faces
 from maskinfer.training.data.scenes import read_scenes
 
 Pairs = tuple[tuple[float, float], ...]
@@ -34,11 +36,13 @@ class CalibrateSummary:
         out: the ONNX file.
         thresholds: pairs of a share of wrong labels and the least probability for it; empty if not asked for.
         face_check: how it tells faces; None if not asked for.
+        bare_faces: of how many faces it learnt what a badly worn mask leaves uncovered; 0 if not asked for.
     """
 
     out: Path
     thresholds: Pairs = ()
     face_check: FaceCheck | None = None
+    bare_faces: int = 0
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
@@ -50,6 +54,8 @@ class CalibrateSummary:
                 f"a face from {check.threshold:g} behind {check.detectors[0]}, of {check.weight:g} x its own logit "
                 f"+ {check.detector_weight:g} x the detector's {check.bias:+g}"
             )
+        if self.bare_faces:
+            parts.append(f"tells what a badly worn mask leaves bare, learnt from {self.bare_faces} faces")
         return f"wrote {self.out}: {'; '.join(parts)}"
 
 
@@ -59,6 +65,7 @@ def calibrate(
     out: Path,
     *,
     faces: Path | None = None,
+    bare: Sequence[Path] = (),
     detector: str = AUTO_DETECTOR,
     progress: Progress = SILENT,
 ) -> CalibrateSummary:
@@ -69,8 +76,10 @@ def calibrate(
         figures: that ``maskinfer evaluate --json`` wrote of it, on faces that no training saw.
         out: the ONNX file; it appears when it is whole.
         faces: annotated scenes; the contract then says too how it tells faces behind the detector.
+        bare: training folders whose pictures say what badly worn masks leave uncovered (``training.data.bare``); the
+            graph then has an output that tells it.
         detector: a shipped model's name, or an ONNX file with a contract.
-        progress: told of each of those scenes.
+        progress: told of each of those scenes or pictures.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError: the model cannot be read.
@@ -84,8 +93,10 @@ def calibrate(
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise RequestError(f"{file} is a face detector, expected a mask classifier")
-    if figures is None and faces is None:
-        raise RequestError("nothing to learn from: give figures, annotated scenes, or both")
+    if figures is None and faces is None and not bare:
+        raise RequestError(
+            "nothing to learn from: give figures, annotated scenes, or faces of which is known what is bare"
+        )
     thresholds = contract.error_thresholds
     if figures is not None:
         thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
@@ -94,11 +105,17 @@ def calibrate(
         finder = load_detector(detector, provider="cpu")
         check = fit_face_check(OnnxClassifier(session, contract), finder, read_scenes(faces), progress)
     graph = onnx.load(str(file))
-    write_contract(graph, replace(contract, error_thresholds=thresholds, face_check=check))
+    known = read_bare_faces(bare) if bare else []
+    if known:
+        add_bare_output(graph, contract, load_detector(detector, provider="cpu", box_margin=0.0), known, progress)
+    tells_bare = bool(known) or contract.tells_bare
+    write_contract(graph, replace(contract, error_thresholds=thresholds, face_check=check, tells_bare=tells_bare))
     data = graph.SerializeToString()
     with atomic_write(out) as partial:
         partial.write_bytes(data)
-    return CalibrateSummary(out, () if figures is None else thresholds, None if faces is None else check)
+    return CalibrateSummary(
+        out, () if figures is None else thresholds, None if faces is None else check, bare_faces=len(known)
+    )
 
 
 def _read_thresholds(figures: Path, named: str) -> Pairs:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.contract import FACE_OUTPUT, ClassifierContract
 from maskinfer.engine.errors import ParityError, RequestError
 from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.places import refuse_overwriting
@@ -27,7 +27,6 @@ from maskinfer.training.classifier.network import MEAN_RGB, STD_RGB, to_network_
 from maskinfer.training.classifier.recipe import Recipe
 
 OUTPUT = "probabilities"
-FACE_OUTPUT = "face"
 PARITY_BATCHES = (1, 2, 7, 16)
 LICENCE = f"MIT for the weights as far as they are ours to license; {RIGHTS}"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from maskinfer.engine.contract import FaceCheck
+from maskinfer.engine.contract import FACE_OUTPUT, FaceCheck
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.boxes import grown, iou_matrix
 from maskinfer.engine.faces.classifier import OnnxClassifier
@@ -77,7 +77,7 @@ def fit_face_check(
     Raises:
         RequestError: the classifier does not tell faces, or the scenes hold no faces or nothing else.
     """
-    if len(classifier.session.get_outputs()) == 1:
+    if FACE_OUTPUT not in [output.name for output in classifier.session.get_outputs()]:
         raise RequestError(f"{classifier.contract.name} does not tell faces from other things: train it to")
     low = replace(detector, contract=replace(detector.contract, det_threshold=PROPOSALS_FROM))
     by_set: dict[str, list[tuple[Scene, FloatArray, FloatArray, FloatArray]]] = {}
@@ -97,7 +97,7 @@ def _propose(
     image = read_image(scene.path)
     found = detector([image])[0]
     contract = classifier.contract
-    faces = classifier.look(cut_crops(image, found.xyxy, contract.crop, contract.size_wh))[1]
+    faces = classifier.look(cut_crops(image, found.xyxy, contract.crop, contract.size_wh)).face
     return found.xyxy, found.scores, logits(np.zeros(0, np.float32) if faces is None else faces)
 
 

@@ -158,8 +158,9 @@ def test_a_second_output_tells_faces(telling: tuple[Path, Path]) -> None:
     crops = _crops(7)
     with torch.inference_mode():
         logits = restore(load_checkpoint(checkpoint))(to_network_input(torch.from_numpy(crops)))
-    probabilities, faces = load_classifier(str(file)).look(crops)
+    probabilities, faces, bare = load_classifier(str(file)).look(crops)
     assert faces is not None
+    assert bare is None
     assert logits.shape == (7, 4)
     assert np.abs(probabilities - torch.softmax(logits[:, :3] / 0.5, 1).numpy()).max() < 1e-4
     assert np.abs(faces - torch.sigmoid(logits[:, 3]).numpy()).max() < 1e-4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from maskinfer.engine.contract import ClassifierContract, Contract, DetectorContract
+from maskinfer.engine.contract import BARE_OUTPUT, FACE_OUTPUT, ClassifierContract, Contract, DetectorContract
 from maskinfer.engine.errors import ContractError
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ def check_graph(session: ort.InferenceSession, contract: Contract, file: str) ->
 
 
 def _check_columns(session: ort.InferenceSession, contract: ClassifierContract, file: str) -> None:
-    if contract.face_check is not None and len(session.get_outputs()) == 1:
+    names = [output.name for output in session.get_outputs()]
+    if contract.face_check is not None and FACE_OUTPUT not in names:
         raise ContractError(f"{file}: its contract says how it tells faces, the graph has no output that does")
+    if contract.tells_bare and BARE_OUTPUT not in names:
+        raise ContractError(f"{file}: its contract says that it tells what is bare, the graph has no output that does")
     columns = session.get_outputs()[0].shape[-1]
     if isinstance(columns, int) and columns != len(contract.labels):
         raise ContractError(f"{file}: the graph gives {columns} columns, its contract {len(contract.labels)} labels")

@@ -9,9 +9,10 @@ import numpy as np
 
 from maskinfer.engine.catalog.contract_check import check_graph
 from maskinfer.engine.catalog.find import best_precision_name, find_model
-from maskinfer.engine.contract import ClassifierContract, CropRule, from_metadata
+from maskinfer.engine.contract import BARE_OUTPUT, FACE_OUTPUT, ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.faces.protocols import Look
 from maskinfer.engine.results import BGRBatch, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, run_session
@@ -37,16 +38,23 @@ class OnnxClassifier:
         """Return the probabilities of each crop; see ``protocols.Classifier``."""
         return self.look(crops)[0]
 
-    def look(self, crops: BGRBatch) -> tuple[FloatArray, FloatArray | None]:
-        """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the graph says that."""
+    def look(self, crops: BGRBatch) -> Look:
+        """Return all that the graph says of each crop; see ``protocols.Look``."""
         batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
         outputs = [run_session(self.session, to_input(b, self.contract.input), self.contract.name) for b in batches]
         nothing = np.zeros((0, len(self.contract.labels)), np.float32)
         scores = np.concatenate([nothing, *(output[0] for output in outputs)])
         probabilities = _softmax(scores) if self.contract.output == "logits" else scores
-        if len(self.session.get_outputs()) == 1:
-            return probabilities, None
-        return probabilities, np.concatenate([np.zeros(0, np.float32), *(output[1] for output in outputs)])
+        names = [output.name for output in self.session.get_outputs()]
+
+        def column(name: str) -> FloatArray | None:
+            """Return what an output of one number a crop says, if there is one of that name."""
+            if name not in names:
+                return None
+            values = (np.reshape(output[names.index(name)], -1) for output in outputs)
+            return np.concatenate([np.zeros(0, np.float32), *values])
+
+        return Look(probabilities, column(FACE_OUTPUT), column(BARE_OUTPUT))
 
     @property
     def labels(self) -> tuple[str, ...]:

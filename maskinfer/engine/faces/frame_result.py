@@ -14,7 +14,17 @@ from maskinfer.engine.faces.protocols import ContractClassifier, label_of
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.tracker import Track, Tracker
 from maskinfer.engine.frames.frame import Frame
-from maskinfer.engine.results import UNCERTAIN, Detections, Face, FloatArray, FrameResult
+from maskinfer.engine.records import Bare
+from maskinfer.engine.results import (
+    INCORRECT_MASK,
+    NOSE,
+    NOSE_AND_MOUTH,
+    UNCERTAIN,
+    Detections,
+    Face,
+    FloatArray,
+    FrameResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +63,13 @@ class Prediction(NamedTuple):
         row: probabilities, float32 (labels,); None of a crop that was not classified.
         sharpness: if it was measured.
         face_logit: of its being a face, if the graph says that.
+        bare_logit: of nose and mouth being bare under a badly worn mask, not the nose alone, if the graph says that.
     """
 
     row: FloatArray | None = None
     sharpness: float | None = None
     face_logit: float | None = None
+    bare_logit: float | None = None
 
 
 _UNSEEN = Prediction()
@@ -103,20 +115,31 @@ def _face(state: FrameState, i: int, det_score: float, prediction: Prediction, r
     if track is not None and state.tracker is not None and row is not None and passes:
         # What does not pass the gate says nothing of its track either.
         track.classify(row, state.frame.time_s, state.tracker.options)
+        if prediction.bare_logit is not None:
+            track.see_bare(prediction.bare_logit)
     known = track is not None and track.label >= 0
     scores = track.scores if track is not None and known else row if row is not None else np.zeros(0, np.float32)
     contract = rules.classifier.contract
     label, score = label_of(contract, scores, track.label if track is not None and known else None)
+    label = label if known or passes else UNCERTAIN
     return Face(
         (left, top, right, bottom),
         det_score,
         _points(state.found, i),
-        label if known or passes else UNCERTAIN,
+        label,
         score,
         dict(zip(contract.labels, (float(p) for p in scores), strict=True)),
         None if track is None else track.id,
         sharp if track is None else track.sharpness,
+        _bare(label, prediction.bare_logit if track is None else track.bare_logit),
     )
+
+
+def _bare(label: str, logit: float | None) -> Bare | None:
+    """Return what a badly worn mask leaves uncovered; None under other labels, and if it is not known."""
+    if label != INCORRECT_MASK or logit is None:
+        return None
+    return NOSE_AND_MOUTH if logit >= 0 else NOSE
 
 
 def _points(found: Detections, i: int) -> tuple[tuple[float, float], ...] | None:

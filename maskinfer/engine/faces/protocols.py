@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -65,6 +65,21 @@ class PictureDetector(Protocol):
         ...
 
 
+class Look(NamedTuple):
+    """What a classifier says of crops.
+
+    Attributes:
+        probabilities: float32 (N, labels), of each label.
+        face: float32 (N,), the probability that a crop shows a face; None if the model does not say that.
+        bare: float32 (N,), the probability that a badly worn mask leaves nose and mouth uncovered, and not the nose
+            alone; None if the model does not say that.
+    """
+
+    probabilities: FloatArray
+    face: FloatArray | None = None
+    bare: FloatArray | None = None
+
+
 class ContractClassifier(Protocol):
     """A classifier with all that its contract says."""
 
@@ -75,8 +90,8 @@ class ContractClassifier(Protocol):
         """Return the probabilities of each crop; see ``Classifier``."""
         ...
 
-    def look(self, crops: BGRFrame, /) -> tuple[FloatArray, FloatArray | None]:
-        """Return the probabilities of each crop, and float32 (N,), that it shows a face, if the model says that."""
+    def look(self, crops: BGRBatch, /) -> Look:
+        """Return all that the model says of each crop."""
         ...
 
 
@@ -132,9 +147,9 @@ class OwnClassifier:
             )
         return scores
 
-    def look(self, crops: BGRFrame, /) -> tuple[FloatArray, FloatArray | None]:
-        """Return the probabilities of each crop; somebody's own says nothing of faces."""
-        return self(crops), None
+    def look(self, crops: BGRBatch, /) -> Look:
+        """Return the probabilities of each crop; somebody's own says nothing else."""
+        return Look(self(crops))
 
 
 def own_detector(model: object) -> OwnDetector:

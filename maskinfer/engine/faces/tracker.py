@@ -23,6 +23,7 @@ from maskinfer.engine.results import Detections, FloatArray
 MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
 _FACE_SHARE = 0.5
+_BARE_SHARE = 0.3
 # A face that was seen once may be so many of its sides farther in the next frame, and so much larger or smaller.
 _LEAP, _LEAP_RATIO = 1.5, 1.3
 # A source of few frames a second would otherwise see late that a mask was taken off.
@@ -81,6 +82,8 @@ class Track:
         classified: frames in which it was classified.
         sharpness: as it was classified last (``quality.sharpness``); None when that was not measured.
         face_logit: running mean of what the classifier says of its being a face; None before it was asked.
+        bare_logit: running mean of what the classifier says of nose and mouth being bare under a badly worn mask; None
+            if it does not say that.
         asked: frames in which the classifier was asked that.
         is_face: whether it was a face when it was seen last.
         skipped: frames since it was classified last.
@@ -99,6 +102,7 @@ class Track:
     classified: int = 0
     sharpness: float | None = None
     face_logit: float | None = None
+    bare_logit: float | None = None
     asked: int = 0
     is_face: bool = True
     skipped: int = 0
@@ -143,6 +147,11 @@ class Track:
         before = face_logit if self.face_logit is None else self.face_logit
         self.face_logit = before + _FACE_SHARE * (face_logit - before)
         self.asked += 1
+
+    def see_bare(self, bare_logit: float) -> None:
+        """Take what the classifier says of nose and mouth being bare under a badly worn mask."""
+        before = bare_logit if self.bare_logit is None else self.bare_logit
+        self.bare_logit = before + _BARE_SHARE * (bare_logit - before)
 
     def note(self, *, will_classify: bool) -> None:
         """Note whether it is classified in this frame."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, BGRFrame
+from maskinfer.engine.records import Bare
+from maskinfer.engine.results import BARE, INCORRECT_MASK, WITH_MASK, BGRFrame
 from maskinfer.training.data.masks.fabric import make_fabric
 from maskinfer.training.data.masks.head import LIPS, NOSE, Ball, bend, fit_camera, fitted_shape, straps_of
 from maskinfer.training.data.masks.render import canvas_for, composite, render_balls, render_mesh, render_straps
@@ -42,6 +43,12 @@ def label_of_wear(wear: str) -> str:
     if wear not in WEARS:
         raise RequestError(f"unknown wear {wear!r}: choose one of {', '.join(WEARS)}")
     return WITH_MASK if wear == "correct" else INCORRECT_MASK
+
+
+def bare_of_wear(wear: str) -> Bare | None:
+    """Return what a mask that is worn so leaves uncovered: None, ``nose``, or ``nose_and_mouth``."""
+    nose, nose_and_mouth = BARE
+    return {"correct": None, "below_nose": nose}.get(wear, nose_and_mouth)
 
 
 def draw_mask(

@@ -18,7 +18,7 @@ from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.images import read_image, write_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import WITHOUT_MASK
-from maskinfer.training.data.masks.draw import STYLES, WEARS, draw_mask, label_of_wear
+from maskinfer.training.data.masks.draw import STYLES, WEARS, bare_of_wear, draw_mask, label_of_wear
 from maskinfer.training.data.masks.occluders import draw_visor
 from maskinfer.training.data.masks.synth_faces import bare_faces
 from maskinfer.training.data.masks.synth_sheet import write_sheet
@@ -185,6 +185,7 @@ def _draw_all(
                 "source": sample.path.as_posix(),
                 "style": style,
                 "wear": wear,
+                "bare": bare_of_wear(wear),
                 "visor": visor,
                 "width": drawn.shape[1],
                 "height": drawn.shape[0],

@@ -14,7 +14,7 @@ from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.data.masks.demo_clip import PORTRAIT_LANDMARKS
-from maskinfer.training.data.masks.draw import label_of_wear
+from maskinfer.training.data.masks.draw import bare_of_wear, label_of_wear
 from maskinfer.training.data.masks.synth import synthesize
 from maskinfer.training.data.masks.synth_faces import bare_faces, is_drawable
 from maskinfer.training.data.samples import read_samples
@@ -41,6 +41,7 @@ def test_training_reads_what_is_drawn(data: Path, tmp_path: Path) -> None:
     assert len(read_samples([out], LABELS)) == sum(summary.labels.values()) == 6
     for record in records(out):
         assert record["label"] == label_of_wear(str(record["wear"]))
+        assert record["bare"] == bare_of_wear(str(record["wear"]))
         assert Path(str(record["source"])).parent == data / "without_mask"
         image = read_image(out / str(record["image"]))
         assert (image.shape[1], image.shape[0]) == (record["width"], record["height"])
