@@ -9,6 +9,7 @@ import click
 
 from maskinfer.commands.engine_options import EngineOptions, engine_options
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, refuse, train_extra
+from maskinfer.training.data.rights import RIGHTS, Rights
 
 _OUT_OPTION = click.option(
     "--out",
@@ -56,6 +57,14 @@ _RESUME_OPTION = click.option(
     help="Stop after this many epochs without a lower loss on --dev, instead of the recipe's number; 0 never stops "
          "early.",
 )  # fmt: skip
+@click.option(
+    "--test-set", metavar="NAME",
+    help="Data set in --data to keep out of training and to report on, with whatever is related to its pictures.",
+)  # fmt: skip
+@click.option(
+    "--rights", type=click.Choice(RIGHTS), multiple=True,
+    help="Train only on data sets with these rights, which the recipe lists; may be repeated.",
+)  # fmt: skip
 @_RESUME_OPTION
 def train(
     recipe: str,
@@ -68,19 +77,25 @@ def train(
     seed: int | None,
     split_by: Literal["group", "random"] | None,
     patience: int | None,
+    test_set: str | None,
+    rights: tuple[Rights, ...],
     resume: bool,
 ) -> None:
     """Train a mask classifier with PyTorch.
+
+    To see what a recipe gains on data of a kind that it has never seen, train once for each data set with --test-set.
 
     \b
     Examples:
       maskinfer train --recipe lecture --data seed/ --out runs/lecture
       maskinfer train --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
+      maskinfer train --data my-data/ --test-set street --out runs/without-street
+      maskinfer train --data my-data/ --rights permissive --out runs/permissive
     """
     from maskinfer.console.progress import progress_bar
 
     if dev:
-        refuse(("split_by",), "with --dev nothing is kept out of --data")
+        refuse(("split_by", "test_set"), "with --dev nothing is kept out of --data")
     with train_extra():
         from maskinfer.training.classifier.train import train as run
     with progress_bar("train", "steps") as progress:
@@ -95,6 +110,8 @@ def train(
             seed=seed,
             split_by=split_by,
             patience=patience,
+            test_set=test_set,
+            rights=rights,
             resume=resume,
             progress=progress,
         )

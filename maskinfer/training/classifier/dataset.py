@@ -121,26 +121,66 @@ def split(
     return np.asarray(train, np.int64), np.asarray(test, np.int64)
 
 
+def with_rights(pictures: Pictures, recipe: Recipe, indices: Indices) -> Indices:
+    """Return those of the indices whose data sets the recipe uses.
+
+    Raises:
+        RequestError: a label of the recipe has no picture left.
+    """
+    kept = np.asarray([i for i in indices if recipe.uses(pictures.sets[i])], np.int64)
+    missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels[kept]]
+    if missing:
+        kinds = ", ".join(recipe.use_rights) or "all"
+        raise RequestError(
+            f"no picture to train on carries the label {missing[0]} (rights: {kinds}): use more data, or other rights"
+        )
+    return kept
+
+
+def split_off_set(
+    pictures: Pictures, recipe: Recipe, folders: Sequence[Path], name: str, progress: Progress = SILENT
+) -> tuple[Indices, Indices]:
+    """Return the indices to train on, without a data set, and those of that set to test on.
+
+    If the recipe splits by group, what is a copy or another picture of the same as one of the set is not trained on.
+
+    Raises:
+        RequestError: there is no such set.
+    """
+    left_out = np.asarray([own == name for own in pictures.sets], np.bool_)
+    if not left_out.any():
+        known = ", ".join(sorted(set(pictures.sets)))
+        raise RequestError(f"no picture is of the data set {name!r}: choose one of {known}")
+    related = left_out
+    if recipe.split == "group":
+        groups = np.asarray(related_groups(folders, recipe.labels, pictures.sources, progress))
+        related = np.isin(groups, np.unique(groups[left_out]))
+    return np.flatnonzero(~related), np.flatnonzero(left_out)
+
+
 def draw_order(pictures: Pictures, train: Indices, recipe: Recipe) -> Indices:
     """Return the indices of all pictures that the training draws, in their order."""
     rng = np.random.default_rng(recipe.seed)
     schedule = recipe.schedule
     if not schedule.draws_per_epoch:
         return np.concatenate([rng.permutation(train) for _ in range(schedule.epochs)])
-    weights = _weights(pictures, recipe)[train]
+    weights = _weights(pictures, recipe, train)[train]
     return rng.choice(train, schedule.epochs * schedule.draws_per_epoch, p=weights / weights.sum())
 
 
-def _weights(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
+def _weights(pictures: Pictures, recipe: Recipe, train: Indices) -> NDArray[np.float64]:
     sampling = recipe.sampling
     weights = np.array([sampling.set_weights.get(name, 1.0) for name in pictures.sets], np.float64)
+    used = np.zeros(len(weights), np.bool_)
+    used[train] = True
+    weights[~used] = 0
     weights[pictures.turned] *= sampling.turned_weight
     weights[pictures.doubtful] *= sampling.doubtful_weight
     for i, label in enumerate(recipe.labels):
         if label in sampling.class_shares:
-            members = pictures.labels == i
+            members = used & (pictures.labels == i)
             weights[members] *= sampling.class_shares[label] / weights[members].sum()
-    no_face = pictures.labels == NO_FACE
+    no_face = used & (pictures.labels == NO_FACE)
     if no_face.any():
         others, share = weights[~no_face].sum(), sampling.no_face_share
         weights[no_face] = others * share / (1 - share) / no_face.sum()

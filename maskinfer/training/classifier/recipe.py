@@ -13,6 +13,7 @@ from msgspec import Meta
 from maskinfer.engine.contract import CropRule, Label
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.schema import Count, Index, Line, NotNegative, Positive, Share, from_plain, parse_toml
+from maskinfer.training.data.rights import NONE_STATED, Rights
 
 RECIPES_DIR = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -126,6 +127,8 @@ class Recipe:
         split: by ``group``: copies, near-duplicates, twins and the faces of one picture stay on one side; or at
             ``random``, whatever leaks.
         crop: the contract's crop rule.
+        rights: in the pictures of data sets, as their publishers state them; none are stated for those not named.
+        use_rights: train only on data sets with these rights; empty for all.
     """
 
     name: Line
@@ -140,6 +143,12 @@ class Recipe:
     sampling: Sampling = field(default_factory=Sampling)
     split: Literal["group", "random"] = "group"
     crop: CropRule = field(default_factory=CropRule)
+    rights: Mapping[str, Rights] = field(default_factory=dict)
+    use_rights: tuple[Rights, ...] = ()
+
+    def uses(self, set_name: str) -> bool:
+        """Tell whether a data set is trained on, by its rights."""
+        return not self.use_rights or self.rights.get(set_name, NONE_STATED) in self.use_rights
 
     @property
     def tells_faces(self) -> bool:

@@ -24,6 +24,8 @@ from maskinfer.training.classifier.dataset import (
     join,
     load_pictures,
     split,
+    split_off_set,
+    with_rights,
 )
 from maskinfer.training.classifier.faces import NO_FACE
 from maskinfer.training.classifier.from_onnx import begin_from
@@ -32,6 +34,7 @@ from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.classifier.report import write_curves, write_report
+from maskinfer.training.data.rights import Rights
 from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
 from maskinfer.training.state import load_state, save_state
 
@@ -75,6 +78,8 @@ def train(
     seed: int | None = None,
     split_by: Literal["group", "random"] | None = None,
     patience: int | None = None,
+    test_set: str | None = None,
+    rights: Sequence[Rights] = (),
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> TrainSummary:
@@ -96,6 +101,9 @@ def train(
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         split_by: instead of the recipe's.
+        test_set: data set that is not trained on, but reported on; neither is what is related to its pictures, unless
+            the recipe splits at random.
+        rights: train only on data sets with these rights by the recipe; empty for the recipe's ``use_rights``.
         patience: instead of the recipe's.
         resume: go on with the training that was stopped in ``out``, from the beginning if it had no whole epoch; it
             ends as if it had not been stopped.
@@ -106,13 +114,16 @@ def train(
         ModelError: the state to go on from cannot be read.
     """
     recipe = _with_overrides(load_recipe(recipe_name), epochs, seed, split_by, patience)
-    if recipe.schedule.patience and not (dev or recipe.test_share):
+    recipe = replace(recipe, use_rights=tuple(rights)) if rights else recipe
+    if test_set is not None and dev:
+        raise RequestError("a test set is a part of the data, and dev is other data: choose one")
+    if recipe.schedule.patience and not (dev or recipe.test_share or test_set):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
-    if split_by is not None and not recipe.test_share:
+    if split_by is not None and not (recipe.test_share or test_set):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out, so there is no split: leave out --split")
     enter_folder(out, resume=resume)
     progress.describe("reading")
-    pictures, train_indices, test_indices = _load(recipe, data, dev, progress)
+    pictures, train_indices, test_indices = _load(recipe, data, dev, test_set, progress)
     if not (pictures.labels == NO_FACE).any():  # no annotated scenes: nothing to learn it from
         recipe = replace(recipe, sampling=replace(recipe.sampling, no_face_share=0.0))
     sides = {
@@ -161,16 +172,20 @@ def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> lis
 
 
 def _load(
-    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], progress: Progress
+    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], test_set: str | None, progress: Progress
 ) -> tuple[Pictures, Indices, Indices]:
     """Return all pictures, and the indices to train and to test on."""
     pictures = load_pictures(recipe, data, progress, no_faces=recipe.tells_faces)
     if not dev:
-        train, test = split(pictures, recipe, data, progress)
-        return pictures, train, test[pictures.labels[test] != NO_FACE]
+        if test_set is None:
+            train, test = split(pictures, recipe, data, progress)
+        else:
+            train, test = split_off_set(pictures, recipe, data, test_set, progress)
+        return pictures, with_rights(pictures, recipe, train), test[pictures.labels[test] != NO_FACE]
     both = join(pictures, load_pictures(recipe, dev, progress))
     everything = np.arange(len(both.labels))
-    return both, everything[: len(pictures.labels)], everything[len(pictures.labels) :]
+    train = with_rights(both, recipe, everything[: len(pictures.labels)])
+    return both, train, everything[len(pictures.labels) :]
 
 
 def _write_results(

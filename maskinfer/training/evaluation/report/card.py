@@ -20,6 +20,7 @@ from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.results import LABELS
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.schema import from_plain, parse_toml
+from maskinfer.training.data.rights import NONE_STATED, Rights
 
 _THRESHOLDS = (0.4, 0.5, 0.6)
 RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; check whether you may use
@@ -35,9 +36,11 @@ class DataNote:
     Attributes:
         count: how much of it.
         source: where it is from, and its licence.
+        rights: in its pictures, as its publisher states them.
     """
 
     count: str = ""
+    rights: Rights = NONE_STATED
     source: str = "source and licence not stated"
 
 
@@ -162,10 +165,10 @@ def _data(contract: Contract, known: Mapping[str, DataNote]) -> str:
     names = [*contract.training_data, *(name for name in known if name not in contract.training_data)]
     if not names:
         return ""
-    lines = ["| set | amount | source and licence |", "|---|---|---|"]
+    lines = ["| set | amount | rights in the pictures | source and licence |", "|---|---|---|---|"]
     for name in names:
         said = known.get(name, DataNote())
-        lines.append(f"| `{name}` | {said.count} | {said.source} |")
+        lines.append(f"| `{name}` | {said.count} | {said.rights} | {said.source} |")
     return "\n".join([*lines, "", RIGHTS])
 
 
