@@ -18,6 +18,7 @@ NOTES = """
 about = "Tells *masks*."
 wrong = "Beards."
 [data.mine]
+rights = "permissive"
 count = "12 crops"
 source = "my camera, CC0"
 """
@@ -59,7 +60,7 @@ def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_
         str(colour_classifier), figures_of(tmp_path / "f.json", "colour (version 1)"), tmp_path / "notes.toml"
     )
     assert "Tells *masks*." in card
-    assert "| `mine` | 12 crops | my camera, CC0 |" in card
+    assert "| `mine` | 12 crops | permissive | my camera, CC0 |" in card
     assert "whether you may use\nthe weights" in card
     assert re.search(r"\| with_mask \| 2,234 \| 0\.9\d\d \(0\.9\d\d-0\.9\d\d\) \|", card)
     assert "| 16-24 px |" in card
