@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "c61f735f8f41ebb7538295ab04476ea0d99c6f30ada23d497a23fbdae2bd7d96",
+        "5584b7fac707c18d65110d17eeb856722fd78e1466b33b51a724a57de10cdff2",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "76f7c6f54e259881aea36f5b7b9013adc3c1afff8d8d6fadbdefdcad74e7af38",
+        "ebfdc63e9a1a6f43bb53a2a2b7529d469ae4ef23f7224bbf25f278c4b83bc5cd",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),
