@@ -197,7 +197,7 @@ def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ([], "name either a settings file or --source"),
         (["watch.toml", "--source", "0"], "name either a settings file or --source"),
         (["no.toml"], "no.toml cannot be read"),
-        (["--source", "0", "--source", "0"], "none of them twice"),
+        (["--source", "0", "--source", "0"], "the source 0 is given twice"),
         (["--source", "0", "--listen", "8600"], "listen is '8600', expected an address and a port"),
         (["--source", "0", "--listen", "0.0.0.0:8600"], "which other machines reach"),
     ],
