@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_written_and_an_address_that_is_none(tmp_path: Pat
     with pytest.raises(OutputError), open_events(EventTargets(str(tmp_path / "no" / "e.jsonl")), print):
         pass
     with (
-        pytest.raises(RequestError, match="expected http or https"),
+        pytest.raises(RequestError, match="expected an http or https URL"),
         open_events(EventTargets(None, "ftp://x/y"), print),
     ):
         pass
