@@ -75,6 +75,8 @@ def _templates() -> Environment:
     environment.globals.update(
         said, link=link, static=_static, share=_share, labels=words.ALL_LABELS, hour_words=_hour, date_words=_date
     )
+    for name in environment.list_templates():  # now, so that the first who looks does not wait for it
+        environment.get_template(name)
     return environment
 
 
