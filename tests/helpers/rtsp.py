@@ -27,7 +27,11 @@ needs_rtsp = pytest.mark.skipif(
 
 
 class RtspServer:
-    """A server of one clip, which begins anew for whoever connects first."""
+    """A server of one clip, which begins anew for whoever connects first.
+
+    The clip must have one slice a frame, as the encoder's option ``threads=1`` makes it: before each slice of a key
+    frame GStreamer repeats the stream's parameters, at which decoders take what follows for another frame.
+    """
 
     def __init__(self, clip: Path) -> None:
         with socket.socket() as one:

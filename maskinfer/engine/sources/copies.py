@@ -18,7 +18,8 @@ from maskinfer.engine.errors import OutputError, SourceError
 from maskinfer.engine.files.urls import public_name
 from maskinfer.engine.sources.video import open_container
 
-_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+# Each fragment is on its way to the disk when it is whole, not when a buffer is full.
+_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 _FORMAT = "mp4"
 
 

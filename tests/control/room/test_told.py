@@ -11,6 +11,7 @@ from maskinfer.control.store.questions import StoredVisit
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.visits.visit import VisitChange
+from tests.control.room.conftest import wait_until
 from tests.helpers.visits_made import change, visit
 
 ONE = Settings((CameraSettings("door", "0"),))
@@ -67,6 +68,8 @@ def test_what_happens_while_another_takes_its_place_is_told_to_the_other() -> No
     tell(told, 3)
     told.change(ONE)
     opened[2].may_close.set()
+    wait_until(lambda: len(opened) == 4)
+    opened[3].may_close.set()
     told.close()
     assert len(opened[0].told) == 1
     assert opened[1].told == [visit(2).id, "lost"]
@@ -82,11 +85,9 @@ def test_settings_that_cannot_be_leave_it_as_it_was() -> None:
     opened[0].may_close.set()
     told.change(BROKEN)
     tell(told, 1)
-    told.change(BROKEN)  # waits for the first
+    wait_until(lambda: len(opened) == 2 and opened[1].told)
     assert opened[1].settings is ONE
     assert opened[1].told == [visit(1).id]
     assert "those who are told stay as they were: ftp://desk cannot be posted to" in lines
     opened[1].may_close.set()
-    for one in opened:
-        one.may_close.set()
     told.close()
