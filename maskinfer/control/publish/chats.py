@@ -26,7 +26,7 @@ from email.header import Header
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from maskinfer.control.settings.types import ChatService, NotifySettings
+from maskinfer.control.settings.receivers import ChatService, NotifySettings
 from maskinfer.engine.sinks.webhook_post import Answer
 
 TELEGRAM, SLACK = "https://api.telegram.org", "https://slack.com/api"

@@ -18,7 +18,8 @@ from maskinfer.control.publish.pictures import picture_for
 from maskinfer.control.publish.records import Record
 from maskinfer.control.publish.topics import OFFLINE, ONLINE, Topics, changes_at_once, state_payload, today_payload
 from maskinfer.control.room.state import CameraMode, CameraState, Room
-from maskinfer.control.settings.types import MqttSettings, ZoneSettings
+from maskinfer.control.settings.receivers import MqttSettings
+from maskinfer.control.settings.types import ZoneSettings
 from maskinfer.control.store.questions import StoredVisit, VisitQuery
 from maskinfer.engine.errors import MaskinferError, printable
 from maskinfer.engine.flow.progress import SILENT

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskinfer.control.publish.topics import OFFLINE, Topics
-from maskinfer.control.settings.types import MqttSettings
+from maskinfer.control.settings.receivers import MqttSettings
 from maskinfer.engine.errors import MissingExtraError, RequestError
 from maskinfer.engine.files.urls import read_address
 from maskinfer.engine.sinks.webhook_post import Answer

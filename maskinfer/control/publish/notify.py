@@ -22,7 +22,7 @@ from maskinfer.control.publish.chats import (
 from maskinfer.control.publish.pictures import sized_jpeg
 from maskinfer.control.report.words import label_words
 from maskinfer.control.room.state import CameraState
-from maskinfer.control.settings.types import NotifySettings
+from maskinfer.control.settings.receivers import NotifySettings
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import SourceError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from maskinfer.control.settings.types import SentPicture
+from maskinfer.control.settings.receivers import SentPicture
 from maskinfer.engine.frames.dots import few_dots
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.visits.visit import BestPicture

@@ -13,7 +13,8 @@ from maskinfer.control.publish.notify import Notify
 from maskinfer.control.publish.records import CameraNews, Newest, Record, visit_record
 from maskinfer.control.room.state import CameraState, Room
 from maskinfer.control.settings.hours import zone_of
-from maskinfer.control.settings.types import NotifySettings, Settings, WebhookSettings
+from maskinfer.control.settings.receivers import NotifySettings, WebhookSettings
+from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.engine.files.urls import public_host
 from maskinfer.engine.flow.progress import SILENT

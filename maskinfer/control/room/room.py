@@ -53,6 +53,9 @@ class ControlRoom:
         self, engine: Engine, settings: Settings, store: Store, *, file: Path | None, say: Callable[[str], None]
     ) -> None:
         self._engine, self._settings, self._store, self._file, self._say = engine, settings, store, file, say
+        # What a caller set in the place of the file's is no change of the file.
+        self._in_file = settings if file is None else read_settings(file)
+        self._saving = threading.Lock()
         self._feeds = Feeds(say)
         self._parts = Parts(engine, self._feeds, store, say)
         self._cameras = {one.name: Camera(one, settings, self._parts) for one in settings.cameras}
@@ -154,7 +157,8 @@ class ControlRoom:
                 "there is no settings file that zones could be kept in: begin one with  maskinfer serve --init"
             )
         self._of(camera)
-        save_zones(self._file, camera, zones, lines)
+        with self._saving:
+            save_zones(self._file, camera, zones, lines)
         self._call(self._reload)
 
     def set_mode(self, camera: str, mode: CameraMode) -> None:
@@ -263,12 +267,10 @@ class ControlRoom:
 
     def _kept(self, settings: Settings) -> Settings:
         """Return new settings with those of before that take effect at the next start only, which is said."""
-        before = self._settings
-        other = [name for name in _FIXED if getattr(before, name) != getattr(settings, name)]
-        if before.store.folder != settings.store.folder:
-            other.append("store.folder")
-        if before.page.listen != settings.page.listen:
-            other.append("page.listen")
+        before, read, self._in_file = self._settings, self._in_file, settings
+        other = [name for name in _FIXED if getattr(read, name) != getattr(settings, name)]
+        other += ["store.folder"] if read.store.folder != settings.store.folder else []
+        other += ["page.listen"] if read.page.listen != settings.page.listen else []
         if other:
             self._say(f"what has changed in {', '.join(other)} takes effect at the next start")
         store = replace(settings.store, folder=before.store.folder)

@@ -8,8 +8,9 @@ from functools import partial
 
 from maskinfer.control.settings.hours import read_hours, zone_of
 from maskinfer.control.settings.passwords import is_hash
+from maskinfer.control.settings.receivers import NotifySettings
 from maskinfer.control.settings.rules import line_rules, zone_rules
-from maskinfer.control.settings.types import CameraSettings, NotifySettings, PageSettings, Settings
+from maskinfer.control.settings.types import CameraSettings, PageSettings, Settings
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.urls import is_url
 from maskinfer.engine.sources.camera import LAST_CAMERA

@@ -21,7 +21,8 @@ import pytest
 from maskinfer.control.publish import mqtt, mqtt_client
 from maskinfer.control.publish.mqtt import Mqtt
 from maskinfer.control.publish.records import CameraNews, Newest, visit_record
-from maskinfer.control.settings.types import MqttSettings, ZoneSettings
+from maskinfer.control.settings.receivers import MqttSettings
+from maskinfer.control.settings.types import ZoneSettings
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK

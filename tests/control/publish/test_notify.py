@@ -21,7 +21,7 @@ from maskinfer.control.publish.notify import Notify
 from maskinfer.control.publish.pictures import jpeg
 from maskinfer.control.publish.publishers import Publishers
 from maskinfer.control.room.state import CameraState
-from maskinfer.control.settings.types import NotifySettings, WebhookSettings
+from maskinfer.control.settings.receivers import NotifySettings, WebhookSettings
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK

@@ -89,9 +89,9 @@ def visits_in(folder: Path) -> list[str]:
 
 
 def test_a_watch_with_its_page_that_is_told_other_settings_and_ends(file: Path, door_clip: Path) -> None:
-    with serving(file.parent, "watch.toml") as served:
+    with serving(file.parent, "watch.toml", "--store", "kept") as served:
         page = served.wait_for(r"http://127\.0\.0\.1:\d+/")
-        wait_until(lambda: visits_in(file.parent / "watch-data"))
+        wait_until(lambda: visits_in(file.parent / "kept"))
         with urllib.request.urlopen(f"{page}v1/cameras") as answer:
             cameras = json.load(answer)
         assert "door" in json.dumps(cameras)
@@ -105,9 +105,13 @@ def test_a_watch_with_its_page_that_is_told_other_settings_and_ends(file: Path, 
         served.wait_for("the settings of watch.toml are in force")
         with urllib.request.urlopen(f"{page}v1/cameras") as answer:
             assert "yard" in json.dumps(json.load(answer))
+        assert not served.found("takes effect at the next start")
+        file.write_text(file.read_text().replace("127.0.0.1:0", "127.0.0.1:1"))
+        served.process.send_signal(signal.SIGHUP)
+        served.wait_for("what has changed in page.listen takes effect at the next start")
         assert served.end() == 0
         assert not served.found("Traceback")
-    with Store.open(file.parent / "watch-data", readonly=True) as store:
+    with Store.open(file.parent / "kept", readonly=True) as store:
         assert {one.visit.ended for one in store.visits(VisitQuery())} <= {"left", "stopped"}
 
 

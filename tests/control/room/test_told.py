@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from maskinfer.control.room.state import CameraState
 from maskinfer.control.room.told import Told
-from maskinfer.control.settings.types import CameraSettings, Settings, WebhookSettings
+from maskinfer.control.settings.receivers import WebhookSettings
+from maskinfer.control.settings.types import CameraSettings, Settings
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.sinks.outbox import Outbox
