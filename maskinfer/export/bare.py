@@ -60,13 +60,24 @@ def add_bare_output(
     features = _features_of(graph)
     crops, bare, drawn = _collect(detector, contract, faces, progress)
     values = _run(graph, features, contract, crops)
-    weights, bias = _fit(values, bare, drawn)
-    parts = {f"{_PREFIX}weight": weights, f"{_PREFIX}bias": np.array(bias, np.float32)}
+    _append(graph, features, *_fit(values, bare, drawn))
+
+
+def _append(graph: onnx.ModelProto, features: str, weights: FloatArray, bias: float) -> None:
+    """Append the output to the graph, in nodes that every runtime knows."""
+    parts = {
+        f"{_PREFIX}weight": weights.reshape(-1, 1),
+        f"{_PREFIX}bias": np.array([bias], np.float32),
+        f"{_PREFIX}column": np.array(0, np.int64),
+    }
     graph.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in parts.items())
+    names = [features, f"{_PREFIX}weight", f"{_PREFIX}bias"]
     graph.graph.node.extend(
         [
-            helper.make_node("MatMul", [features, f"{_PREFIX}weight"], [f"{_PREFIX}product"], f"{_PREFIX}matmul"),
-            helper.make_node("Add", [f"{_PREFIX}product", f"{_PREFIX}bias"], [f"{_PREFIX}logit"], f"{_PREFIX}add"),
+            helper.make_node("Gemm", names, [f"{_PREFIX}logits"], f"{_PREFIX}gemm"),
+            helper.make_node(
+                "Gather", [f"{_PREFIX}logits", f"{_PREFIX}column"], [f"{_PREFIX}logit"], f"{_PREFIX}gather", axis=1
+            ),
             helper.make_node("Sigmoid", [f"{_PREFIX}logit"], [BARE_OUTPUT], f"{_PREFIX}sigmoid"),
         ]
     )

@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "5584b7fac707c18d65110d17eeb856722fd78e1466b33b51a724a57de10cdff2",
+        "d9b037c0765c95e86c9150af8a48c559e4843c326825793b13847c729bf51527",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "ebfdc63e9a1a6f43bb53a2a2b7529d469ae4ef23f7224bbf25f278c4b83bc5cd",
+        "bff7807b02289068f5ebca6fa29d4a1bb24f57096c11e12423c3f5c78387da21",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),
