@@ -8,6 +8,7 @@ half each, and so do both answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -65,7 +66,7 @@ def add_bare_output(
 
 def _append(graph: onnx.ModelProto, features: str, weights: FloatArray, bias: float) -> None:
     """Append the output to the graph, in nodes that every runtime knows."""
-    parts = {
+    parts: dict[str, NDArray[Any]] = {
         f"{_PREFIX}weight": weights.reshape(-1, 1),
         f"{_PREFIX}bias": np.array([bias], np.float32),
         f"{_PREFIX}column": np.array(0, np.int64),
