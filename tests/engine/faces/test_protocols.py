@@ -97,7 +97,7 @@ def test_options_that_an_own_detector_cannot_get(option: dict[str, Any]) -> None
 
 
 def test_an_error_rate_that_an_own_classifier_does_not_know() -> None:
-    with pytest.raises(RequestError, match="LightClassifier does not say how often it errs"):
+    with pytest.raises(RequestError, match="says how often it errs, and LightClassifier does not"):
         maskinfer.load(RedDetector(), LightClassifier(), max_error=0.02)
 
 
