@@ -71,6 +71,7 @@ class Camera:
         self.tracker: Tracker | None = None
         self._book: VisitBook | None = None
         self._recorder: CameraRecorder | None = None
+        self._ending: list[CameraRecorder] = []
         self._frames_of_feed = 0
         self._size_wh: tuple[int, int] | None = None
         self._times_s: deque[float] = deque(maxlen=_MOST_TIMES)
@@ -121,6 +122,11 @@ class Camera:
         self._times_s.clear()
         return [] if book is None else book.close(now)
 
+    def join(self, wait_s: float) -> None:
+        """Wait for recordings to be finished, once it is closed."""
+        for recorder in self._ending:
+            recorder.join(wait_s)
+
     def now(self) -> CameraState:
         """Return how it does."""
         feed, newest = self.feed, self.view.newest
@@ -157,7 +163,8 @@ class Camera:
 
     def _record(self, wanted: bool) -> None:
         if self._recorder is not None and not wanted:
-            self._recorder.close()
+            self._recorder.stop()
+            self._ending = [*(one for one in self._ending if one.is_alive), self._recorder]
             self._recorder = None
         elif self._recorder is None and wanted:
             camera, parts = self.settings, self._parts

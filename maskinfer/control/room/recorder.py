@@ -29,7 +29,7 @@ _NOTE_S = 5.0
 
 
 class CameraRecorder:
-    """Records one camera until it is closed; what cannot be read or written now is tried again, and said once.
+    """Records one camera until it is stopped; what cannot be read or written now is tried again, and said once.
 
     Args:
         camera: its name.
@@ -55,12 +55,22 @@ class CameraRecorder:
         """Whether a file is being written."""
         return self._file is not None
 
-    def close(self, wait_s: float = 3.0) -> None:
-        """Finish the file."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Let it finish its file at the next packet, which nobody waits for."""
         self._over.set()
+
+    def join(self, wait_s: float) -> None:
+        """Wait for a stopped one to finish its file."""
         self._thread.join(wait_s)
 
     def _run(self) -> None:
+        # Small cameras fail when they are asked for two connections at once, and the other is for looking.
+        self._over.wait(_FIRST_PAUSE_S)
         while not self._over.is_set():
             pause_s = self._pause_s * random.uniform(0.5, 1.0)
             try:

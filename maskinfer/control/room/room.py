@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -15,6 +15,7 @@ from maskinfer.control.room.tally import Tally
 from maskinfer.control.room.told import Opens, Told
 from maskinfer.control.room.uploads import Uploads
 from maskinfer.control.settings.change import save_zones
+from maskinfer.control.settings.force import in_force
 from maskinfer.control.settings.read import read_settings
 from maskinfer.control.settings.types import LineSettings, Settings, ZoneSettings
 from maskinfer.control.store.retention import retention_of
@@ -32,8 +33,8 @@ from maskinfer.engine.visits.visit import VisitChange
 _TICK_S = 0.5
 _TELL_S = 1.0
 _PATIENCE_S = 10.0
-# Of these a change takes effect at the next start.
-_FIXED = ("models", "metrics")
+_FINISH_S = 3.0
+_MOST_REMOVED = 16
 # Whoever is told of what happens is opened anew when one of these changes.
 _TOLD = ("mqtt", "webhooks", "notify")
 
@@ -59,6 +60,7 @@ class ControlRoom:
         self._feeds = Feeds(say)
         self._parts = Parts(engine, self._feeds, store, say)
         self._cameras = {one.name: Camera(one, settings, self._parts) for one in settings.cameras}
+        self._removed: deque[Camera] = deque(maxlen=_MOST_REMOVED)
         self._uploads = Uploads(engine)
         self._tally = Tally(local_now())
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -255,7 +257,11 @@ class ControlRoom:
         except MaskinferError as error:
             self._say(f"the settings stay as they were: {error}")
             return
-        self._settings, before = self._kept(settings), self._settings
+        before = self._settings
+        self._settings, later = in_force(settings, self._in_file, before)
+        self._in_file = settings
+        if later:
+            self._say(f"what has changed in {', '.join(later)} takes effect at the next start")
         if before.store.retention != settings.store.retention:
             self._store.keep(retention_of(settings.store.retention))
         if any(getattr(before, name) != getattr(settings, name) for name in _TOLD):
@@ -264,18 +270,6 @@ class ControlRoom:
         self._change_cameras(self._settings)
         self._tick()
         self._say(f"the settings of {self._file} are in force")
-
-    def _kept(self, settings: Settings) -> Settings:
-        """Return new settings with those of before that take effect at the next start only, which is said."""
-        before, read, self._in_file = self._settings, self._in_file, settings
-        other = [name for name in _FIXED if getattr(read, name) != getattr(settings, name)]
-        other += ["store.folder"] if read.store.folder != settings.store.folder else []
-        other += ["page.listen"] if read.page.listen != settings.page.listen else []
-        if other:
-            self._say(f"what has changed in {', '.join(other)} takes effect at the next start")
-        store = replace(settings.store, folder=before.store.folder)
-        page = replace(settings.page, listen=before.page.listen)
-        return replace(settings, store=store, page=page, **{name: getattr(before, name) for name in _FIXED})
 
     def _change_cameras(self, settings: Settings) -> None:
         now, before = local_now(), self._cameras
@@ -287,6 +281,7 @@ class ControlRoom:
             after[one.name] = camera or Camera(one, settings, self._parts)
         for name in before.keys() - after.keys():
             self._keep(before[name].close(now))
+            self._removed.append(before[name])
             self._store.camera_event(name, "stopped", now, "it is not in the settings any more")
         self._cameras = after
 
@@ -295,5 +290,7 @@ class ControlRoom:
         for camera in self._cameras.values():
             self._keep(camera.close(now))
         self._feeds.close()
+        for camera in [*self._cameras.values(), *self._removed]:
+            camera.join(_FINISH_S)
         self._uploads.close()
         self._do_calls()

@@ -62,26 +62,27 @@ class Told:
 
     def change(self, settings: Settings) -> None:
         """Let a publisher by other settings take the place of this one, in a thread; nothing that happens is lost."""
-        self._wait()
         with self._lock:
-            self._waiting = []
-        self._change = threading.Thread(target=partial(self._replace, settings), name="publishers", daemon=True)
+            self._waiting = self._waiting or []
+        replace = partial(self._replace, settings, self._change)
+        self._change = threading.Thread(target=replace, name="publishers", daemon=True)
         self._change.start()
 
     def close(self) -> None:
         """Tell what waits, for a few seconds at most."""
-        self._wait()
-        self._guard(self._close)
-
-    def _wait(self) -> None:
         if self._change is not None:
             self._change.join()
+        self._guard(self._close)
 
     def _close(self) -> None:
         for line in self._publisher.close() or ():
             self._say(line)
 
-    def _replace(self, settings: Settings) -> None:
+    def _replace(self, settings: Settings, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        with self._lock:
+            self._waiting = self._waiting or []
         self._guard(self._close)
         try:
             self._publisher, self._settings = self._opens(settings), settings

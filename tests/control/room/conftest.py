@@ -87,6 +87,8 @@ def run_room(room_engine: Engine, tmp_path: Path) -> RunRoom:
             thread.start()
             try:
                 yield running
+            except AssertionError as error:
+                raise AssertionError(f"{error}; the room said {lines}, and its cameras are {room.cameras()}") from error
             finally:
                 over.set()
                 thread.join(30)
