@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run side by side; each process of theirs may hold 2 GB while networks are trained.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 .PHONY: demo test check docs constraints lint clean
 
@@ -12,10 +14,10 @@ demo: $(VENV)/.cpu
 	$(BIN)/maskinfer video samples/demo.mp4 -o demo-annotated.mp4
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.check lint
-	$(BIN)/python -m pytest -m "not train"
+	$(PYTEST) -m "not train"
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict

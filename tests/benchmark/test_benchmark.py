@@ -203,7 +203,7 @@ def test_from_the_command_line(colour_classifier: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--provider", "qnn"], 1, "provider qnn is not in the installed onnxruntime"),
+        (["--provider", "qnn"], 2, "provider qnn is not in the installed onnxruntime"),
         (["--batch", "0"], 2, "batch is 0, expected at least 1"),
         (["job", "none.mp4"], 2, "there is no file none.mp4"),
         (["capacity", "--size", "5"], 2, "'5' is not a size"),
@@ -221,7 +221,7 @@ def test_from_the_command_line(colour_classifier: Path, tmp_path: Path) -> None:
         (["--data", "a", "capacity"], 2, "--data would do nothing: options of `benchmark capacity` follow its name"),
         (["job", "a.mp4", "--batch", "4"], 2, "No such option"),
         (["job"], 2, "Missing argument 'CLIP...'"),
-        (["--json", "nowhere/a.json"], 1, "there is no folder"),
+        (["--json", "nowhere/a.json"], 2, "there is no folder"),
         (["--plot", "/proc/nowhere"], 1, "cannot write to"),
     ],
 )
