@@ -5,8 +5,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests run side by side; each process of theirs may hold 2 GB while networks are trained.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 .PHONY: demo test check docs constraints lint clean
 
@@ -14,10 +12,10 @@ demo: $(VENV)/.cpu
 	$(BIN)/maskinfer video samples/demo.mp4 -o demo-annotated.mp4
 
 test: $(VENV)/.test lint
-	$(PYTEST)
+	$(BIN)/python -m pytest
 
 check: $(VENV)/.check lint
-	$(PYTEST) -m "not train"
+	$(BIN)/python -m pytest -m "not train"
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
