@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 
+import av
 import pytest
 
 from maskinfer.engine.sources.feeds import Feeds
@@ -73,3 +75,16 @@ def test_nothing_to_read_is_no_end_where_others_may_come() -> None:
         return int(len(asked) > 3)
 
     assert list(feeds.batches(stopped, endless=True, wake_s=0.01)) == [[], [], []]
+
+
+def test_no_decoded_picture_outlives_its_source(clip: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        feeds = Feeds()
+        feeds.add(str(clip), "clip")
+        assert len(numbers(feeds)) == 50
+        feeds.close()
+        assert not [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
