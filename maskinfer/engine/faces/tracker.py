@@ -108,6 +108,7 @@ class Track:
     skipped: int = 0
     _weight: float = 0.0
     _classified_s: float = 0.0
+    _looked_s: float = 0.0
 
     def at(self, time_s: float) -> NDArray[np.float32]:
         """Return the box where it would be at a time, float32 (4,)."""
@@ -156,10 +157,12 @@ class Track:
     def note(self, *, will_classify: bool) -> None:
         """Note whether it is classified in this frame."""
         self.skipped = 0 if will_classify else self.skipped + 1
+        if will_classify:
+            self._looked_s = self.last_s
 
     def is_stale(self) -> bool:
-        """Tell whether its last classification is so old that it is due whatever frames were skipped."""
-        return self.last_s - self._classified_s >= _CLASSIFY_WITHIN_S
+        """Tell whether the classifier last looked at it so long ago that it is due whatever frames were skipped."""
+        return self.last_s - self._looked_s >= _CLASSIFY_WITHIN_S
 
     def is_certain(self, options: TrackOptions) -> bool:
         """Tell whether it need not be classified in every frame."""

@@ -152,6 +152,21 @@ def test_a_slow_source_is_not_classified_too_seldom(rate: float, every: int) -> 
     assert set(np.diff(np.flatnonzero(asked[2:]))) == {every}
 
 
+@pytest.mark.parametrize(("rate", "every"), [(25.0, 4), (8.0, 2), (3.0, 1)])
+def test_what_is_no_face_is_asked_about_as_seldom(rate: float, every: int) -> None:
+    tracker = Tracker(TrackOptions(classify_every=4, certain_after=2), proposals=True)
+    asked = []
+    for frame in range(40):
+        (track,) = tracker.follow(boxes((0, 0)), frame / rate)
+        assert track is not None
+        asked.append(tracker.wants(track))
+        track.note(will_classify=asked[-1])
+        if asked[-1]:
+            track.ask(-5.0)
+        tracker.decide(track, 0.01, is_face=False)
+    assert set(np.diff(np.flatnonzero(asked[2:]))) == {every}
+
+
 def test_what_is_not_certain_is_classified_always() -> None:
     tracker = Tracker(TrackOptions(classify_every=4))
     for frame in range(8):
