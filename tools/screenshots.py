@@ -1,4 +1,4 @@
-"""``python -m tools.screenshots`` writes the pictures of the control room's page that the documentation shows.
+"""``python -m tools.screenshots`` draws the documentation's pictures of the control room's page and of a report.
 
 A real Chromium looks at the page of a store that is filled with a made-up day; all faces are from ``samples/demo.mp4``.
 """
@@ -12,14 +12,18 @@ from pathlib import Path
 
 from PIL import Image
 
+from maskinfer.control.report.page import embed_pictures, report_html
+from maskinfer.control.report.report import make_report
 from maskinfer.control.settings.types import CameraSettings, LineSettings, PageSettings, Settings, ZoneSettings
+from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
 from maskinfer.control.web.serve import open_page
-from tests.helpers.chromium import PHONE_WH, Page, open_chromium
+from tests.helpers.chromium import Page, open_chromium
 from tests.helpers.recorded_room import RecordedRoom, come, demo, fill_day
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "control-room"
 SIZE_WH = (1280, 860)
+REPORT_WH = (1000, 1060)
 COLOURS = 200
 
 
@@ -36,7 +40,11 @@ def main() -> None:
                 "zones": "cameras/zones?camera=Main%20entrance",
             }.items():
                 _shoot(page, f"{url}{path}", name, SIZE_WH, dark=name == "live")
-            _shoot(page, f"{url}today?day={day}", "today-phone", PHONE_WH)
+            report = Path(folder) / "report.html"
+            begin = datetime.fromisoformat(day).astimezone()
+            made = make_report(store, VisitQuery(from_at=begin, to_at=begin + timedelta(days=1)))
+            report.write_text(report_html(made, embed_pictures(store)), encoding="utf-8")
+            _shoot(page, report.as_uri(), "report", REPORT_WH)
 
 
 def _settings() -> Settings:

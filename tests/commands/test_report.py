@@ -43,7 +43,7 @@ def test_a_day_in_words(folder: Path) -> None:
         "Wednesday, 25 November 2026, all cameras",
         "3 people",
         "1 with a mask  50 %, between 9 % and 91 %",
-        "1 could not be told, in no share",
+        "1 unclear, in no share",
         "1 person passed sill of door, in",
         "1 person without a proper mask where one is required",
         "the camera gave no pictures: no route to host",

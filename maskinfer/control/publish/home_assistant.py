@@ -22,13 +22,13 @@ _NOW = (
     ("all", "People in view", "mdi:account-multiple"),
     (WITH_MASK, "With a mask in view", "mdi:face-mask"),
     (WITHOUT_MASK, "Without a mask in view", "mdi:face-mask-outline"),
-    (INCORRECT_MASK, "Mask worn wrong in view", "mdi:alert-circle-outline"),
+    (INCORRECT_MASK, "Mask worn incorrectly in view", "mdi:alert-circle-outline"),
 )
 _TODAY = (
     ("people", "People today", "mdi:account-multiple"),
     (WITH_MASK, "With a mask today", "mdi:face-mask"),
     (WITHOUT_MASK, "Without a mask today", "mdi:face-mask-outline"),
-    (INCORRECT_MASK, "Mask worn wrong today", "mdi:alert-circle-outline"),
+    (INCORRECT_MASK, "Mask worn incorrectly today", "mdi:alert-circle-outline"),
     ("violations", "Violations today", "mdi:alert"),
 )
 

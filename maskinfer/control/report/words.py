@@ -16,13 +16,13 @@ _LABELS = {
     WITH_MASK: "with a mask",
     WITHOUT_MASK: "without a mask",
     INCORRECT_MASK: "with a mask worn incorrectly",
-    UNCERTAIN: "could not be told",
+    UNCERTAIN: "unclear",
 }
-_BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare"}
-_STATES = {
+BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare"}
+WHY_NOT_WATCHED = {
     "lost": "the camera gave no pictures",
-    "paused": "paused",
-    "off hours": "outside the hours of watching",
+    "paused": "the camera was paused",
+    "off hours": "outside its hours",
     "stopped": "maskinfer was not running",
 }
 
@@ -34,7 +34,7 @@ def label_words(label: str, bare: str | None = None) -> str:
     ('with a mask worn incorrectly (nose bare)', 'without a mask')
     """
     words = _LABELS.get(label, label.replace("_", " "))
-    return f"{words} ({_BARE[bare]})" if bare in _BARE else words
+    return f"{words} ({BARE[bare]})" if bare in BARE else words
 
 
 def people_words(count: int) -> str:
@@ -78,7 +78,7 @@ def gap_words(span: WatchedSpan) -> str:
     """Return why a camera was not watched."""
     if span.reason == NOT_RECORDED:
         return span.reason
-    words = _STATES.get(span.state, span.state)
+    words = WHY_NOT_WATCHED.get(span.state, span.state)
     return f"{words}: {span.reason}" if span.reason and span.reason != words else words
 
 

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 
 from maskinfer import __version__
 from maskinfer.control.report.period import read_period
+from maskinfer.control.report.words import percent_words
 from maskinfer.control.room.state import Room
 from maskinfer.control.web import words
 from maskinfer.control.web.guard.access import COOKIE, COOKIE_LETTERS, Access, Visitor
@@ -58,7 +59,7 @@ def _date(key: str) -> str:
 
 
 def _share(value: float, of: float) -> str:
-    return f"{value / of:.0%}".replace("%", " %") if of else "-"
+    return percent_words(value / of) if of else "-"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from maskinfer.control.report.words import BARE, WHY_NOT_WATCHED, label_words, people_words
 from maskinfer.engine.results import INCORRECT_MASK, LABELS, UNCERTAIN, WITH_MASK, WITHOUT_MASK
 
 __all__ = [
@@ -25,19 +26,12 @@ __all__ = [
 ]
 
 ALL_LABELS = (*LABELS, UNCERTAIN)
-_WORN = {
-    WITH_MASK: "with a mask",
-    WITHOUT_MASK: "without a mask",
-    INCORRECT_MASK: "with a mask worn wrong",
-    UNCERTAIN: "not clear",
-}
 _SHORT = {
     WITH_MASK: "With a mask",
     WITHOUT_MASK: "Without a mask",
-    INCORRECT_MASK: "Mask worn wrong",
-    UNCERTAIN: "Not clear",
+    INCORRECT_MASK: "Mask worn incorrectly",
+    UNCERTAIN: "Unclear",
 }
-_BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare", "mouth": "mouth bare"}
 _ENDED = {
     "left": "The person left.",
     "camera lost": "The camera gave no more pictures, so the visit ends here.",
@@ -52,12 +46,6 @@ _STATES = {
     "paused": "Paused",
     "off hours": "Off hours",
 }
-_NOT_WATCHED = {
-    "lost": "the camera gave no pictures",
-    "paused": "the camera was paused",
-    "off hours": "outside of its hours",
-    "stopped": "maskinfer was not running",
-}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
@@ -69,7 +57,7 @@ def number(value: int) -> str:
 
 def people(count: int) -> str:
     """Return ``1 person`` or ``12 people``."""
-    return f"{number(count)} {'person' if count == 1 else 'people'}"
+    return people_words(count)
 
 
 def people_worn(count: int, label: str) -> str:
@@ -83,13 +71,13 @@ def people_worn(count: int, label: str) -> str:
 
 def worn(label: str) -> str:
     """Return what somebody has on, as the end of a sentence: ``without a mask``."""
-    return _WORN.get(label, label.replace("_", " "))
+    return label_words(label)
 
 
 def short(label: str, bare: str | None = None) -> str:
-    """Return what somebody has on, as a caption: ``Mask worn wrong, nose bare``."""
+    """Return what somebody has on, as a caption: ``Mask worn incorrectly, nose bare``."""
     text = _SHORT.get(label, label.replace("_", " "))
-    return f"{text}, {_BARE.get(bare, bare.replace('_', ' '))}" if bare else text
+    return f"{text}, {BARE.get(bare, bare.replace('_', ' '))}" if bare else text
 
 
 def people_now(faces: Mapping[str, int]) -> str:
@@ -103,7 +91,7 @@ def people_now(faces: Mapping[str, int]) -> str:
         return "Nobody"
     kinds = [(faces[label], worn(label)) for label in sorted(faces, key=_place) if faces[label]]
     if len(kinds) == 1:
-        return f"{people(total)} {kinds[0][1]}" if kinds[0][1] != _WORN[UNCERTAIN] else f"{people(total)}, not clear"
+        return f"{people(total)}{', ' if faces.get(UNCERTAIN) else ' '}{kinds[0][1]}"
     return f"{people(total)}: " + ", ".join(f"{number(count)} {text}" for count, text in kinds)
 
 
@@ -115,7 +103,7 @@ def headline(wrong: Mapping[str, int], visits: int, *, when: str = "today") -> s
     """Return a day in one sentence, from how many people with each label were against the rules.
 
     >>> headline({"without_mask": 3, "incorrect_mask": 1}, 120)
-    '3 people without a mask and 1 with a mask worn wrong today'
+    '3 people without a mask and 1 with a mask worn incorrectly today'
     """
     # Who had it off, and has it on now, is with a mask.
     ways = {label: worn(label) for label in wrong} | {WITH_MASK: "with a mask only part of the time"}
@@ -142,7 +130,7 @@ def state(text: str) -> str:
 
 def why_not_watched(text: str) -> str:
     """Return why nobody was counted in some time."""
-    return _NOT_WATCHED.get(text, text)
+    return WHY_NOT_WATCHED.get(text, text)
 
 
 def clock(at: datetime, *, seconds: bool = False) -> str:

@@ -31,7 +31,7 @@ def test_the_examples_are_true(module: object) -> None:
         (
             {"with_mask": 1, "without_mask": 4, "incorrect_mask": 2},
             1200,
-            "4 people without a mask, 2 with a mask worn wrong and 1 with a mask only part of the time today",
+            "4 people without a mask, 2 with a mask worn incorrectly and 1 with a mask only part of the time today",
         ),
     ],
 )
@@ -42,15 +42,15 @@ def test_a_day_in_one_sentence(wrong: dict[str, int], visits: int, expected: str
 def test_who_is_before_a_camera() -> None:
     assert words.people_now({}) == "Nobody"
     assert words.people_now({"without_mask": 1}) == "1 person without a mask"
-    assert words.people_now({"uncertain": 2}) == "2 people, not clear"
-    assert words.people_now({"uncertain": 1, "with_mask": 1}) == "2 people: 1 with a mask, 1 not clear"
+    assert words.people_now({"uncertain": 2}) == "2 people, unclear"
+    assert words.people_now({"uncertain": 1, "with_mask": 1}) == "2 people: 1 with a mask, 1 unclear"
 
 
 def test_days_and_times() -> None:
     assert words.moment(NOW, NOW) == "today 14:03"
     assert words.moment(NOW - timedelta(days=1), NOW) == "yesterday 14:03"
     assert words.moment(NOW - timedelta(days=2), NOW) == "Mon 23 Nov 2026 14:03"
-    assert words.short("incorrect_mask", "nose_and_mouth") == "Mask worn wrong, nose and mouth bare"
+    assert words.short("incorrect_mask", "nose_and_mouth") == "Mask worn incorrectly, nose and mouth bare"
 
 
 def test_a_chart_is_as_high_as_its_numbers() -> None:
