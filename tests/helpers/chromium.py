@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ import pytest
 from tests.helpers.browser import FLAGS, NAMES
 
 PATIENCE_S = 20
+_DIALOG = 1_000_000_000  # the number of commands that nobody waits for
 DESKTOP_WH = (1280, 800)
 PHONE_WH = (390, 844)
 
@@ -197,16 +198,13 @@ class _Pipe:
         self._write_fd, self._read_fd, self._number = write_fd, read_fd, 0
         self.told: list[dict[str, Any]] = []
         self._answers: Queue[dict[str, Any]] = Queue()
+        self._writing = Lock()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def command(self, method: str, params: dict[str, Any], session: str | None = None) -> Any:
         self._number += 1
-        message = {"id": self._number, "method": method, "params": params}
-        message |= {} if session is None else {"sessionId": session}
-        data = json.dumps(message).encode() + b"\0"
-        while data:
-            data = data[os.write(self._write_fd, data) :]
+        self._send(self._number, method, params, session)
         ends_s = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -216,6 +214,14 @@ class _Pipe:
             if answer.get("id") == self._number:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
+
+    def _send(self, number: int, method: str, params: dict[str, Any], session: str | None) -> None:
+        message = {"id": number, "method": method, "params": params}
+        message |= {} if session is None else {"sessionId": session}
+        data = json.dumps(message).encode() + b"\0"
+        with self._writing:
+            while data:
+                data = data[os.write(self._write_fd, data) :]
 
     def close(self) -> None:
         os.close(self._write_fd)
@@ -230,5 +236,8 @@ class _Pipe:
                 message = json.loads(text)
                 if "id" in message:
                     self._answers.put(message)
-                else:
-                    self.told.append(message)
+                    continue
+                self.told.append(message)
+                if message["method"] == "Page.javascriptDialogOpening":
+                    # A page that asks whether to leave it would answer nobody, and fail the tests that come after.
+                    self._send(_DIALOG, "Page.handleJavaScriptDialog", {"accept": True}, message.get("sessionId"))
