@@ -23,7 +23,7 @@ import pytest
 
 from tests.helpers.browser import FLAGS, NAMES
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 _DIALOG = 1_000_000_000  # the number of commands that nobody waits for
 DESKTOP_WH = (1280, 800)
 PHONE_WH = (390, 844)

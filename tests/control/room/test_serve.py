@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
-import subprocess
-import sys
-import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,55 +17,10 @@ from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import SourceError, TruncatedSourceError
 from maskinfer.engine.sources.video import open_video
-from tests.control.room.conftest import wait_until
 from tests.helpers.rtsp import RtspServer, needs_rtsp
+from tests.helpers.serving import LOOK, Served, serving, wait_until
 
 pytest.importorskip("starlette")
-LOOK = "[models]\nthreads = 1\n[visits]\nleave_s = 1\njoin_s = 1.5\n"
-
-
-class Served:
-    """A running ``maskinfer serve``."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "maskinfer", "serve", *arguments]
-        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr:
-            self.lines.extend(line.rstrip("\n") for line in self.process.stderr)
-
-    def wait_for(self, pattern: str) -> str:
-        wait_until(lambda: self.found(pattern) or self.process.poll() is not None)
-        found = self.found(pattern)
-        assert found, self.lines
-        return found
-
-    def found(self, pattern: str) -> str:
-        return next((match[0] for line in list(self.lines) if (match := re.search(pattern, line))), "")
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        code = self.process.wait(60)
-        self.join()
-        return code
-
-    def join(self) -> None:
-        self._reader.join()
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Served]:
-    served = Served(folder, *arguments)
-    try:
-        yield served
-    finally:
-        if served.process.poll() is None:
-            served.end(signal.SIGKILL)
 
 
 @pytest.fixture

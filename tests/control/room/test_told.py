@@ -12,7 +12,7 @@ from maskinfer.control.store.questions import StoredVisit
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.visits.visit import VisitChange
-from tests.control.room.conftest import wait_until
+from tests.helpers.serving import wait_until
 from tests.helpers.visits_made import change, visit
 
 ONE = Settings((CameraSettings("door", "0"),))
