@@ -107,6 +107,10 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
     "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Process this many of several videos at a time.",
 )  # fmt: skip
+@click.option(
+    "--overwrite", is_flag=True,
+    help="In a folder, replace files that were made with other settings, or that no job made.",
+)  # fmt: skip
 @blur_options
 @MAX_ERROR_OPTION
 @output_options
@@ -117,6 +121,7 @@ def video(
     sources: tuple[str, ...],
     out: Path,
     jobs: int,
+    overwrite: bool,
     blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
@@ -128,8 +133,8 @@ def video(
     """Annotate recorded videos; frames, times, size and sound stay the same.
 
     SRC can be files, folders and glob patterns. If there are several videos, those whose annotated copies are already
-    in the output folder, made from the same content with the same settings, are skipped; --jsonl, --csv and --events
-    then name folders.
+    in the output folder, made from the same content with the same settings, are skipped, and files of other settings
+    are replaced only with --overwrite; --jsonl, --csv and --events then name folders.
 
     \b
     Examples:
@@ -146,6 +151,7 @@ def video(
     is_one = len(sources) == 1 and bool(out.suffix) and not (out.is_dir() or _may_be_several(sources[0]))
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
+        refuse(("overwrite",), "the one video that -o names is replaced in any case")
     track, style = tracking.read(), blur.read()
     outputs = results.read(event_outputs.read(rules, tracking))
     engine = models.open(is_recording=True, max_error=max_error)
@@ -155,8 +161,9 @@ def video(
     else:
         with progress_bar("videos", "videos") as progress:
             summary = run_videos(
-                engine, sources, out, jobs=jobs, track=track, style=style, outputs=outputs, progress=progress
-            )
+                engine, sources, out, jobs=jobs, track=track, style=style, outputs=outputs, overwrite=overwrite,
+                progress=progress,
+            )  # fmt: skip
     # After a signal the files have other names, which the problem says.
     written = {"annotated": out, **results.written(), "events": event_outputs.events}
     show_summary(summary, "frames", {} if is_one and summary.signal else written)

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maskinfer import __version__
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, SourceError, nothing_begun
-from maskinfer.engine.faces.classifier import OnnxClassifier
-from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.files.atomic import check_writable, partial_name
+from maskinfer.engine.files.atomic import partial_name
 from maskinfer.engine.files.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceFile, list_files
 from maskinfer.engine.files.places import STDOUT, inner_folders, make_folder
-from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
+from maskinfer.engine.jobs.journal import Journal, job_settings
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.audio import FORMATS
 from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
 
-JOURNAL = ".maskinfer-done.jsonl"
 _POLL_S = 0.5
 # As which no folder is named on purpose.
 _FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | {".csv", ".json", ".jsonl", ".log", ".tsv", ".txt"}
-_HASHED_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +57,15 @@ def run_videos(
     style: Style = PLAIN,
     outputs: Outputs | None = None,
     on_result: OnResult | None = None,
+    overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> JobSummary:
     """Turn many recorded videos into annotated ones, leaving out those that are done.
 
     What is done is noted in ``.maskinfer-done.jsonl`` in ``out_dir``, by the content of the source (BLAKE2b), the
     contracts of the models and every setting that the results depend on; a video is left out when all that its job
-    wrote is still there in the same sizes. So a job that was stopped goes on where it was.
+    wrote is still there in the same sizes. So a job that was stopped goes on where it was, also in a folder that was
+    moved. What other settings made is replaced only if that is asked for.
 
     Args:
         engine: finds and labels; all jobs share its models, whose faces of several videos then run side by side.
@@ -83,14 +77,15 @@ def run_videos(
         style: how frames are annotated.
         outputs: whose files are folders here, with a file for each video.
         on_result: called with the result of each frame that was written, from several threads.
+        overwrite: replace files that were made with other settings, or that no job made.
         progress: told how many videos there are and have been done, and which files of folders were left out.
 
     Returns:
         The summary of all; a video that cannot be read is among its problems, and the others are done.
 
     Raises:
-        SourceNotFoundError: nothing matches. RequestError: outputs would overwrite something. OutputError: ``out_dir``
-        cannot be made.
+        SourceNotFoundError: nothing matches. RequestError: outputs would overwrite something: inputs, one another, or,
+        without ``overwrite``, files of other settings. OutputError: ``out_dir`` cannot be made.
     """
     refuse_clear_crops(outputs, style)
     check_crop_labels(outputs, engine.classifier)
@@ -101,7 +96,9 @@ def run_videos(
     with nothing_begun():
         for folder in folders:
             make_folder(folder)
-        journal = _Journal(out_dir, _settings(engine, track, style, outputs))
+        journal = Journal(out_dir, job_settings(engine, track, style, outputs))
+    if not overwrite:
+        journal.refuse_replacing(tasks)
     total = JobSummary()
     recover_videos([task.out for task in tasks], progress.say)
     progress.set_total(len(tasks))
@@ -114,6 +111,10 @@ def run_videos(
             problems = journal.problems_of(key, task)
             if problems is not None:
                 return JobSummary(problems=problems, skipped=1)
+            try:
+                journal.begin(key, task)
+            except OutputError as error:
+                return JobSummary(problems=[str(error)])
             summary = _run_one(engine, task, track, style, on_result, stopped)
             if summary.frames and not summary.signal:
                 try:
@@ -204,66 +205,3 @@ def _run_one(
         return JobSummary(problems=[str(error)])
     except MaskinferError as error:  # of one video only, such as a folder in the place of its output
         return JobSummary(problems=[f"{task.source}: {error}"])
-
-
-def _settings(engine: Engine, track: TrackOptions | None, style: Style, outputs: Outputs | None) -> str:
-    """Return a digest of all that the outputs depend on besides the videos."""
-    # Somebody's own model has no contract that would tell when it changed, so that its videos are done again.
-    models = [
-        model.contract if isinstance(model, (OnnxDetector, OnnxClassifier)) else model
-        for model in (engine.detector, engine.classifier)
-    ]
-    everything = repr((__version__, models, engine.gate, track, style, outputs))
-    return hashlib.blake2b(everything.encode(), digest_size=16).hexdigest()
-
-
-class _Journal:
-    """What was done: a line a video."""
-
-    def __init__(self, folder: Path, settings: str) -> None:
-        check_writable(folder / JOURNAL)
-        self._file, self._settings, self._lock = folder / JOURNAL, settings, threading.Lock()
-        self._done: dict[str, dict[str, object]] = {}
-        lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines() if self._file.exists() else []
-        for line in lines:
-            try:
-                record = json.loads(line)
-                self._done[record["key"]] = record
-            except (ValueError, KeyError, TypeError):  # cut by a power failure: that video is done again
-                continue
-
-    def key(self, task: VideoTask) -> str:
-        """Return what a video is known by: its content, the settings, its place."""
-        digest = hashlib.blake2b(f"{self._settings} {as_text(task.out.resolve())}".encode(), digest_size=16)
-        try:
-            with task.source.open("rb") as file:
-                while block := file.read(_HASHED_AT_ONCE):
-                    digest.update(block)
-        except OSError:  # reading it will tell
-            return ""
-        return digest.hexdigest()
-
-    def problems_of(self, key: str, task: VideoTask) -> list[str] | None:
-        """Return what was wrong when it was done; None when it is to be done (again)."""
-        record = self._done.get(key)
-        if record is None or record.get("sizes") != _sizes(task):
-            return None
-        problems = record.get("problems", [])
-        return [str(problem) for problem in problems] if isinstance(problems, list) else []
-
-    def note(self, key: str, task: VideoTask, problems: list[str]) -> None:
-        """Note that it is done.
-
-        Raises:
-            OutputError: it cannot be noted, so that the next job will do it again.
-        """
-        record = {"key": key, "source": as_text(task.source), "sizes": _sizes(task), "problems": problems}
-        try:
-            with self._lock, self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise OutputError(f"{task.source} is done, but {self._file} cannot be written: {error.strerror}") from error
-
-
-def _sizes(task: VideoTask) -> dict[str, int]:
-    return {as_text(file.name): file.stat().st_size for file in task.files() if file.exists()}

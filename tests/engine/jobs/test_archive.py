@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,9 @@ import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.tracker import TrackOptions
-from maskinfer.engine.jobs.archive import JOURNAL, run_videos
+from maskinfer.engine.frames.annotate import Style
+from maskinfer.engine.jobs.archive import run_videos
+from maskinfer.engine.jobs.journal import JOURNAL
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
@@ -64,7 +67,7 @@ def test_a_folder_of_videos(engine: Engine, archive: Path, tmp_path: Path, jobs:
 def test_what_is_done_is_left_out_until_something_changes(engine: Engine, archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    def again(engine: Engine = engine, **settings: TrackOptions) -> tuple[int, int]:
+    def again(engine: Engine = engine, **settings: Any) -> tuple[int, int]:
         summary = run_videos(engine, [str(archive)], out, **settings)
         return summary.frames, summary.skipped
 
@@ -75,12 +78,54 @@ def test_what_is_done_is_left_out_until_something_changes(engine: Engine, archiv
     (archive / "b.avi").rename(archive / "old.avi")
     write_clip(archive / "b.avi", 5, codec="mpeg4")
     assert again() == (14, 2)  # the new one, and the old one under its new name
-    assert again(track=TrackOptions()) == (33, 0)
+    assert again(track=TrackOptions(), overwrite=True) == (33, 0)
     gate = replace(engine.gate, min_face_px=20)
-    assert again(replace(engine, gate=gate)) == (33, 0)
+    assert again(replace(engine, gate=gate), overwrite=True) == (33, 0)
     with (out / JOURNAL).open("a") as journal:
         journal.write('{"key": "cut by a power fai')
     assert again(replace(engine, gate=gate)) == (0, 4)
+
+
+def test_other_settings_replace_nothing_unasked(engine: Engine, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "monday").mkdir(parents=True)
+    (out / "a.mp4").write_bytes(b"somebody's own")
+    with pytest.raises(RequestError, match=r"1 file would be replaced .*a\.mp4\), which no job of this folder made"):
+        run_videos(engine, [str(archive)], out)
+    assert files(out) == ["a.mp4"]
+    assert run_videos(engine, [str(archive)], out, overwrite=True).frames == 28
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    blurred = Style(blur_faces=True)
+    told = r"3 files would be replaced .*made with style\.blur_faces false, now true: .*--overwrite"
+    with pytest.raises(RequestError, match=told):
+        run_videos(engine, [str(archive)], out, style=blurred)
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    moved = out.rename(tmp_path / "moved")
+    results = Outputs(jsonl=str(tmp_path / "results"))
+    assert run_videos(engine, [str(archive)], moved).skipped == 3
+    # More results of the same settings change nothing that is there.
+    assert run_videos(engine, [str(archive)], moved, outputs=results).frames == 28
+    assert run_videos(engine, [str(archive)], moved, outputs=results).skipped == 3
+    assert run_videos(engine, [str(archive)], moved).skipped == 3
+    write_clip(archive / "a.mp4", 13)
+    assert run_videos(engine, [str(archive)], moved).frames == 13
+    assert run_videos(engine, [str(archive)], moved, outputs=results).frames == 13
+    assert len((tmp_path / "results/a.mp4.jsonl").read_text().splitlines()) == 13
+    (moved / "a.mp4").write_bytes(b"cut by hand")
+    with pytest.raises(RequestError, match="which were changed since"):
+        run_videos(engine, [str(archive)], moved)
+    (moved / "a.mp4").unlink()
+    assert run_videos(engine, [str(archive)], moved, style=blurred, overwrite=True).frames == 29
+
+
+def test_what_a_killed_job_left_is_done_again_without_a_question(engine: Engine, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_videos(engine, [str(archive)], out)
+    lines = [line for line in (out / JOURNAL).read_text().splitlines() if '"problems"' not in line]
+    (out / JOURNAL).write_text("".join(f"{line}\n" for line in lines))  # as if killed before they were noted
+    assert run_videos(engine, [str(archive)], out).frames == 28
+    with pytest.raises(RequestError, match="would be replaced"):
+        run_videos(engine, [str(archive)], out, track=TrackOptions())
 
 
 def test_a_broken_video_is_told_each_time_and_the_others_are_done(
@@ -147,7 +192,8 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(portrait: BGRFrame, colour_clas
     assert process.returncode == 130, said
     assert 0 < len(facts(out / "b.partial.mp4").times) < 400
     assert not (out / "b.mp4").exists()
-    assert len([json.loads(line) for line in (out / JOURNAL).read_text().splitlines()]) == 1
+    noted = [json.loads(line) for line in (out / JOURNAL).read_text().splitlines()]
+    assert [record["place"] for record in noted if "sizes" in record] == ["a.mp4"]
     write_clip(archive / "b.mp4", [portrait] * 20)
     done = run_maskinfer("video", archive, "-o", out, "--classifier", colour_classifier)
     assert done.returncode == 0, done.stderr
@@ -159,3 +205,14 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(portrait: BGRFrame, colour_clas
 def test_jobs_of_one_video(colour_classifier: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", 3)
     check_error(run_maskinfer("video", clip, "-o", tmp_path / "b.mp4", "--jobs", "2"), 2, "name a folder for -o")
+    done = run_maskinfer("video", clip, "-o", tmp_path / "b.mp4", "--overwrite")
+    check_error(done, 2, "--overwrite would do nothing: the one video that -o names is replaced in any case")
+
+
+def test_overwrite_from_the_command_line(colour_classifier: Path, archive: Path, tmp_path: Path) -> None:
+    job = ["video", archive, "-o", tmp_path / "out", "--classifier", colour_classifier]
+    assert run_maskinfer(*job).returncode == 0
+    check_error(run_maskinfer(*job, "--no-track"), 2, "3 files would be replaced", "add --overwrite")
+    again = run_maskinfer(*job, "--no-track", "--overwrite")
+    assert again.returncode == 0, again.stderr
+    assert "28 frames" in again.stderr

@@ -14,8 +14,9 @@ import pytest
 import maskinfer
 from maskinfer import EventTargets, MaskinferError, OutputError, Outputs, RequestError, SourceNotFoundError
 from maskinfer.engine.frames.annotate import PLAIN
-from maskinfer.engine.jobs.archive import JOURNAL, run_videos
+from maskinfer.engine.jobs.archive import run_videos
 from maskinfer.engine.jobs.images import run_images
+from maskinfer.engine.jobs.journal import JOURNAL
 from maskinfer.engine.jobs.render import run_render
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.jobs.watch import Sinks, run_watch
