@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maskinfer import __version__
 from maskinfer.engine.engine import Engine
@@ -19,16 +19,13 @@ from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.frames.annotate import Style
-from maskinfer.engine.jobs.summary import number_of
+from maskinfer.engine.jobs.entry import NOTHING, Entry, Sizes, video_key
+from maskinfer.engine.jobs.summary import JobSummary, number_of
+from maskinfer.engine.jobs.tasks import VideoTask
 from maskinfer.engine.sinks.outputs import Outputs
 
-if TYPE_CHECKING:
-    from maskinfer.engine.jobs.archive import VideoTask
-
 JOURNAL = ".maskinfer-done.jsonl"
-_HASHED_AT_ONCE = 1 << 20
 _MOST_NAMED = 3
-_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +88,45 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def size_on_disk(file: Path) -> int | None:
+    """Return the size of a file in bytes; None when it is not there."""
+    return file.stat().st_size if file.is_file() else None
+
+
 class Journal:
     """What was begun and what is done in a folder of annotated videos.
 
     Args:
         folder: of the annotated videos.
         settings: of the job.
+        size_of: returns the size of an output; None when it is not there.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, settings: JobSettings) -> None:
+    def __init__(
+        self, folder: Path, settings: JobSettings, size_of: Callable[[Path], int | None] = size_on_disk
+    ) -> None:
         check_writable(folder / JOURNAL)
-        self._folder, self._file, self._settings = folder, folder / JOURNAL, settings
+        self._folder, self._file, self._settings, self._size_of = folder, folder / JOURNAL, settings, size_of
         self._lock = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {}  # by place
         self._known: dict[str, dict[str, Any]] = {}  # values of settings by their digest
         lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines() if self._file.exists() else []
         for line in lines:
-            try:
-                record = json.loads(line)
-                if "values" in record:
-                    self._known[record["settings"]] = dict(record["values"])
-                else:
-                    self._last[record["place"]] = record
-            except (ValueError, KeyError, TypeError):  # cut by a power failure: that video is done again
-                continue
+            self._take(line)
+
+    def _take(self, line: str) -> bool:
+        try:
+            record = json.loads(line)
+            if "values" in record:
+                self._known[record["settings"]] = dict(record["values"])
+            else:
+                self._last[record["place"]] = record
+        except (ValueError, KeyError, TypeError):  # cut by a power failure: that video is done again
+            return False
+        return True
 
     def refuse_replacing(self, tasks: Iterable[VideoTask]) -> None:
         """Refuse a job that would replace files of other settings, or files that nobody noted.
@@ -138,20 +147,20 @@ class Journal:
 
     def _others(self, task: VideoTask) -> list[Path]:
         """Return what is there of a task's files that this job's settings did not make."""
-        there = [file for file in task.files() if file.is_file()]
-        last = self._last.get(self._place(task), _NOTHING)
+        there = {file: size for file in task.files() if (size := self._size_of(file)) is not None}
+        last = self._last.get(self.place(task), NOTHING)
         if last.get("settings") != self._settings.digest:
-            return there
-        sizes = last.get("sizes", _NOTHING)
+            return list(there)
+        sizes = last.get("sizes", NOTHING)
         # What a job of these settings began and was killed over may be there in any state; a size that is None is of
         # earlier content.
         return [
-            file for file in there
-            if "sizes" in last and sizes.get(as_text(file.name), -1) not in (None, file.stat().st_size)
+            file for file, size in there.items()
+            if "sizes" in last and sizes.get(as_text(file.name), -1) not in (None, size)
         ]  # fmt: skip
 
     def _why(self, task: VideoTask) -> str:
-        digest = self._last.get(self._place(task), _NOTHING).get("settings")
+        digest = self._last.get(self.place(task), NOTHING).get("settings")
         if digest is None:
             return "which no job of this folder made"
         if digest == self._settings.digest:
@@ -161,28 +170,34 @@ class Journal:
         told = [f"{name} {json.dumps(then.get(name))}, now {json.dumps(now.get(name))}" for name in changed]
         return f"made with {', '.join(told[:_MOST_NAMED])}" if then and told else "made with other settings"
 
-    def _place(self, task: VideoTask) -> str:
+    def place(self, task: VideoTask) -> str:
+        """Return where a video's annotated copy goes."""
         # Below the folder, which may be moved.
         return as_text(task.out.relative_to(self._folder))
 
+    def entry(self, task: VideoTask) -> Entry:
+        """Return what the next lines about a video say besides what happened to it."""
+        place = self.place(task)
+        return Entry(place, task.shown_as, self._settings.digest, self._last.get(place, NOTHING))
+
     def key(self, task: VideoTask) -> str:
         """Return what a video is known by: its content, the settings, its place."""
-        digest = hashlib.blake2b(f"{self._settings.digest} {self._place(task)}".encode(), digest_size=16)
-        try:
-            with task.source.open("rb") as file:
-                while block := file.read(_HASHED_AT_ONCE):
-                    digest.update(block)
-        except OSError:  # reading it will tell
-            return ""
-        return digest.hexdigest()
+        return video_key(self._settings.digest, self.place(task), task.source)
+
+    def done_as(self, task: VideoTask) -> str | None:
+        """Return the key of a video that was done and whose files are still there; None when it is to be done."""
+        record = self._last.get(self.place(task), NOTHING)
+        made, there = record.get("sizes", NOTHING), self._sizes(task)
+        is_there = "sizes" in record and all(
+            size is not None and made.get(name) == size for name, size in there.items()
+        )
+        return record.get("key") if is_there else None
 
     def problems_of(self, key: str, task: VideoTask) -> list[str] | None:
         """Return what was wrong when it was done; None when it is to be done (again)."""
-        record = self._last.get(self._place(task), _NOTHING)
-        made, there = record.get("sizes", _NOTHING), _sizes(task.files())
-        if record.get("key") != key or any(size is None or made.get(name) != size for name, size in there.items()):
+        if self.done_as(task) != key:
             return None
-        problems = record.get("problems", [])
+        problems = self._last[self.place(task)].get("problems", [])
         return [str(problem) for problem in problems] if isinstance(problems, list) else []
 
     def begin(self, key: str, task: VideoTask) -> None:
@@ -191,37 +206,41 @@ class Journal:
         Raises:
             OutputError: it cannot be noted.
         """
-        last = self._last.get(self._place(task), _NOTHING)
-        is_ours, is_same = last.get("settings") == self._settings.digest, last.get("key") == key
-        made = last.get("sizes", last.get("made", _NOTHING)) if is_ours else _NOTHING
-        self._write(key, task, made={name: size if is_same else None for name, size in made.items()})
+        self._write(self.entry(task).begun(key), f"{task.source} is left out:")
 
-    def note(self, key: str, task: VideoTask, problems: Sequence[str]) -> None:
+    def note(self, key: str, task: VideoTask, summary: JobSummary) -> None:
         """Note that it is done.
 
         Raises:
             OutputError: it cannot be noted, so that the next job will do it again.
         """
+        entry = self.entry(task)
         # Of results that this job was not asked for, too.
-        made = self._last.get(self._place(task), _NOTHING).get("made", _NOTHING)
-        self._write(key, task, sizes={**made, **_sizes(task.files())}, problems=list(problems))
+        made = entry.last.get("made", NOTHING)
+        self._write(entry.done(key, self._sizes(task), summary, made), f"{task.source} is done, but")
 
-    def _write(self, key: str, task: VideoTask, **more: object) -> None:
-        place, digest = self._place(task), self._settings.digest
-        record = {"place": place, "source": as_text(task.source), "settings": digest, "key": key, **more}
+    def adopt(self, line: Mapping[str, Any]) -> None:
+        """Take a line that was made elsewhere.
+
+        Raises:
+            OutputError: it cannot be noted.
+        """
+        self._write(line, f"{line.get('source')} is done, but")
+
+    def _write(self, record: Mapping[str, Any], what: str) -> None:
+        digest = self._settings.digest
+        lines = [json.dumps(record, ensure_ascii=False)]
         with self._lock:
-            records = [record]
             if digest not in self._known:
-                records.insert(0, {"settings": digest, "values": dict(self._settings.values)})
+                values = {"settings": digest, "values": dict(self._settings.values)}
+                lines.insert(0, json.dumps(values, ensure_ascii=False))
             try:
                 with self._file.open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+                    file.writelines(f"{line}\n" for line in lines)
             except OSError as error:
-                what = "is done, but" if "sizes" in more else "is left out:"
-                raise OutputError(f"{task.source} {what} {self._file} cannot be written: {error.strerror}") from error
-            self._known[digest] = dict(self._settings.values)
-            self._last[place] = record
+                raise OutputError(f"{what} {self._file} cannot be written: {error.strerror}") from error
+            for line in lines:
+                self._take(line)
 
-
-def _sizes(files: Iterable[Path]) -> dict[str, int | None]:
-    return {as_text(file.name): file.stat().st_size if file.exists() else None for file in files}
+    def _sizes(self, task: VideoTask) -> Sizes:
+        return {as_text(file.name): self._size_of(file) for file in task.files()}

@@ -37,6 +37,7 @@ class JobSummary:
         problems: one line for each thing that could not be done; empty if everything worked.
         skipped: number of videos that an earlier job had finished.
         signal: number of the signal that ended the job, SIGINT or SIGTERM; 0 if none did.
+        film_s: presentation time of the last frame, in seconds; of several videos, the sum.
     """
 
     frames: int = 0
@@ -45,12 +46,14 @@ class JobSummary:
     problems: list[str] = field(default_factory=list)
     skipped: int = 0
     signal: int = 0
+    film_s: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: FrameResult) -> None:
         """Count a result."""
         self.frames += 1
         self.faces.update(result.counts())
+        self.film_s = result.time_s
         self.seconds = time.perf_counter() - self._started
 
     def merge(self, other: JobSummary) -> None:
@@ -59,4 +62,5 @@ class JobSummary:
         self.faces.update(other.faces)
         self.problems += other.problems
         self.skipped += other.skipped
+        self.film_s += other.film_s
         self.seconds = time.perf_counter() - self._started

@@ -45,6 +45,7 @@ def run_video(
     on_result: OnResult | None = None,
     progress: Progress = SILENT,
     stopped: Callable[[], int] | None = None,
+    name: str | None = None,
 ) -> JobSummary:
     """Label the faces of a recorded video, and write an annotated one; reading, inference and writing overlap.
 
@@ -59,6 +60,7 @@ def run_video(
         progress: receives the number of frames, if the source declares it, and how many are done.
         stopped: called between frames; returns the number of a signal that ends the job, or 0. By default Ctrl-C and
             SIGTERM end it.
+        name: what the source is called in results and messages, where ``source`` is a copy of it; None for its own.
 
     Returns:
         The summary. If the source ends early or is damaged, that is among its problems, and what could be read is
@@ -78,7 +80,7 @@ def run_video(
             stopped = stack.enter_context(stop_on_signal())
         # The models take most of the time of all stages, so the codecs get half of the threads.
         threads = max(1, engine.threads // 2)
-        video = stack.enter_context(open_video(str(source), threads=threads))
+        video = stack.enter_context(open_video(str(source), threads=threads, name=name))
 
         def is_partial() -> bool:
             return bool(summary.signal)

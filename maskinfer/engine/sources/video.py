@@ -60,7 +60,9 @@ class VideoReader:
 
 
 @contextmanager
-def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0) -> Iterator[VideoReader]:
+def open_video(
+    source: str | Path, *, threads: int = 0, timeout_s: float = 10.0, name: str | None = None
+) -> Iterator[VideoReader]:
     """Open a video file or URL; the container is closed when the block ends, at whatever frame.
 
     Damaged packets are skipped, counted and logged as one warning at the end.
@@ -69,12 +71,14 @@ def open_video(source: str | Path, *, threads: int = 0, timeout_s: float = 10.0)
         source: path of a file, a URL that FFmpeg knows, such as http:// and rtsp://, or ``-`` for standard input.
         threads: of the decoder; 0 lets FFmpeg choose.
         timeout_s: how long a URL may stay silent.
+        name: what it is called in results and messages, where ``source`` is a copy; None for ``source`` itself, without
+            passwords.
 
     Raises:
         SourceNotFoundError: there is no such file.
         SourceError: it is no video, holds none, or not one frame of it can be decoded.
     """
-    name = public_name(str(source))
+    name = public_name(str(source)) if name is None else name
     with open_container(str(source), name, timeout_s) as container:
         stream = _video_stream(container, name)
         stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
