@@ -164,9 +164,10 @@ class Feed:
         pause_s, count = _FIRST_PAUSE_S, self._count
         while not self._is_stopped(reader):
             lost = self._read_once(reader)
-            # A frame of PyAV whose side data was asked for, as the first one's is, and that data hold each other, and
-            # the decoder's pictures with them. In a quiet process it may take hours until they are found.
-            gc.collect()
+            if self._count > count:
+                # A frame of PyAV whose side data was asked for, as the first one's is, and that data hold each other,
+                # and the decoder's pictures with them. In a quiet process it may take hours until they are found.
+                gc.collect()
             if lost is None or self._is_stopped(reader):
                 break
             if self._count > count:

@@ -114,19 +114,20 @@ def test_a_source_that_is_dead_holds_nobody_up(engine: Engine, tmp_path: Path) -
     watcher = Watcher()
     summary, reports = run_watch(
         engine, [clip, DEAD, str(tmp_path / "none.mp4")],
-        reading=FeedOptions(give_up_after_s=0.5), sinks=Sinks(outputs=Outputs(str(out))), progress=watcher,
+        reading=FeedOptions(give_up_after_s=2), sinks=Sinks(outputs=Outputs(str(out))), progress=watcher,
     )  # fmt: skip
     assert [record["frame"] for record in lines(out)] == list(range(12))
     assert [report.frames for report in reports] == [12, 0, 0]
     assert len(summary.problems) == 2
     assert "none.mp4" in " ".join(summary.problems)
     assert "hunter2" not in " ".join(summary.problems + watcher.lines)
-    assert watcher.lines[0].startswith("http://127.0.0.1:9/camera cannot be opened yet, and is tried again")
+    told = "http://127.0.0.1:9/camera cannot be opened yet, and is tried again"
+    assert [line for line in watcher.lines if line.startswith(told)] != []
 
 
 def test_a_watch_whose_only_camera_is_down_stays_up_until_it_gives_up(engine: Engine) -> None:
     watcher = Watcher()
-    summary, _ = run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=0.3), progress=watcher)
+    summary, _ = run_watch(engine, [DEAD], reading=FeedOptions(give_up_after_s=2), progress=watcher)
     assert watcher.lines[0].startswith("http://")
     assert "cannot be opened yet, and is tried again" in watcher.lines[0]
     assert [problem for problem in summary.problems if "nothing listens at 127.0.0.1:9" in problem] != []
@@ -181,12 +182,12 @@ def test_a_camera_that_is_lost_is_an_event_and_ends_who_was_there(
     engine: Engine, portrait: BGRFrame, tmp_path: Path
 ) -> None:
     live = LiveServer(tmp_path, [portrait] * 300)
-    events, counts, watcher = tmp_path / "events.jsonl", {False: 0, True: 0}, Watcher()
+    events, first_s, watcher = tmp_path / "events.jsonl", dict[bool, float](), Watcher()
 
     def on_result(result: FrameResult) -> None:
         is_back = any("is back" in line for line in watcher.lines)
-        counts[is_back] += 1
-        if counts[is_back] == 20:
+        # Long enough that whoever is there has appeared, on the clock of arrival: the first frames come in a burst.
+        if result.time_s - first_s.setdefault(is_back, result.time_s) >= 0.8 and not live.dead.is_set():
             live.kill()
             if not is_back:
                 live.start()
