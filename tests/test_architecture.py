@@ -20,12 +20,8 @@ ARROWS: dict[str, set[str]] = {
     "console": {"benchmark", "control", "export", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
     "control.room": {
-        "control.publish",
-        "control.web",
-        "control.room.state",
-        "control.settings",
-        "control.store",
-        "engine",
+        *("control.publish", "control.web", "control.workers", "control.watch", "control.room.state"),
+        *("control.settings", "control.store", "engine"),
     },
     "control.web": {
         *("control.web.api", "control.web.guard", "control.report", "control.room.state", "control.settings"),
@@ -35,6 +31,8 @@ ARROWS: dict[str, set[str]] = {
         *("control.publish", "control.report", "control.room.state", "control.settings", "control.store", "engine"),
     },
     "control.web.guard": {"control.settings", "engine"},
+    "control.workers": {"control.watch", "control.room.state", "control.settings", "control.store", "engine"},
+    "control.watch": {"control.room.state", "control.settings", "control.store", "engine"},
     "control.publish": {"control.room.state", "control.report", "control.settings", "control.store", "engine"},
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.report": {"control.store", "engine"},

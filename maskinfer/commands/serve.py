@@ -22,6 +22,10 @@ from maskinfer.commands.options import PATH, Command
 )  # fmt: skip
 @click.option("--listen", metavar="ADDRESS:PORT", help="Show the page here, instead of where the settings say.")
 @click.option("--page/--no-page", default=True, show_default=True, help="Serve the page and the HTTP API.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+    help="Share the cameras among so many processes; this one keeps the store and the page.",
+)  # fmt: skip
 @click.option("--check", is_flag=True, help="Read the settings, say whether they are right, and end.")
 @click.option(
     "--init", is_flag=True, help="Write a commented settings file, WATCH.TOML or watch.toml, to begin with, and end."
@@ -33,6 +37,7 @@ def serve(
     store: Path | None,
     listen: str | None,
     page: bool,
+    processes: int,
     check: bool,
     init: bool,
     hash_password: bool,
@@ -47,6 +52,7 @@ def serve(
     Examples:
       maskinfer serve --init
       maskinfer serve watch.toml
+      maskinfer serve watch.toml --processes 4
       maskinfer serve --source door=rtsp://camera.local/door
     """
     from maskinfer.console.progress import say
@@ -66,7 +72,7 @@ def serve(
         count = len(chosen.cameras)
         click.echo(f"{settings or 'the sources'}: {count} camera{'' if count == 1 else 's'}, no mistakes")
         return
-    run_room(chosen, file=settings, has_page=page, say=say)
+    run_room(chosen, file=settings, has_page=page, say=say, processes=processes)
 
 
 def _print_hash() -> None:

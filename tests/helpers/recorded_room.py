@@ -77,7 +77,7 @@ class RecordedRoom:
         self.states: dict[str, CameraState] = {}
         """Of cameras that are to look other than running."""
         self.looked: list[tuple[str, bool]] = []
-        self._began_s = time.monotonic()
+        self._began_s, self._began_at = time.monotonic(), datetime.now(UTC)
 
     @property
     def store(self) -> Store:
@@ -93,7 +93,7 @@ class RecordedRoom:
 
     @property
     def counters(self) -> RoomCounters:
-        return RoomCounters(datetime.now(UTC), {}, Distribution((), (0,), 0.0))
+        return RoomCounters(self._began_at, {}, Distribution((), (0,), 0.0))
 
     def cameras(self) -> Sequence[CameraState]:
         return [self._state(camera) for camera in self._settings.cameras]
@@ -113,7 +113,7 @@ class RecordedRoom:
 
     def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
         self.looked.append((camera, blurred))
-        if camera in self.states or self._modes.get(camera) == "paused":
+        if not self._is_there(camera) or camera in self.states or self._modes.get(camera) == "paused":
             return None
         number, (bgr, result) = self._now()
         drawn = bgr.copy()
@@ -121,9 +121,10 @@ class RecordedRoom:
         return number, _jpeg(drawn)
 
     def snapshot(self, camera: str) -> bytes | None:
-        return None if camera in self.states else _jpeg(self._recording.frames[0][0])
+        return None if camera in self.states or not self._is_there(camera) else _jpeg(self._recording.frames[0][0])
 
     def save_zones(self, camera: str, zones: Sequence[ZoneSettings], lines: Sequence[LineSettings]) -> None:
+        self._refuse_unknown(camera)
         names = [*(zone.name for zone in zones), *(line.name for line in lines)]
         if len(set(names)) < len(names):
             raise RequestError("two zones or lines have one name, expected a name of its own for each")
@@ -136,6 +137,7 @@ class RecordedRoom:
         )
 
     def set_mode(self, camera: str, mode: CameraMode) -> None:
+        self._refuse_unknown(camera)
         self._modes[camera] = mode
 
     def pause(self, camera: str, paused: bool) -> None:
@@ -146,6 +148,13 @@ class RecordedRoom:
         if any(bgr is None for bgr in decoded):
             raise SourceError("this is not an image that can be read, or it is broken")
         return engine()([np.asarray(bgr, np.uint8) for bgr in decoded])
+
+    def _is_there(self, camera: str) -> bool:
+        return any(one.name == camera for one in self._settings.cameras)
+
+    def _refuse_unknown(self, camera: str) -> None:
+        if not self._is_there(camera):
+            raise RequestError(f"there is no camera {camera!r}")
 
     def _now(self) -> tuple[int, tuple[BGRFrame, FrameResult]]:
         number = int((time.monotonic() - self._began_s) * FPS)

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from maskinfer.control.room.state import CameraMode, CameraState, Publisher, RoomCounters
-from maskinfer.control.room.tally import Tally
 from maskinfer.control.settings.types import CameraSettings, LineSettings, Settings, ZoneSettings
 from maskinfer.control.store.store import Store
+from maskinfer.control.watch.tally import Tally
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.files.images import decode_image
 from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.visits.visit import VisitChange
@@ -35,7 +36,7 @@ class SmallRoom:
     store: Store
     settings: Settings
     frame: BGRFrame = field(default_factory=lambda: np.full((120, 160, 3), 127, np.uint8))
-    tally: Tally = field(default_factory=lambda: Tally(NOON))
+    tally: Tally = field(default_factory=Tally)
     outboxes: dict[str, Outbox] = field(default_factory=dict)
     publishers: list[Publisher] = field(default_factory=list)
     states: dict[str, CameraState] = field(default_factory=dict)
@@ -48,25 +49,36 @@ class SmallRoom:
 
     @property
     def counters(self) -> RoomCounters:
-        return self.tally.seen(self.outboxes)
+        counted = self.tally.seen()
+        waiting = {name: outbox.waiting for name, outbox in self.outboxes.items()}
+        lost = {name: outbox.lost + outbox.refused for name, outbox in self.outboxes.items()}
+        return RoomCounters(NOON, counted.cameras, counted.models, waiting, lost)
 
     def cameras(self) -> Sequence[CameraState]:
         return list(self.states.values())
 
     def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
         data = self.snapshot(camera)
-        self.frames_shown += 1
+        self.frames_shown += 1 if data else 0
         return None if data is None else (self.frames_shown, data)
 
     def snapshot(self, camera: str) -> bytes | None:
         return cv2.imencode(".jpg", self.frame)[1].tobytes() if camera in self.states else None
 
     def save_zones(self, camera: str, zones: Sequence[ZoneSettings], lines: Sequence[LineSettings]) -> None:
+        self._refuse_unknown(camera)
+        names = [*(zone.name for zone in zones), *(line.name for line in lines)]
+        if len(set(names)) < len(names):
+            raise RequestError("two zones or lines have one name, expected a name of its own for each")
+        cameras = [
+            replace(one, zones=tuple(zones), lines=tuple(lines)) if one.name == camera else one
+            for one in self.settings.cameras
+        ]
+        self.settings = replace(self.settings, cameras=tuple(cameras))
         self.camera_is(replace(self.states[camera], zones=tuple(zones), lines=tuple(lines)))
 
     def set_mode(self, camera: str, mode: CameraMode) -> None:
-        if camera not in self.states:
-            raise RequestError(f"there is no camera {camera}")
+        self._refuse_unknown(camera)
         state = "paused" if mode == "paused" else "running"
         self.camera_is(replace(self.states[camera], mode=mode, state=state))
 
@@ -74,7 +86,12 @@ class SmallRoom:
         self.set_mode(camera, "paused" if paused else "auto")
 
     def infer(self, images: list[bytes]) -> list[FrameResult]:
-        return [FrameResult("", 0, 0.0, (160, 120), ()) for _ in images]
+        sizes = [decode_image(data, "image").shape for data in images]
+        return [FrameResult("", 0, 0.0, (shape[1], shape[0]), ()) for shape in sizes]
+
+    def _refuse_unknown(self, camera: str) -> None:
+        if camera not in self.states:
+            raise RequestError(f"there is no camera {camera!r}")
 
     def camera_is(self, state: CameraState) -> None:
         """Let a camera be so from now on, and tell it."""

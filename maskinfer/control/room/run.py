@@ -14,14 +14,17 @@ from maskinfer.control.room.room import ControlRoom
 from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.retention import retention_of
 from maskinfer.control.store.store import Store
+from maskinfer.control.watch.watch import Watch, open_engine
+from maskinfer.control.watch.watching import Watching
 from maskinfer.control.web.serve import open_page
-from maskinfer.engine.engine import Engine
+from maskinfer.control.workers.processes import Processes
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.flow.signals import reload_on_hangup, stop_on_signal
-from maskinfer.engine.load import load
 
 
-def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Callable[[str], None]) -> None:
+def run_room(
+    settings: Settings, *, file: Path | None, has_page: bool, say: Callable[[str], None], processes: int = 1
+) -> None:
     """Watch, keep, show and tell until SIGINT or SIGTERM; SIGHUP reads the settings file again.
 
     Args:
@@ -29,6 +32,7 @@ def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Call
         file: of the settings; None when there is none.
         has_page: serve the page and the HTTP API.
         say: called with one line for news and faults, from any thread.
+        processes: how many look at the cameras; one is this one, more are begun beside it.
 
     Raises:
         RequestError: the store is in use or of a newer version, or the page's address is taken.
@@ -40,7 +44,8 @@ def run_room(settings: Settings, *, file: Path | None, has_page: bool, say: Call
         reload = stack.enter_context(reload_on_hangup())
         manager = ServiceManager()
         store = stack.enter_context(open_store(settings, say))
-        room = ControlRoom(open_engine(settings), settings, store, file=file, say=say)
+        watching = stack.enter_context(_open_watching(settings, store, processes, say))
+        room = ControlRoom(watching, settings, store, file=file, say=say)
         told = room.publish_to(lambda chosen: Publishers(room, settings=chosen, on_status=say))
         stack.callback(told.close)
         if settings.metrics.listen is not None:
@@ -79,7 +84,11 @@ def open_store(settings: Settings, say: Callable[[str], None]) -> Iterator[Store
         yield store
 
 
-def open_engine(settings: Settings) -> Engine:
-    """Open the models that settings name."""
-    models = settings.models
-    return load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)
+@contextmanager
+def _open_watching(settings: Settings, store: Store, processes: int, say: Callable[[str], None]) -> Iterator[Watching]:
+    if processes == 1:
+        yield Watch(open_engine(settings.models), settings, store, say=say)
+        return
+    with Processes(settings, store, count=processes, say=say) as several:
+        say(f"{len(several.workers)} processes look at the cameras")
+        yield several

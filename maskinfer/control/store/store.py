@@ -27,9 +27,10 @@ from maskinfer.control.store.questions import (
     WatchedSpan,
 )
 from maskinfer.control.store.readers import Readers
+from maskinfer.control.store.recordings import folder_for, size_of, why_not
 from maskinfer.control.store.retention import Retention, measure
 from maskinfer.control.store.writer import Writer
-from maskinfer.engine.errors import OnError, OutputError, RequestError, SourceError
+from maskinfer.engine.errors import OnError, RequestError, SourceError
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.visits.visit import VisitChange
 
@@ -124,12 +125,7 @@ class Store:
         Raises:
             OutputError: it cannot be made.
         """
-        folder = self.folder / RECORDINGS / name
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {folder}: {error.strerror}") from error
-        return folder
+        return folder_for(self.folder, name)
 
     def add_recording(self, camera: str, path: Path, from_at: datetime, to_at: datetime) -> None:
         """Queue that there is a recording in ``recording_folder``, or that it has become longer.
@@ -138,20 +134,13 @@ class Store:
             OutputError: the file is not there.
             ValueError: it lies elsewhere.
         """
-        try:
-            size_bytes = path.stat().st_size
-        except OSError as error:
-            raise OutputError(f"there is no recording {path}: {error.strerror}") from error
+        size_bytes = size_of(path)
         file = path.relative_to(self.folder / RECORDINGS)
         self._put(Recording(new_id(), camera, file, from_at, to_at, size_bytes))
 
     def why_no_recording(self) -> str:
         """Return why nothing may be recorded now, for people; empty when it may: a full disk stops recordings first."""
-        free = shutil.disk_usage(self.folder).free
-        least = self._writing().retention.min_free_bytes
-        if free >= least:
-            return ""
-        return f"the disk of {self.folder} has {free / 1e6:.0f} MB left, and recordings stop below {least / 1e6:.0f} MB"
+        return why_not(self.folder, self._writing().retention.min_free_bytes)
 
     def keep(self, retention: Retention) -> None:
         """Change what is kept, from now on."""

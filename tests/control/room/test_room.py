@@ -27,9 +27,10 @@ from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.visits.visit import VisitChange
-from tests.control.room.conftest import Running, RunRoom
+from tests.control.room.conftest import RunRoom
 from tests.helpers.clips import write_clip
 from tests.helpers.rtsp import RtspServer, needs_rtsp
+from tests.helpers.running_room import Running
 from tests.helpers.serving import RATE, scene, wait_until
 
 pytestmark = needs_rtsp

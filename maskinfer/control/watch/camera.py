@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
-from maskinfer.control.room.recorder import CameraRecorder
 from maskinfer.control.room.state import CameraMode, CameraState, CameraStatus
-from maskinfer.control.room.view import View
 from maskinfer.control.settings.hours import is_active
 from maskinfer.control.settings.rules import rules_of, zone_rules
 from maskinfer.control.settings.types import CameraSettings, Settings, ZoneSettings
 from maskinfer.control.store.questions import CameraEventKind
-from maskinfer.control.store.store import Store
+from maskinfer.control.watch.recorder import CameraRecorder
+from maskinfer.control.watch.view import View
+from maskinfer.control.watch.watching import Keeper
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.urls import is_url, public_host, public_name
@@ -42,13 +42,13 @@ class Parts:
     Attributes:
         engine: finds and labels.
         feeds: reads the cameras.
-        store: keeps what happens.
+        keeper: keeps what happens.
         say: told of faults, in one line each.
     """
 
     engine: Engine
     feeds: Feeds
-    store: Store
+    keeper: Keeper
     say: Callable[[str], None]
 
 
@@ -169,7 +169,7 @@ class Camera:
         elif self._recorder is None and wanted:
             camera, parts = self.settings, self._parts
             segment_s = self._room.recording.segment_s
-            self._recorder = CameraRecorder(camera.name, camera.url, parts.store, segment_s, parts.say)
+            self._recorder = CameraRecorder(camera.name, camera.url, parts.keeper, segment_s, parts.say)
 
     def _why_not(self, now: datetime) -> CameraStatus | None:
         """Return why it is not to be watched now; None if it is."""
@@ -202,7 +202,7 @@ class Camera:
         if kind == "connected" and self._noted is not None and self._noted[0] in _WAITING:
             kind = "resumed"
         self._noted = status, reason
-        self._parts.store.camera_event(self.settings.name, kind, now, reason)
+        self._parts.keeper.camera_event(self.settings.name, kind, now, reason)
 
 
 def _way_of(camera: CameraSettings) -> CameraSettings:

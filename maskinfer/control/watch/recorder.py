@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from maskinfer.control.store.store import Store
+from maskinfer.control.watch.watching import Keeper
 from maskinfer.engine.errors import MaskinferError, OutputError, SourceDeniedError, SourceError
 from maskinfer.engine.files.atomic import numbered, taken_name
 from maskinfer.engine.files.inside import slug
@@ -34,13 +34,13 @@ class CameraRecorder:
     Args:
         camera: its name.
         url: of the stream.
-        store: that the files belong to.
+        keeper: that the files belong to.
         segment_s: length of a file; it ends with the key frame that follows.
         say: called with one line when recording stops, and when it goes on.
     """
 
-    def __init__(self, camera: str, url: str, store: Store, segment_s: float, say: Callable[[str], None]) -> None:
-        self.camera, self._url, self._store, self._segment_s, self._say = camera, url, store, segment_s, say
+    def __init__(self, camera: str, url: str, keeper: Keeper, segment_s: float, say: Callable[[str], None]) -> None:
+        self.camera, self._url, self._keeper, self._segment_s, self._say = camera, url, keeper, segment_s, say
         self._over = threading.Event()
         self._file: CopiedFile | None = None
         self._names = ExitStack()
@@ -106,7 +106,7 @@ class CameraRecorder:
 
     def _begin_file(self, stream: av.VideoStream) -> None:
         self._refuse_if_full()
-        folder = self._store.recording_folder(slug(self.camera))
+        folder = self._keeper.recording_folder(slug(self.camera))
         self._from_at = local_now()
         wanted = folder / f"{slug(self.camera)}-{file_time(self._from_at)}.mp4"
         path = self._names.enter_context(taken_name(numbered(wanted)))
@@ -129,12 +129,12 @@ class CameraRecorder:
         self._noted_s = monotonic()
         try:
             if path is not None and path.stat().st_size:
-                self._store.add_recording(self.camera, path, self._from_at, local_now())
+                self._keeper.add_recording(self.camera, path, self._from_at, local_now())
         except (MaskinferError, OSError) as error:
             self._tell(f"the recording {path} of {self.camera} is not in the store: {error}")
 
     def _refuse_if_full(self) -> None:
-        if why := self._store.why_no_recording():
+        if why := self._keeper.why_no_recording():
             raise OutputError(why)
 
     def _tell(self, line: str) -> None:

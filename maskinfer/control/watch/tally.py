@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from threading import Lock
 
-from maskinfer.control.room.state import CameraCounters, Distribution, RoomCounters
+from maskinfer.control.room.state import CameraCounters, Distribution
+from maskinfer.control.watch.watching import Counted
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.visits.visit import VisitChange
 
 _BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -55,8 +53,8 @@ class _Camera:
 class Tally:
     """Figures since the start; every method may be called from any thread."""
 
-    def __init__(self, started_at: datetime) -> None:
-        self._started_at, self._lock = started_at, Lock()
+    def __init__(self) -> None:
+        self._lock = Lock()
         self._cameras: dict[str, _Camera] = defaultdict(_Camera)
         self._models = _Times()
 
@@ -92,11 +90,7 @@ class Tally:
                 latest = visit.violations[-1]
                 mine.violations[latest.zone or "", latest.label] += 1
 
-    def seen(self, outboxes: Mapping[str, Outbox]) -> RoomCounters:
-        """Return all figures as they are now, with those of the outboxes by their names."""
+    def seen(self) -> Counted:
+        """Return all figures as they are now."""
         with self._lock:
-            cameras = {name: camera.seen() for name, camera in self._cameras.items()}
-            models = self._models.seen()
-        waiting = {name: outbox.waiting for name, outbox in outboxes.items()}
-        lost = {name: outbox.lost + outbox.refused for name, outbox in outboxes.items()}
-        return RoomCounters(self._started_at, cameras, models, waiting, lost)
+            return Counted({name: camera.seen() for name, camera in self._cameras.items()}, self._models.seen())
