@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.jobs.video import run_video
     from maskinfer.engine.load import load
     from maskinfer.engine.results import Detections, Face, FrameResult, to_pandas
+    from maskinfer.engine.sinks.copies.encoding import Encoding
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import Event, EventOptions, find_events
     from maskinfer.engine.sinks.outputs import Outputs, Sink
@@ -68,6 +69,7 @@ __all__ = [
     "Detector",
     "DisplayError",
     "DownloadError",
+    "Encoding",
     "Engine",
     "Event",
     "EventOptions",
@@ -136,6 +138,7 @@ _MODULES = {
     "engine.jobs.video": ("run_video",),
     "engine.load": ("load",),
     "engine.results": ("Detections", "Face", "FrameResult", "to_pandas"),
+    "engine.sinks.copies.encoding": ("Encoding",),
     "engine.sinks.event_targets": ("EventTargets",),
     "engine.sinks.events": ("Event", "EventOptions", "find_events"),
     "engine.sinks.outputs": ("Outputs", "Sink"),

@@ -15,6 +15,7 @@ from maskinfer.commands.options import Output, grouped, option, refuse
 if TYPE_CHECKING:
     from maskinfer.commands.engine_options import TrackingOptions
     from maskinfer.engine.frames.annotate import Style
+    from maskinfer.engine.sinks.copies.encoding import Encoding
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import EventOptions
     from maskinfer.engine.sinks.outputs import Outputs
@@ -149,6 +150,27 @@ _event_outputs = grouped(
 def event_options(command: _F) -> _F:
     """Give a command the options of where events go, and of when something is one."""
     return _event_outputs(event_rules(command))
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingOptions:
+    """How annotated videos are made."""
+
+    overlay: bool
+
+    def read(self) -> Encoding:
+        """Return how annotated videos are made."""
+        from maskinfer.engine.sinks.copies.encoding import COPY, Encoding
+
+        return Encoding(COPY) if self.overlay else Encoding()
+
+
+encoding_options = grouped(
+    "encoded", EncodingOptions, "Annotated video",
+    option("--overlay", is_flag=True,
+           help="Encode nothing: copy the source's own pictures and sound into a .mkv with boxes and labels as a "
+                "subtitle track, and write the track to .ass and .vtt files beside it."),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

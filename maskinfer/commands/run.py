@@ -23,11 +23,13 @@ from maskinfer.commands.engine_options import (
 from maskinfer.commands.options import Command, Output, exit_with, read_duration, refuse
 from maskinfer.commands.output_options import (
     BlurOptions,
+    EncodingOptions,
     EventOutputs,
     EventRules,
     OutputOptions,
     StillBlurOptions,
     blur_options,
+    encoding_options,
     event_options,
     output_options,
     still_blur_options,
@@ -101,12 +103,13 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
     "-o", "--out", type=Output("job"), required=True, metavar="FILE|FOLDER",
-    help="Annotated video (.mp4, .mov or .mkv); a folder for several videos.",
+    help="Annotated video (.mp4, .mov or .mkv); with --overlay .mkv, .ass or .vtt; a folder for several videos.",
 )  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Process this many of several videos at a time.",
 )  # fmt: skip
+@encoding_options
 @click.option(
     "--overwrite", is_flag=True,
     help="In a folder, replace files that were made with other settings, or that no job made.",
@@ -121,6 +124,7 @@ def video(
     sources: tuple[str, ...],
     out: Path,
     jobs: int,
+    encoded: EncodingOptions,
     overwrite: bool,
     blur: BlurOptions,
     max_error: float | None,
@@ -141,6 +145,7 @@ def video(
       maskinfer video entrance.mp4 -o annotated.mp4
       maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --events events.jsonl
       maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
+      maskinfer video entrance.mp4 -o with-boxes.mkv --overlay
       maskinfer video archive/ -o annotated/ --jsonl results/ --jobs 2
     """
     from maskinfer.console.job import show_summary
@@ -152,17 +157,19 @@ def video(
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
-    track, style = tracking.read(), blur.read()
+    track, style, encoding = tracking.read(), blur.read(), encoded.read()
     outputs = results.read(event_outputs.read(rules, tracking))
     engine = models.open(is_recording=True, max_error=max_error)
     if is_one:
         with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as progress:
-            summary = run_video(engine, sources[0], out, track=track, style=style, outputs=outputs, progress=progress)
+            summary = run_video(
+                engine, sources[0], out, track=track, style=style, encoding=encoding, outputs=outputs, progress=progress
+            )
     else:
         with progress_bar("videos", "videos") as progress:
             summary = run_videos(
-                engine, sources, out, jobs=jobs, track=track, style=style, outputs=outputs, overwrite=overwrite,
-                progress=progress,
+                engine, sources, out, jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,
+                overwrite=overwrite, progress=progress,
             )  # fmt: skip
     # After a signal the files have other names, which the problem says.
     written = {"annotated": out, **results.written(), "events": event_outputs.events}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +27,7 @@ LEGEND_COLOUR: BGR = (24, 24, 24)
 LEGEND_OPACITY = 0.72
 _OUTLINE_COLOUR: BGR = (0, 0, 0)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CAPITAL_PX = 22
+CAPITAL_PX = 22
 """Height of a capital letter at font scale 1, in OpenCV 4's strokes and OpenCV 5's outlines alike."""
 _MIN_FONT_SCALE = 0.36
 _OUTWARD = np.array([-1, -1, 1, 1])
@@ -57,7 +58,7 @@ def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True
     """
     picture = as_picture(frame)
     width, height = picture.size_wh
-    scale = max(0.42, min(height, width) / 1440)
+    scale = scale_of(picture.size_wh)
     boxes = _inside(np.array([face.xyxy for face in result.faces], np.float64).reshape(-1, 4), width, height)
     if counts:
         _draw_legend(picture, result, scale)
@@ -69,6 +70,11 @@ def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True
         _draw_captions(picture, result, boxes, order, scale)
 
 
+def scale_of(size_wh: tuple[int, int]) -> float:
+    """Return the scale of lines and letters in a frame of a size; the height of capitals is 22 pixels at 1."""
+    return max(0.42, min(size_wh) / 1440)
+
+
 def colour_of(label: str) -> BGR:
     """Return the blue, green and red, 0 to 255, that a label is drawn in; grey for one that is not known."""
     return LABEL_COLOURS.get(label, OTHER_COLOUR)
@@ -78,17 +84,22 @@ def _inside(xyxy: NDArray[np.float64], width: int, height: int) -> NDArray[np.in
     return np.clip(np.rint(xyxy), 0, [width - 1, height - 1, width - 1, height - 1]).astype(np.int64)
 
 
-def _line_width(box: NDArray[np.int64], scale: float) -> int:
-    side = int(min(box[2] - box[0], box[3] - box[1]))
+def line_px(xyxy: Sequence[float] | NDArray[np.int64], scale: float) -> int:
+    """Return the width of the line around a face."""
+    side = int(min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]))
     return max(1, min(round(4 * scale), round(side / 24)))
+
+
+def edge_px(scale: float) -> int:
+    """Return the width of the dark edge on each side of a line, for light colours on light ground."""
+    return max(1, round(1.4 * scale))
 
 
 def _draw_box(picture: Picture, box: NDArray[np.int64], colour: BGR, scale: float) -> None:
     left, top, right, bottom = (int(v) for v in box)
-    width = _line_width(box, scale)
-    if width > 1:  # a dark edge, for light colours on light ground
-        edge = 2 * max(1, round(1.4 * scale))
-        picture.outline((left, top, right, bottom), _OUTLINE_COLOUR, width + edge)
+    width = line_px(box, scale)
+    if width > 1:
+        picture.outline((left, top, right, bottom), _OUTLINE_COLOUR, width + 2 * edge_px(scale))
     picture.outline((left, top, right, bottom), colour, width)
 
 
@@ -98,7 +109,7 @@ def _draw_captions(
     # All that a caption should not hide: the boxes with their lines, then the captions that are there already.
     taken = np.empty((2 * len(boxes), 4), np.int64)
     for i, box in enumerate(boxes):
-        taken[i] = box + _line_width(box, scale) // 2 * _OUTWARD
+        taken[i] = box + line_px(box, scale) // 2 * _OUTWARD
     count = len(boxes)
     for i in reversed(order):
         face = result.faces[i]
@@ -112,12 +123,39 @@ def _draw_captions(
             picture.paste(place[:2], _filled(caption, colour_of(face.label)))
 
 
+def caption_of(face: Face, face_width: int, scale: float) -> tuple[str, float] | None:
+    """Return the text of a face's caption and its scale; None for none, as of a face too small for one.
+
+    Args:
+        face: that is shown.
+        face_width: in pixels.
+        scale: of the frame, from ``scale_of``.
+    """
+    caption = _caption_for(face, face_width, scale)
+    return None if caption is None else (caption.text, caption.font_scale)
+
+
+def caption_words(face: Face) -> str:
+    """Return all that a caption may say of a face.
+
+    >>> caption_words(Face((0, 0, 9, 9), 0.9, None, "with_mask", 0.97, {}))
+    'with mask 97%'
+    """
+    return f"{_words(face.label) if face.bare is None else f'{_words(face.bare)} uncovered'} {face.score:.0%}"
+
+
+def counts_of(result: FrameResult) -> list[tuple[str, str]]:
+    """Return each label that is counted, and the words for how many faces have it."""
+    counts = result.counts()
+    labels = [*LABELS, *sorted(set(counts) - set(LABELS))]
+    return [(label, f"{_words(label)} {counts.get(label, 0)}") for label in labels]
+
+
 def _caption_for(face: Face, face_width: int, scale: float) -> _Caption | None:
     """Return the longest and largest caption that does not drown the face; None when each would."""
     score = f"{face.score:.0%}"
     small = max(_MIN_FONT_SCALE, 0.72 * scale)
-    said = [_words(face.label)] if face.bare is None else [f"{_words(face.bare)} uncovered", _words(face.label)]
-    texts = [f"{words} {score}" for words in said]
+    texts = list(dict.fromkeys([caption_words(face), f"{_words(face.label)} {score}"]))
     for text, font_scale in ((texts[0], scale), *((text, small) for text in texts), (score, small)):
         caption = _caption(text, font_scale)
         if caption.size_wh[0] <= _OVERHANG * face_width:
@@ -132,8 +170,8 @@ def _words(label: str) -> str:
 @lru_cache(maxsize=2048)
 def _caption(text: str, font_scale: float) -> _Caption:
     text_width = cv2.getTextSize(text, _FONT, font_scale, _stroke(font_scale))[0][0]
-    padding = _padding(font_scale)
-    width, height = text_width + 2 * padding, round(_CAPITAL_PX * font_scale) + 2 * padding
+    padding = padding_px(font_scale)
+    width, height = text_width + 2 * padding, round(CAPITAL_PX * font_scale) + 2 * padding
     # Even, as are its places: so it shares no colour sample of a video with what is around it.
     return _Caption(text, font_scale, (width + width % 2, height + height % 2))
 
@@ -142,7 +180,8 @@ def _stroke(font_scale: float) -> int:
     return max(1, round(1.8 * font_scale))
 
 
-def _padding(font_scale: float) -> int:
+def padding_px(font_scale: float) -> int:
+    """Return the distance between a text and the edge of its ground."""
     return max(3, round(11 * font_scale))
 
 
@@ -176,19 +215,18 @@ def _filled(caption: _Caption, colour: BGR) -> BGRFrame:
 
 
 def _write(bgr: BGRFrame, text: str, corner_xy: tuple[int, int], font_scale: float, colour: BGR) -> None:
-    padding = _padding(font_scale)
-    origin = corner_xy[0] + padding, corner_xy[1] + padding + round(_CAPITAL_PX * font_scale)
+    padding = padding_px(font_scale)
+    origin = corner_xy[0] + padding, corner_xy[1] + padding + round(CAPITAL_PX * font_scale)
     cv2.putText(bgr, text, origin, _FONT, font_scale, colour, _stroke(font_scale), cv2.LINE_AA)
 
 
 def _draw_legend(picture: Picture, result: FrameResult, scale: float) -> None:
     """Draw the counts in the lower left corner, in a row or, where that is too wide, in a column."""
-    counts = result.counts()
-    labels = [*LABELS, *sorted(set(counts) - set(LABELS))]
-    captions = [_caption(f"{_words(label)} {counts.get(label, 0)}", scale) for label in labels]
+    counts = counts_of(result)
+    captions = [_caption(text, scale) for _, text in counts]
     line_height = captions[0].size_wh[1]
     swatch = round(line_height * 0.45)
-    indent = _padding(scale) + swatch  # a caption begins with a padding of its own
+    indent = padding_px(scale) + swatch  # a caption begins with a padding of its own
     widths = [indent + caption.size_wh[0] for caption in captions]
     frame_w, frame_h = picture.size_wh
     in_row = sum(widths) <= frame_w
@@ -197,8 +235,8 @@ def _draw_legend(picture: Picture, result: FrameResult, scale: float) -> None:
         return
     panel = _shaded(picture.cut((0, frame_h - panel_wh[1], panel_wh[0], frame_h)))
     left, top = 0, 0
-    for label, caption, width in zip(labels, captions, widths, strict=True):
-        _draw_swatch(panel, (left + _padding(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
+    for (label, _), caption, width in zip(counts, captions, widths, strict=True):
+        _draw_swatch(panel, (left + padding_px(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
         _write(panel, caption.text, (left + indent, top), scale, LEGEND_TEXT_COLOUR)
         left, top = (left + width, top) if in_row else (left, top + line_height)
     picture.paste((0, frame_h - panel_wh[1]), panel)

@@ -21,6 +21,7 @@ from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.tasks import VideoTask, output_folders, plan_videos
 from maskinfer.engine.jobs.video import run_video
+from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
 
 _POLL_S = 0.5
@@ -48,6 +49,7 @@ def run_videos(
     jobs: int = 1,
     track: TrackOptions | None = None,
     style: Style = PLAIN,
+    encoding: Encoding = PLAIN_ENCODING,
     outputs: Outputs | None = None,
     on_result: OnResult | None = None,
     overwrite: bool = False,
@@ -64,10 +66,11 @@ def run_videos(
         engine: finds and labels; all jobs share its models, whose faces of several videos then run side by side.
         sources: files, folders (with their sub-folders) and glob patterns.
         out_dir: for the annotated videos, under their names below the folder that was named; a container that is not
-            written becomes ``NAME.mp4``.
+            written becomes ``NAME.mp4``, an overlay ``NAME.mkv``.
         jobs: how many videos at a time.
         track: how faces are followed; None for faces on their own.
         style: how frames are annotated.
+        encoding: how the annotated videos are made.
         outputs: whose files are folders here, with a file for each video.
         on_result: called with the result of each frame that was written, from several threads.
         overwrite: replace files that were made with other settings, or that no job made.
@@ -85,11 +88,11 @@ def run_videos(
     folders = output_folders(out_dir, outputs or Outputs())
     without = inner_folders(folders, sources)
     files = list_files(sources, VIDEO_SUFFIXES, "video", progress.say, without=without)
-    tasks = plan_videos(files, out_dir, outputs or Outputs(), [one for one in sources if Path(one).is_dir()])
+    tasks = plan_videos(files, out_dir, outputs or Outputs(), [one for one in sources if Path(one).is_dir()], encoding)
     with nothing_begun():
         for folder in folders:
             make_folder(folder)
-        journal = Journal(out_dir, job_settings(engine, track, style, outputs))
+        journal = Journal(out_dir, job_settings(engine, track, style, outputs, encoding=encoding))
     if not overwrite:
         journal.refuse_replacing(tasks)
     recover_videos([task.out for task in tasks], progress.say)
@@ -158,7 +161,8 @@ def _run_one(
             make_folder(file.parent)
         return run_video(
             engine, str(task.source), task.out,
-            track=track, style=style, outputs=task.outputs, on_result=on_result, stopped=stopped,
+            track=track, style=style, encoding=task.encoding, outputs=task.outputs,
+            on_result=on_result, stopped=stopped,
         )  # fmt: skip
     except SourceError as error:
         return JobSummary(problems=[str(error)])

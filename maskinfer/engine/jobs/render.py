@@ -126,5 +126,5 @@ def run_render(
                 break
     summary.problems += writer.problems
     if summary.signal:
-        summary.problems.append(partial_line(summary, video.info.frame_count, out, None))
+        summary.problems.append(partial_line(summary, video.info.frame_count, [out], None))
     return summary

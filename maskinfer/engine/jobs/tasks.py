@@ -10,7 +10,7 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceFile
 from maskinfer.engine.files.places import STDOUT
 from maskinfer.engine.files.urls import as_text
-from maskinfer.engine.sinks.audio import FORMATS
+from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs
 
 # As which no folder is named on purpose.
@@ -26,12 +26,14 @@ class VideoTask:
         out: where the annotated one goes.
         outputs: where its results go besides.
         name: what the source is called; None for its path.
+        encoding: how the annotated one is made.
     """
 
     source: Path
     out: Path
     outputs: Outputs
     name: str | None = None
+    encoding: Encoding = PLAIN_ENCODING
 
     @property
     def shown_as(self) -> str:
@@ -40,11 +42,15 @@ class VideoTask:
 
     def files(self) -> list[Path]:
         """Return the files that appear when it is done."""
-        return [self.out, *map(Path, self.outputs.files())]
+        return [self.out, *self.encoding.sidecars(self.out), *map(Path, self.outputs.files())]
 
 
 def plan_videos(
-    files: Sequence[SourceFile], out_dir: Path, outputs: Outputs, folders: Sequence[str] = ()
+    files: Sequence[SourceFile],
+    out_dir: Path,
+    outputs: Outputs,
+    folders: Sequence[str] = (),
+    encoding: Encoding = PLAIN_ENCODING,
 ) -> list[VideoTask]:
     """Give each video its outputs.
 
@@ -53,6 +59,7 @@ def plan_videos(
         out_dir: for the annotated ones.
         outputs: whose files are folders.
         folders: that were read; crops may not go there.
+        encoding: how the annotated ones are made.
 
     Raises:
         RequestError: an output would overwrite a source or another output, goes to standard output, or to what is named
@@ -64,11 +71,10 @@ def plan_videos(
     tasks: dict[Path, VideoTask] = {}
     for file in files:
         relative = file.relative
-        is_written = relative.suffix.lower() in FORMATS
-        out = out_dir / (relative if is_written else relative.with_name(f"{relative.name}.mp4"))
+        out = out_dir / encoding.name_of(relative)
         if out in tasks:
             raise RequestError(f"{file.path} and {tasks[out].source} would both be written to {out}")
-        tasks[out] = VideoTask(file.path, out, _outputs_of(outputs, relative))
+        tasks[out] = VideoTask(file.path, out, _outputs_of(outputs, relative), encoding=encoding)
     written = [one for task in tasks.values() for one in task.files()]
     crops = Outputs(crops=outputs.crops)
     crops.check([*(file.path for file in files), *folders], written, stoppable=True)

@@ -20,12 +20,13 @@ from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.flow.stages import stage, staged
-from maskinfer.engine.frames.annotate import PLAIN, Style, annotate
+from maskinfer.engine.frames.annotate import PLAIN, Style
 from maskinfer.engine.frames.cover import covered
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
+from maskinfer.engine.sinks.copies.annotated import open_copy
+from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
-from maskinfer.engine.sinks.video import check_suffix, open_writer
 from maskinfer.engine.sources.video import open_video
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ def run_video(
     *,
     track: TrackOptions | None = None,
     style: Style = PLAIN,
+    encoding: Encoding = PLAIN_ENCODING,
     outputs: Outputs | None = None,
     on_result: OnResult | None = None,
     progress: Progress = SILENT,
@@ -52,9 +54,10 @@ def run_video(
     Args:
         engine: finds and labels the faces.
         source: the video.
-        out: .mp4, .mov or .mkv; it appears when it is complete. None for no video.
+        out: .mp4, .mov or .mkv, or as ``encoding`` says; it appears when it is complete. None for no video.
         track: how to track faces; None to treat each frame on its own.
         style: how to annotate frames.
+        encoding: how the annotated video is made.
         outputs: where else to write results.
         on_result: called with the result of each frame.
         progress: receives the number of frames, if the source declares it, and how many are done.
@@ -73,7 +76,7 @@ def run_video(
     """
     outputs = outputs or Outputs()
     refuse_clear_crops(outputs, style)
-    check_video_outputs(source, out, outputs)
+    check_video_outputs(source, out, outputs, style, encoding)
     summary = JobSummary()
     with ExitStack() as stack:
         if stopped is None:
@@ -85,14 +88,14 @@ def run_video(
         def is_partial() -> bool:
             return bool(summary.signal)
 
-        writer = None
+        copy = None
         with nothing_begun():
             if out is not None:
                 recover_videos([Path(out)], progress.say)
-                drawn = open_writer(
-                    Path(out), video.info, audio_from=str(source), threads=threads, is_partial=is_partial
+                opened_copy = open_copy(
+                    Path(out), video.info, str(source), style, encoding, threads=threads, is_partial=is_partial
                 )
-                writer = stack.enter_context(drawn)
+                copy = stack.enter_context(opened_copy)
             opened = open_outputs(
                 outputs, summary.problems.append, classifier=engine.classifier, inputs=[source], is_partial=is_partial
             )
@@ -102,16 +105,13 @@ def run_video(
         labelled = stack.enter_context(prefetch(engine.follow(frames, track), QUEUE_BATCHES, "engine"))
         try:
             pairs = _until(stopped, labelled, summary)
-            hides = style.blur_faces and writer is not None
+            hides = style.blur_faces and copy is not None
             shown = covered(pairs, itemgetter(1), style.blur_hold_s) if hides else ((pair, None) for pair in pairs)
             for (frame, result), hidden in shown:
                 with stage("results"):
                     add(frame.picture, result)
-                if writer is not None:
-                    with stage("draw"):
-                        annotate(frame.picture, result, style, hidden=hidden)
-                    with stage("encode"):
-                        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
+                if copy is not None:
+                    copy.add(frame, result, hidden)
                 summary.add(result)
                 progress.advance()
                 if on_result is not None:
@@ -120,24 +120,33 @@ def run_video(
             if not summary.frames:
                 raise
             summary.problems.append(str(error))
-    if writer is not None:
-        summary.problems += writer.problems
+    if copy is not None:
+        summary.problems += copy.problems
     if summary.signal:
-        summary.problems.append(partial_line(summary, video.info.frame_count, out, outputs))
+        drawn = [] if out is None else [Path(out), *encoding.sidecars(Path(out))]
+        summary.problems.append(partial_line(summary, video.info.frame_count, drawn, outputs))
     return summary
 
 
-def check_video_outputs(source: str | Path, out: str | Path | None, outputs: Outputs) -> None:
+def check_video_outputs(
+    source: str | Path,
+    out: str | Path | None,
+    outputs: Outputs,
+    style: Style = PLAIN,
+    encoding: Encoding = PLAIN_ENCODING,
+) -> None:
     """Check, before anything is begun, that a video can be written, and that nothing is written over what is read.
 
     Raises:
         RequestError: an output is an input or another output, or the video has an unknown format.
         OutputError: the video cannot be written there.
     """
-    outputs.check([source], [] if out is None else [out], stoppable=True)
+    drawn = [] if out is None else [Path(out), *encoding.sidecars(Path(out))]
+    outputs.check([source], drawn, stoppable=True)
     if out is not None:
-        check_suffix(Path(out))
-        check_writable(Path(out))
+        encoding.check(Path(out), style)
+    for file in drawn:
+        check_writable(file)
 
 
 def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]], summary: JobSummary) -> Iterator[T]:
@@ -148,10 +157,10 @@ def _until(stopped: Callable[[], int], batches: Iterable[Sequence[T]], summary: 
             return
 
 
-def partial_line(summary: JobSummary, total: int | None, out: str | Path | None, outputs: Outputs | None) -> str:
+def partial_line(summary: JobSummary, total: int | None, drawn: Sequence[Path], outputs: Outputs | None) -> str:
     """Return what is to be said of a job that a signal ended: how far it came, and where that is."""
-    files = (out, *(outputs or Outputs()).files())
-    names = [partial_name(Path(file)) for file in files if file is not None and file != STDOUT]
+    files = [*map(str, drawn), *(outputs or Outputs()).files()]
+    names = [partial_name(Path(file)) for file in files if file != STDOUT]
     of = f" of {total}" if total else ""
     where = f", which are in {', '.join(str(name) for name in names)}" if names else ""
     return f"stopped after {summary.frames}{of} frames{where}"

@@ -173,7 +173,7 @@ def open_writer(
             # distances of frames in the order of decoding.
             stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
         writer = VideoWriter(path, container, stream, info)
-        if audio_from is not None and _can_be_read_twice(str(audio_from), info):
+        if audio_from is not None and can_be_read_twice(str(audio_from), info):
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s, writer.problems.append)
             writer.add_sound(stack.enter_context(sound))
         elif audio_from is not None and info.sound_tracks:
@@ -217,7 +217,8 @@ def _refuse_input(path: Path, *sources: str | Path | None) -> None:
             raise RequestError(f"{path} is the source itself and would be overwritten: name another output")
 
 
-def _can_be_read_twice(source: str, info: VideoInfo) -> bool:
+def can_be_read_twice(source: str, info: VideoInfo) -> bool:
+    """Tell whether a source can be opened once more, for its sound or its packets."""
     # Not what is live, nor a pipe, which would be waited at for ever.
     return info.duration_s is not None if is_url(source) else source != STDIN and Path(source).is_file()
 

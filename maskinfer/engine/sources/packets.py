@@ -83,7 +83,7 @@ def _packets(container: InputContainer, stream: av.VideoStream, health: Health) 
     """Yield the whole packets of ``stream``, then None, which makes a decoder give what it holds back."""
     # MPEG-TS calls a packet corrupt that follows a gap; elsewhere it is one that the file's end cuts through.
     keep_corrupt = container.format.name == "mpegts"
-    for packet in _all_packets(container, health):
+    for packet in all_packets(container, health):
         if packet.stream.type in _TIMED:
             health.clock.place(packet)
         _note_end(packet, health)
@@ -100,7 +100,8 @@ def _packets(container: InputContainer, stream: av.VideoStream, health: Health) 
     yield None
 
 
-def _all_packets(container: InputContainer, health: Health) -> Iterator[av.Packet[Any]]:
+def all_packets(container: InputContainer, health: Health) -> Iterator[av.Packet[Any]]:
+    """Yield every packet that can be read, past damage; why the reading ended early is told to ``health``."""
     failures = 0
     packets = container.demux()
     while True:

@@ -80,7 +80,7 @@ def open_video(
     """
     name = public_name(str(source)) if name is None else name
     with open_container(str(source), name, timeout_s) as container:
-        stream = _video_stream(container, name)
+        stream = video_stream(container, name)
         stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
         stream.codec_context.thread_count = threads
         health = Health(clock=clock_of(container))
@@ -155,7 +155,12 @@ def _open_url(url: str, name: str, timeout_s: float) -> InputContainer:
     raise problem or SourceError(f"{name} cannot be opened")
 
 
-def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
+def video_stream(container: InputContainer, name: str) -> av.VideoStream:
+    """Return the stream of a container that is looked at.
+
+    Raises:
+        SourceError: there is none that can be decoded.
+    """
     # A cover picture in a sound file is a video stream to FFmpeg, and any .txt a film of a terminal.
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams or container.format.name == "tty":

@@ -1,0 +1,112 @@
+"""Boxes, frame by frame, as pieces of straight motion: what an overlay shows without a line for each frame."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskinfer.engine.frames.cover import Box
+from maskinfer.engine.results import Face, FrameResult
+
+_LONGEST_S = 4.0
+_SCORE_STEP = 0.05
+"""A score that is written beside a box is renewed when it has changed by so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One face for some time, on a straight way from one box to another.
+
+    Attributes:
+        from_s, to_s: when it is shown, in seconds; ``to_s`` is the time of the first frame that does not show it.
+        reached_s: when it comes to the last box: the time of the last frame that shows it.
+        face: as in its first frame, with the first box.
+        last: the last box, in pixels of the frame.
+    """
+
+    from_s: float
+    to_s: float
+    reached_s: float
+    face: Face
+    last: Box
+
+
+@dataclass(slots=True)
+class _Open:
+    face: Face
+    times_s: list[float] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+
+    def piece(self, to_s: float) -> Piece:
+        return Piece(self.times_s[0], to_s, self.times_s[-1], self.face, self.boxes[-1])
+
+
+class Paths:
+    """Turns the boxes of a video's faces into pieces; ``add`` every frame in order.
+
+    A piece ends when the face is gone, its label or what its mask leaves bare changes, its score has changed by 0.05,
+    or one of its boxes would be shown at a wrong place by more than the tolerance.
+
+    Args:
+        share: the tolerance as a share of the box's shorter side.
+        least_px: the tolerance is never smaller than so many pixels.
+    """
+
+    def __init__(self, share: float = 0.02, least_px: float = 1.0) -> None:
+        self._share, self._least_px = share, least_px
+        self._open: dict[object, _Open] = {}
+        self._done: list[tuple[float, int, Piece]] = []
+        self._count = 0
+
+    def add(self, result: FrameResult, at_s: float) -> Iterator[Piece]:
+        """Take a frame's faces, and yield the pieces that are finished, in the order in which they begin.
+
+        Args:
+            result: of the frame.
+            at_s: when the frame is shown.
+        """
+        faces = {self._name(i, face): face for i, face in enumerate(result.faces)}
+        for name in [name for name in self._open if name not in faces or not self._goes_on(name, faces[name], at_s)]:
+            self._close(name, at_s)
+        for name, face in faces.items():
+            line = self._open.setdefault(name, _Open(face))
+            line.times_s.append(at_s)
+            line.boxes.append(face.xyxy)
+        yield from self._finished(min((line.times_s[0] for line in self._open.values()), default=at_s))
+
+    def finish(self, end_s: float) -> Iterator[Piece]:
+        """Yield what is left, at the end of the last frame."""
+        for name in list(self._open):
+            self._close(name, end_s)
+        yield from self._finished(float("inf"))
+
+    def _name(self, index: int, face: Face) -> object:
+        # Who is not followed is somebody else in each frame.
+        return (self._count, index) if face.track_id is None else face.track_id
+
+    def _goes_on(self, name: object, face: Face, at_s: float) -> bool:
+        line = self._open[name]
+        first = line.face
+        is_same = (first.label, first.bare) == (face.label, face.bare) and abs(first.score - face.score) < _SCORE_STEP
+        return is_same and at_s - line.times_s[0] <= _LONGEST_S and self._is_straight(line, face.xyxy, at_s)
+
+    def _is_straight(self, line: _Open, box: Box, at_s: float) -> bool:
+        boxes: NDArray[np.float64] = np.array([*line.boxes, box])
+        times = np.array([*line.times_s, at_s])
+        shares = ((times - times[0]) / max(times[-1] - times[0], 1e-9))[:, None]
+        wrong_px = np.abs(boxes[0] + shares * (boxes[-1] - boxes[0]) - boxes).max()
+        sides = boxes[:, 2:] - boxes[:, :2]
+        return bool(wrong_px <= max(self._least_px, self._share * sides.min()))
+
+    def _close(self, name: object, to_s: float) -> None:
+        piece = self._open.pop(name).piece(to_s)
+        self._count += 1
+        heapq.heappush(self._done, (piece.from_s, self._count, piece))
+
+    def _finished(self, before_s: float) -> Iterator[Piece]:
+        while self._done and self._done[0][0] <= before_s:
+            yield heapq.heappop(self._done)[2]
