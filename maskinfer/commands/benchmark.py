@@ -27,6 +27,7 @@ from maskinfer.commands.options import (
     refuse,
     write_options,
 )
+from maskinfer.commands.site.data_options import as_folder
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.atomic import atomic_write
 
@@ -158,7 +159,7 @@ def _run_sweep(sweep: SweepOptions, reporting: ReportOptions) -> None:
         check_machine(before)
     plan = sweep.read()
     write_plots = None if reporting.plot_dir is None else _plots(reporting.plot_dir)
-    predict = predict_samples if reporting.data is None else _predict_scenes(reporting.data)
+    predict = predict_samples if reporting.data is None else _predict_scenes(as_folder(reporting.data))
     with progress_bar("benchmark", "steps") as progress:
         report = run_sweep(plan, ask=predict, progress=progress)
     show_report(report)

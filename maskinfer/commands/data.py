@@ -1,4 +1,4 @@
-"""The commands that make and check training data: data audit, data synth."""
+"""The commands that bring, make and check training data: data import, export, audit, synth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from pathlib import Path
 import click
 
 from maskinfer.commands.options import PATH, SHARE, Command, Output, read_shares, refuse, train_extra
+from maskinfer.commands.site.data_options import MAP_OPTION, as_folders
+
+_FORMATS = ("maskinfer", "yolo", "coco", "voc", "label-studio", "cvat", "fiftyone", "class-folders")
 
 
-@click.group(short_help="Make and check training data.")
+@click.group(short_help="Bring, make and check training data.")
 def data() -> None:
-    """Make and check training data.
+    """Bring, make and check training data.
 
     \b
     Examples:
+      maskinfer data import roboflow/data.yaml --map 'No Mask=without_mask' --out mine/
       maskinfer data audit faces/ --sheet finds.png
       maskinfer data synth --data faces/ --out drawn/
     """
@@ -37,6 +41,7 @@ def data() -> None:
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the random split."
 )
+@MAP_OPTION
 @click.option("--json", "json_file", type=Output("text"), metavar="FILE", help="Write everything that was found.")
 @click.option("--sheet", type=Output("file"), metavar="FILE", help="Save a picture of the worst finds.")
 def audit(
@@ -46,6 +51,7 @@ def audit(
     split_file: Path | None,
     random_split: float | None,
     seed: int,
+    names: tuple[str, ...],
     json_file: Path | None,
     sheet: Path | None,
 ) -> None:
@@ -72,11 +78,12 @@ def audit(
         from maskinfer.training.data.audit.to_json import check_outputs, write_json
 
         check_outputs(json_file, sheet)
+        every = as_folders((*folders, *tests), names)
         with progress_bar("audit", "pictures") as progress:
             found = audit_folders(
-                folders,
+                every[: len(folders)],
                 sets,
-                tests=tests,
+                tests=every[len(folders) :],
                 split_file=split_file,
                 test_share=random_split,
                 seed=seed,
@@ -88,6 +95,69 @@ def audit(
             write_sheet(found, sheet)
     # Last: whoever reads it may close the pipe.
     show_audit(found)
+
+
+@data.command("import", cls=Command, short_help="Bring data of other tools.")
+@click.argument("source", type=PATH, metavar="FILE|FOLDER")
+@click.option(
+    "--out", type=Output("folder"), required=True, metavar="FOLDER",
+    help="New folder for the list of faces and copies of the pictures.",
+)  # fmt: skip
+@MAP_OPTION
+@click.option("--images", type=PATH, metavar="FOLDER", help="Where the pictures are, if not where the file says.")
+@click.option("--part", "parts", multiple=True, metavar="NAME", help="Take this part only, as val; may be repeated.")
+def import_(source: Path, out: Path, names: tuple[str, ...], images: Path | None, parts: tuple[str, ...]) -> None:
+    """Read annotations of other tools into a folder that every command takes, and show what became of them.
+
+    These are read: YOLO (data.yaml), COCO, Pascal VOC, Label Studio (JSON and JSON-MIN), CVAT for images 1.1, FiftyOne,
+    and folders of pictures for each class. Labels are ours, in any case and with spaces or dashes, or --map says what
+    they mean; an unknown one is an error. Commands with --data take the same files as they are.
+
+    \b
+    Examples:
+      maskinfer data import roboflow/data.yaml --out mine/ --map 'No Mask=without_mask' --map 'Mask=with_mask'
+      maskinfer data import export.json --images uploads/ --out mine/ --map labels.toml
+    """
+    from maskinfer.console.imported import show_imported
+    from maskinfer.console.progress import progress_bar
+    from maskinfer.training.data.formats.door import import_data, read_data
+    from maskinfer.training.data.formats.translate import read_label_map
+
+    with train_extra(), progress_bar("import", "pictures") as progress:
+        imported = read_data(source, read_label_map(names), images=images, parts=parts, progress=progress)
+        import_data(imported, out, progress)
+    # Last: whoever reads it may close the pipe.
+    show_imported(imported)
+    click.echo(f"wrote {out}")
+
+
+@data.command("export", cls=Command, short_help="Write data for other tools.")
+@click.argument("source", type=PATH, metavar="FILE|FOLDER")
+@click.option("--format", "kind", type=click.Choice(_FORMATS), required=True, help="What to write.")
+@click.option("--out", type=Output("folder"), required=True, metavar="FOLDER", help="New or empty folder.")
+@MAP_OPTION
+def export_(source: Path, kind: str, out: Path, names: tuple[str, ...]) -> None:
+    """Write annotated data, or what the models said of pictures, in the format of another tool.
+
+    SOURCE is data that any command takes with --data, or the results of `maskinfer image --jsonl`: these become
+    pre-annotations, which Label Studio shows as predictions and CVAT as automatic boxes, to be corrected.
+
+    \b
+    Examples:
+      maskinfer data export site/ --format yolo --out yolo/
+      maskinfer image photos/ -o annotated/ --jsonl found.jsonl
+      maskinfer data export found.jsonl --format label-studio --out tasks/
+    """
+    from maskinfer.console.progress import progress_bar
+    from maskinfer.training.data.formats.translate import read_label_map
+    from maskinfer.training.data.writing.source import read_source
+    from maskinfer.training.data.writing.write import OutFormat, write_data
+
+    chosen: OutFormat = kind  # type: ignore[assignment]
+    with train_extra(), progress_bar("export", "pictures") as progress:
+        done = write_data(read_source(source, read_label_map(names)), out, chosen, progress)
+    click.echo(done)
+    click.get_current_context().exit(1 if done.left_out else 0)
 
 
 @data.command(cls=Command, short_help="Draw masks on bare faces.")
@@ -121,6 +191,7 @@ def audit(
     help="Share of the faces drawn behind a face shield, which keep their label.",
 )  # fmt: skip
 @click.option("--sheet", type=Output("file"), metavar="FILE", help="Save a contact sheet of a random selection.")
+@MAP_OPTION
 def synth(
     folders: tuple[Path, ...],
     out: Path,
@@ -130,6 +201,7 @@ def synth(
     wears: dict[str, float] | None,
     visors: float,
     sheet: Path | None,
+    names: tuple[str, ...],
 ) -> None:
     """Draw masks, worn well and badly, on the bare faces of training folders.
 
@@ -144,9 +216,10 @@ def synth(
     from maskinfer.console.progress import progress_bar
     from maskinfer.training.data.masks.synth import synthesize
 
+    read = as_folders(folders, names)
     with progress_bar("synth", "pictures") as progress:
         summary = synthesize(
-            folders,
+            read,
             out,
             per_face=per_face,
             seed=seed,

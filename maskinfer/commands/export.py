@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from maskinfer.commands.options import MODEL, PATH, Command, Output, train_extra
+from maskinfer.commands.site.data_options import as_folder
 
 
 @click.command(cls=Command, short_help="Quantize a model, if that pays on this machine.")
@@ -69,9 +70,9 @@ def quantize(
     with progress_bar("quantize", "steps") as progress:
         summary = run(
             model,
-            data,
+            as_folder(data),
             out,
-            calibration=calibration,
+            calibration=None if calibration is None else as_folder(calibration),
             batches=batches,
             precision=precision,
             provider=provider,
@@ -171,8 +172,9 @@ def calibrate(
 
     with train_extra():
         from maskinfer.export.calibrate import calibrate as run
+    scenes = None if faces is None else as_folder(faces)
     with progress_bar("calibrate", "pictures") as bar:
-        summary = run(model, figures, out, faces=faces, bare=bare, detector=detector, progress=bar)
+        summary = run(model, figures, out, faces=scenes, bare=bare, detector=detector, progress=bar)
     click.echo(summary)
 
 

@@ -9,6 +9,7 @@ import click
 
 from maskinfer.commands.engine_options import EngineOptions, engine_options
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, refuse, train_extra
+from maskinfer.commands.site.data_options import MAP_OPTION, as_folder, as_folders
 from maskinfer.training.data.rights import RIGHTS, Rights
 
 _OUT_OPTION = click.option(
@@ -29,8 +30,9 @@ _RESUME_OPTION = click.option(
     help="How to train: standard, small, lecture, or a TOML file.",
 )  # fmt: skip
 @click.option(
-    "--data", type=PATH, required=True, multiple=True, metavar="FOLDER", help="Folder of pictures; may be repeated."
+    "--data", type=PATH, required=True, multiple=True, metavar="FILE|FOLDER", help="Labelled pictures; may be repeated."
 )
+@MAP_OPTION
 @_OUT_OPTION
 @click.option(
     "--dev", type=PATH, multiple=True, metavar="FOLDER",
@@ -69,6 +71,7 @@ _RESUME_OPTION = click.option(
 def train(
     recipe: str,
     data: tuple[Path, ...],
+    names: tuple[str, ...],
     out: Path,
     dev: tuple[Path, ...],
     teachers: tuple[Path, ...],
@@ -97,13 +100,15 @@ def train(
     if dev:
         refuse(("split_by", "test_set"), "with --dev nothing is kept out of --data")
     with train_extra():
+        from maskinfer.training.classifier.recipe import load_recipe
         from maskinfer.training.classifier.train import train as run
+    every = as_folders((*data, *dev), names, load_recipe(recipe).labels)
     with progress_bar("train", "steps") as progress:
         summary = run(
             recipe,
-            data,
+            every[: len(data)],
             out,
-            dev=dev,
+            dev=every[len(data) :],
             teachers=teachers,
             start=start,
             epochs=epochs,
@@ -124,12 +129,13 @@ def train(
     help="How to train: detector, or a TOML file.",
 )  # fmt: skip
 @click.option(
-    "--data", type=PATH, required=True, multiple=True, metavar="FOLDER",
-    help="Folder of annotated scenes, bare faces or crops; may be repeated.",
+    "--data", type=PATH, required=True, multiple=True, metavar="FILE|FOLDER",
+    help="Annotated scenes, bare faces or crops; may be repeated.",
 )  # fmt: skip
+@MAP_OPTION
 @_OUT_OPTION
 @_RESUME_OPTION
-def train_detector(recipe: str, data: tuple[Path, ...], out: Path, resume: bool) -> None:
+def train_detector(recipe: str, data: tuple[Path, ...], names: tuple[str, ...], out: Path, resume: bool) -> None:
     """Train the face detector with PyTorch, starting from the published RetinaFace.
 
     \b
@@ -142,8 +148,9 @@ def train_detector(recipe: str, data: tuple[Path, ...], out: Path, resume: bool)
     with train_extra():
         from maskinfer.training.detector.recipe import load_detector_recipe
         from maskinfer.training.detector.train import train_detector as run
+    every = as_folders(data, names)
     with progress_bar("train", "steps") as progress:
-        summary = run(load_detector_recipe(recipe), data, out, resume=resume, progress=progress)
+        summary = run(load_detector_recipe(recipe), every, out, resume=resume, progress=progress)
     click.echo(summary)
 
 
@@ -208,6 +215,7 @@ def export(
 @click.option(
     "--data", type=PATH, required=True, metavar="FILE|FOLDER", help="Annotated scenes, or pictures of single faces."
 )
+@MAP_OPTION
 @click.option("--json", "json_file", type=Output("text"), metavar="FILE", help="Write the figures.")
 @click.option("--jsonl", type=Output("text", str), metavar="FILE", help="Write the predictions.")
 @click.option(
@@ -233,6 +241,7 @@ def export(
 def evaluate(
     model: str | None,
     data: Path,
+    names: tuple[str, ...],
     json_file: Path | None,
     jsonl: str | None,
     report: Path | None,
@@ -248,7 +257,7 @@ def evaluate(
 
     MODEL is a classifier or a detector, by name or file, that replaces the default one. --data is a scenes.jsonl or a
     folder that holds one; or pictures of one face each: a crops.jsonl, a folder that holds one, or a folder with a
-    subfolder of pictures for each label.
+    subfolder of pictures for each label; or data of another tool, see `maskinfer data import`.
 
     \b
     Examples:
@@ -266,10 +275,12 @@ def evaluate(
         if report or plots:  # before the long run, so that a missing package is told at once
             from maskinfer.training.evaluation.plots import write_plots
             from maskinfer.training.evaluation.report.page import write_report
+    read = as_folder(data, names)
     with progress_bar("evaluate", "images") as progress:
         evaluation = run(
             chosen.open(),
-            data,
+            read,
+            named=data,
             fit_boxes=fit_boxes,
             max_error=max_error,
             jsonl=jsonl,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from maskinfer import __version__
-from maskinfer.engine.errors import OutputError, RequestError, nothing_begun
+from maskinfer.engine.errors import MaskinferError, OutputError, RequestError, nothing_begun
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.runtime.cpu import processor_name
@@ -21,6 +22,7 @@ CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
 PROGRESS = "progress.pt"
 _RECIPE = "recipe.json"
+_ORIGIN = ("recipe", "inputs", "split", "environment")
 _PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime", "scikit-learn")
 
 
@@ -54,6 +56,24 @@ def make_folder(out: Path) -> None:
             raise OutputError(f"cannot make the run folder {out}: {error.strerror}") from error
         if not empty:
             raise OutputError(f"{out} is not empty: name a new folder for this run")
+
+
+@contextmanager
+def cleared_if_nothing_begun(out: Path, *, resume: bool) -> Iterator[None]:
+    """Leave no run folder behind that would block the next run, if the block raises before the training has a state.
+
+    Only the files that say where a training came from are removed, and the folder if it is then empty; nothing of a
+    training that was to be gone on with.
+    """
+    try:
+        yield
+    except MaskinferError:
+        if not resume and not any((out / name).exists() for name in (PROGRESS, CHECKPOINT)):
+            for name in _ORIGIN:
+                (out / f"{name}.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def environment() -> dict[str, object]:

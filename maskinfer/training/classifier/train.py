@@ -35,7 +35,16 @@ from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.classifier.report import write_curves, write_report
 from maskinfer.training.data.rights import Rights
-from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, inputs, write_origin
+from maskinfer.training.run_folder import (
+    CHECKPOINT,
+    METRICS,
+    PROGRESS,
+    cleared_if_nothing_begun,
+    enter_folder,
+    environment,
+    inputs,
+    write_origin,
+)
 from maskinfer.training.state import load_state, save_state
 
 # By whose faces' statistics an exported network gets its batch norms back.
@@ -122,6 +131,21 @@ def train(
     if split_by is not None and not (recipe.test_share or test_set):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out, so there is no split: leave out --split")
     enter_folder(out, resume=resume)
+    with cleared_if_nothing_begun(out, resume=resume):
+        return _train(recipe, data, out, dev, teachers, start, test_set, resume, progress)
+
+
+def _train(
+    recipe: Recipe,
+    data: Sequence[Path],
+    out: Path,
+    dev: Sequence[Path],
+    teachers: Sequence[Path],
+    start: Path | None,
+    test_set: str | None,
+    resume: bool,
+    progress: Progress,
+) -> TrainSummary:
     progress.describe("reading")
     pictures, train_indices, test_indices = _load(recipe, data, dev, test_set, progress)
     if not (pictures.labels == NO_FACE).any():  # no annotated scenes: nothing to learn it from

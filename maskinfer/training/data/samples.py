@@ -51,10 +51,13 @@ def read_samples(folders: Sequence[Path], labels: Sequence[str]) -> list[Labelle
     for folder in folders:
         if not folder.is_dir():
             raise SourceNotFoundError(f"{folder} is not a folder: expected pictures to train on")
-        found = [sample for sample in _read_folder(folder) if sample.label in labels]
+        every = list(_read_folder(folder))
+        found = [sample for sample in every if sample.label in labels]
         if not found and not (folder / "scenes.jsonl").is_file():
+            others = ", ".join(sorted({sample.label for sample in every})[:8])
+            what = f"no pictures labelled {' or '.join(labels)}, but {others}" if others else "no pictures to train on"
             raise SourceNotFoundError(
-                f"{folder} holds no pictures to train on: expected {CROPS_FILE}, scenes.jsonl, {BARE_FILE}, "
+                f"{folder} holds {what}: expected {CROPS_FILE}, scenes.jsonl, {BARE_FILE}, "
                 f"or the folders {', '.join(labels)}"
             )
         samples += found

@@ -19,7 +19,7 @@ from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.detector.checkpoint import save_checkpoint
 from maskinfer.training.detector.dataset import Picture, load_pictures
-from maskinfer.training.detector.labels import label_pictures, read_labels, save_labels
+from maskinfer.training.detector.labels import Labelled, label_pictures, read_labels, save_labels
 from maskinfer.training.detector.loss import Losses, measure_losses
 from maskinfer.training.detector.model import RetinaFace, to_detector_input
 from maskinfer.training.detector.recipe import DetectorRecipe, to_dict
@@ -29,7 +29,15 @@ from maskinfer.training.detector.teacher import ViewTeacher
 from maskinfer.training.detector.weights import load_weights
 from maskinfer.training.detector.windows import draw_sample
 from maskinfer.training.optim import bfloat16_pays
-from maskinfer.training.run_folder import CHECKPOINT, METRICS, PROGRESS, enter_folder, environment, write_origin
+from maskinfer.training.run_folder import (
+    CHECKPOINT,
+    METRICS,
+    PROGRESS,
+    cleared_if_nothing_begun,
+    enter_folder,
+    environment,
+    write_origin,
+)
 from maskinfer.training.state import load_state, save_state
 
 LABELS = "labels.jsonl"
@@ -99,22 +107,14 @@ def train_detector(
     enter_folder(out, resume=resume)
     origin = {"recipe": to_dict(recipe), "environment": {**environment(), "weights": start.name}}
     write_origin(out, origin, resume=resume)
-    progress.describe("labelling")
-    if resume and (out / LABELS).is_file():
-        labels = out / LABELS
-    if labels is None:
-        teacher = ViewTeacher(load_detector(_START, threads=1))  # pictures side by side are faster
-        save_labels(label_pictures(data, teacher, recipe.crop_sets, progress), out / LABELS)
-    # Read back in either case, since they are written rounded: a training with the same labels is the same training.
-    labelled = read_labels(labels or out / LABELS)
-    if labels not in (None, out / LABELS):
-        save_labels(labelled, out / LABELS)
-    progress.describe("reading")
-    pictures = load_pictures(labelled, recipe, progress)
-    progress.describe("training")
-    state = begin(model, recipe)
-    if (out / PROGRESS).is_file():
-        load_state(state, out / PROGRESS, LossRecord)
+    with cleared_if_nothing_begun(out, resume=resume):
+        labelled = _labelled(recipe, data, out, labels, resume, progress)
+        progress.describe("reading")
+        pictures = load_pictures(labelled, recipe, progress)
+        progress.describe("training")
+        state = begin(model, recipe)
+        if (out / PROGRESS).is_file():
+            load_state(state, out / PROGRESS, LossRecord)
     for record in fit(state, pictures, recipe, progress):
         save_state(state, out / PROGRESS)
         with atomic_write(out / METRICS) as partial:
@@ -126,6 +126,22 @@ def train_detector(
     (out / PROGRESS).unlink(missing_ok=True)
     samples, last = recipe.steps * recipe.batch, state.history[-1]
     return DetectorSummary(out, len(labelled), samples, last.loss, last.seconds)
+
+
+def _labelled(
+    recipe: DetectorRecipe, data: Sequence[Path], out: Path, labels: Path | None, resume: bool, progress: Progress
+) -> list[Labelled]:
+    progress.describe("labelling")
+    if resume and (out / LABELS).is_file():
+        labels = out / LABELS
+    if labels is None:
+        teacher = ViewTeacher(load_detector(_START, threads=1))  # pictures side by side are faster
+        save_labels(label_pictures(data, teacher, recipe.crop_sets, progress), out / LABELS)
+    # Read back in either case, since they are written rounded: a training with the same labels is the same training.
+    labelled = read_labels(labels or out / LABELS)
+    if labels not in (None, out / LABELS):
+        save_labels(labelled, out / LABELS)
+    return labelled
 
 
 def fit(

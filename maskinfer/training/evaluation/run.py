@@ -112,6 +112,7 @@ def evaluate(
     fit_boxes: bool = True,
     max_error: float = MAX_ERROR,
     jsonl: str | None = None,
+    named: Path | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the engine over annotated data and measure what it finds and says.
@@ -126,6 +127,7 @@ def evaluate(
             since annotators draw boxes by different habits; off, boxes are matched as they are.
         max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
         jsonl: file for the predictions, or ``-``.
+        named: what to call the data; as they are given by default.
         progress: told how many pictures there are and have been looked at.
 
     Faces with a label that is none of ``results.LABELS`` are left out.
@@ -137,7 +139,7 @@ def evaluate(
     """
     if not 0 < max_error < 1:
         raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
-    setup = _describe(engine, data, iou, min_side_px, fit_boxes)
+    setup = replace(_describe(engine, data, iou, min_side_px, fit_boxes), data=named or data)
     scenes = (
         read_scenes(data)
         if setup.kind == "scenes"

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torchvision.models import mobilenet_v2  # noqa: E402
 
-from maskinfer.engine.errors import ModelError, OutputError, RequestError  # noqa: E402
+from maskinfer.engine.errors import MaskinferError, ModelError, OutputError, RequestError  # noqa: E402
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore  # noqa: E402
 from maskinfer.training.classifier.network import to_network_input  # noqa: E402
 from maskinfer.training.classifier.prune import slim  # noqa: E402
@@ -274,3 +274,13 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path, content: b
     with pytest.raises(ModelError, match="is not a checkpoint") as caught:
         load_checkpoint(file)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_fails_blocks_no_other(pictures: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (tmp_path / "none.onnx").write_bytes(b"")
+    with pytest.raises(MaskinferError):
+        train(str(recipe), [pictures], out, start=tmp_path / "none.onnx")
+    assert not out.exists()
+    train(str(recipe), [pictures], out, epochs=1)
+    assert (out / "checkpoint.pt").is_file()

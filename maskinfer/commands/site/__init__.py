@@ -1,0 +1,1 @@
+"""The commands that make a model right at a door of one's own, and the data that they take."""

@@ -1,0 +1,1 @@
+"""Data of ours in the formats of other tools."""
