@@ -15,7 +15,8 @@ import pytest
 from maskinfer.control.settings.passwords import hash_password
 from maskinfer.control.settings.read import settings_from
 from tests.conftest import ROOT
-from tests.helpers.broker import Broker, listening, running_broker, wait_until
+from tests.helpers.broker import Broker, listening, running_broker
+from tests.helpers.waiting import wait_until
 
 yaml = pytest.importorskip("yaml")
 DEPLOY = ROOT / "deploy"

@@ -132,15 +132,6 @@ def listening(broker: Broker, set_up: Callable[[Any], object] = lambda client: N
         client.on_connect = client.on_message = client.on_subscribe = listener.client = None
 
 
-def wait_until(is_so: Callable[[], object], what: str = "it") -> None:
-    """Wait for up to 15 seconds."""
-    for _ in range(750):
-        if is_so():
-            return
-        time.sleep(0.02)
-    pytest.fail(f"{what} did not happen in 15 seconds")
-
-
 def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from maskinfer.engine.results import BGRFrame
 from tests.helpers.clips import write_clip
+from tests.helpers.waiting import wait_until
 
 RATE = 10
 SIZE_WH = (320, 240)
@@ -24,14 +24,6 @@ SIZE_WH = (320, 240)
 THERE, GONE = 4 * RATE, 3 * RATE
 # Few threads, and who comes back after three seconds is somebody else.
 LOOK = "[models]\nthreads = 1\n[visits]\nleave_s = 1\njoin_s = 1.5\n"
-
-
-def wait_until(is_so: Callable[[], object], timeout_s: float = 60) -> None:
-    """Wait until something is so."""
-    ends_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < ends_s, "it did not happen"
-        time.sleep(0.05)
 
 
 def scene(portrait: BGRFrame, step: int | None) -> BGRFrame:

@@ -28,11 +28,11 @@ from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK
 from maskinfer.engine.sinks import outbox
 from maskinfer.engine.sinks.webhook_post import Answer
 from maskinfer.engine.visits.visit import VisitChange
-from tests.helpers.broker import wait_until
 from tests.helpers.chat_service import Asked, ChatService, Reply
 from tests.helpers.receiver import Receiver, running_receiver
 from tests.helpers.small_room import SmallRoom, settings_for, small_room
 from tests.helpers.visits_made import change, picture, visit
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,8 @@ from tests.control.room.conftest import RunRoom
 from tests.helpers.clips import write_clip
 from tests.helpers.rtsp import RtspServer, needs_rtsp
 from tests.helpers.running_room import Running
-from tests.helpers.serving import RATE, scene, wait_until
+from tests.helpers.serving import RATE, scene
+from tests.helpers.waiting import wait_until
 
 pytestmark = needs_rtsp
 LATELY = VisitQuery(from_at=local_now() - timedelta(minutes=1))

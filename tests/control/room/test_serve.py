@@ -18,7 +18,8 @@ from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import SourceError, TruncatedSourceError
 from maskinfer.engine.sources.video import open_video
 from tests.helpers.rtsp import RtspServer, needs_rtsp
-from tests.helpers.serving import LOOK, Served, serving, wait_until
+from tests.helpers.serving import LOOK, Served, serving
+from tests.helpers.waiting import wait_until
 
 pytest.importorskip("starlette")
 

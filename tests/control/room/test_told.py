@@ -12,8 +12,8 @@ from maskinfer.control.store.questions import StoredVisit
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.visits.visit import VisitChange
-from tests.helpers.serving import wait_until
 from tests.helpers.visits_made import change, visit
+from tests.helpers.waiting import wait_until
 
 ONE = Settings((CameraSettings("door", "0"),))
 OTHER = Settings((CameraSettings("door", "0"),), webhooks=(WebhookSettings("http://desk"),))

@@ -19,7 +19,8 @@ import pytest
 from maskinfer.control.settings.passwords import hash_password
 from tests.helpers.chromium import PHONE_WH, Page, open_chromium
 from tests.helpers.rtsp import RtspServer, needs_rtsp
-from tests.helpers.serving import LOOK, Served, serving, wait_until
+from tests.helpers.serving import LOOK, Served, serving
+from tests.helpers.waiting import wait_until
 
 pytestmark = needs_rtsp
 NAME, PASSWORD = "ana", "the admin's own"

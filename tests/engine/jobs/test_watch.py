@@ -143,7 +143,7 @@ def test_requests_that_cannot_be_met_are_errors_at_once(engine: Engine, tmp_path
 def test_a_file_that_is_missing_is_told_while_a_camera_is_waited_for(engine: Engine, tmp_path: Path) -> None:
     watcher = Watcher()
     sources = [DEAD, str(tmp_path / "missing.mp4")]
-    _, reports = run_watch(engine, sources, reading=FeedOptions(give_up_after_s=1), progress=watcher)
+    _, reports = run_watch(engine, sources, reading=FeedOptions(give_up_after_s=3), progress=watcher)
     (line,) = [line for line in watcher.lines if "missing.mp4" in line]
     assert line.endswith(f"; the watch goes on without {tmp_path / 'missing.mp4'}")
     assert str(reports[0]) == "http://127.0.0.1:9/camera: no frame"

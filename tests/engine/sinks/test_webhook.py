@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from maskinfer.engine.sinks.webhook import Webhook, open_webhook
 from maskinfer.engine.sinks.webhook_post import WebhookOptions
 from maskinfer.engine.sinks.webhook_queue import queue_file
 from tests.helpers.receiver import HANG, TRICKLE, Receiver, running_receiver
+from tests.helpers.waiting import wait_until
 
 DEAD = "http://me:hunter2@127.0.0.1:9/events?token=hunter2"
 
@@ -36,14 +37,6 @@ def receiver() -> Iterator[Receiver]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "_FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(outbox, "_POLL_S", 0.05)
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    for _ in range(500):
-        if is_so():
-            return
-        time.sleep(0.02)
-    pytest.fail("it did not happen in ten seconds")
 
 
 def numbers(records: list[dict[str, Any]]) -> list[int]:

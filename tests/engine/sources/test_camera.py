@@ -17,6 +17,7 @@ from maskinfer.engine.sources.camera import is_live
 from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
 from tests.helpers.clips import IN_FRONT, cut, number_of, write_clip
+from tests.helpers.waiting import wait_until
 
 NO_SUCH_CAMERA = 97
 
@@ -109,7 +110,7 @@ def test_it_can_be_stopped_at_any_frame(tmp_path: Path) -> None:
             next(source)
         with open_source(f"{url}/a.mp4"):
             pass
-        assert _threads() == 0
+        wait_until(lambda: _threads() == 0)
 
 
 def test_a_lost_stream_is_begun_again(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_lost_stream_is_begun_again(tmp_path: Path) -> None:
             if numbers.count(0) == 2:
                 break
     assert numbers[:2] == [0, 1]
-    assert _threads() == 0
+    wait_until(lambda: _threads() == 0)
 
 
 def test_a_stream_that_stays_away_is_given_up_as_asked(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_stream_that_stays_away_is_given_up_as_asked(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=r"127\.0\.0\.1"):
             list(source)
     assert first.index == 0
-    assert _threads() == 0
+    wait_until(lambda: _threads() == 0)
 
 
 def test_an_address_that_does_not_answer() -> None:
@@ -144,7 +145,7 @@ def test_an_address_that_does_not_answer() -> None:
     ):
         next(source)
     assert "hunter2" not in str(caught.value)
-    assert _threads() == 0
+    wait_until(lambda: _threads() == 0)
 
 
 def _threads() -> int:
