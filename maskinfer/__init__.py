@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from maskinfer.engine.contract import CropRule
     from maskinfer.engine.engine import Engine
     from maskinfer.engine.errors import (
+        ClusterError,
         ContractError,
         DisplayError,
         DownloadError,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Classifier",
+    "ClusterError",
     "ContractError",
     "CropRule",
     "Detections",
@@ -120,7 +122,8 @@ _MODULES = {
     "engine.contract": ("CropRule",),
     "engine.engine": ("Engine",),
     "engine.errors": (
-        *("ContractError", "DisplayError", "DownloadError", "MaskinferError", "MissingExtraError", "ModelError"),
+        *("ClusterError", "ContractError", "DisplayError", "DownloadError", "MaskinferError", "MissingExtraError"),
+        "ModelError",
         *("ModelNotFoundError", "OutputError", "ParityError", "ProviderError", "RequestError", "SourceError"),
         *("SourceDeniedError", "SourceNotFoundError", "TruncatedSourceError"),
     ),

@@ -16,7 +16,8 @@ VOCABULARY = {"engine.errors", "engine.results", "engine.contract", "engine.reco
 ARROWS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands"},
-    "commands": {"console", "benchmark", "control", "export", "training", "engine"},
+    "commands": {"console", "benchmark", "cluster", "control", "export", "training", "engine"},
+    "cluster": {"engine"},
     "console": {"benchmark", "control", "export", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
     "control.room": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,24 +36,29 @@ class EngineOptions:
             is_recording: look at as many frames at a time as gives most of them a second.
             max_error: greatest share of wrong labels, by the classifier's contract; None for no limit.
         """
-        from maskinfer.engine.faces.quality import Gate
         from maskinfer.engine.load import load, most_lanes
+
+        arguments = self.arguments(max_error)
+        return load(**arguments, lanes=most_lanes(self.provider, self.threads) if is_recording else 1)
+
+    def arguments(self, max_error: float | None) -> dict[str, Any]:
+        """Return the arguments of ``engine.load.load``, but for the lanes."""
+        from maskinfer.engine.faces.quality import Gate
 
         if not is_given("detector"):
             refuse(("detector_kind",), "the default detector states its kind; name your own with --detector")
-        return load(
-            self.detector,
-            self.classifier,
-            provider=self.provider,
-            threads=self.threads,
-            lanes=most_lanes(self.provider, self.threads) if is_recording else 1,
-            detector_kind=self.detector_kind,
-            det_threshold=self.det_threshold,
-            det_size_wh=self.det_size,
-            uncertain_below=self.uncertain_below,
-            max_error=max_error,
-            gate=Gate(self.min_face_px, self.min_sharpness),
-        )
+        return {
+            "detector": self.detector,
+            "classifier": self.classifier,
+            "provider": self.provider,
+            "threads": self.threads,
+            "detector_kind": self.detector_kind,
+            "det_threshold": self.det_threshold,
+            "det_size_wh": self.det_size,
+            "uncertain_below": self.uncertain_below,
+            "max_error": max_error,
+            "gate": Gate(self.min_face_px, self.min_sharpness),
+        }
 
     def with_model(self, model: str) -> EngineOptions:
         """Return the options with a model as the detector or the classifier that it is, by its own word."""

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from maskinfer.engine.errors import MissingExtraError, nothing_begun
 from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.places import STDOUT, make_folder, refuse_data, refuse_media, refuse_overwriting
+from maskinfer.engine.files.urls import is_url
 
 if TYPE_CHECKING:
     from maskinfer.engine.jobs.summary import JobSummary
@@ -36,16 +37,24 @@ class Output(click.Path):
     Args:
         kind: what is written there; ``job`` for outputs of jobs over images and videos, which check them further.
         path_type: of the value, as of ``click.Path``.
+        takes_urls: a URL may be named, which stays a string.
     """
 
-    def __init__(self, kind: Literal["file", "text", "folder", "job"], path_type: type[str] | type[Path] = Path):
+    def __init__(
+        self,
+        kind: Literal["file", "text", "folder", "job"],
+        path_type: type[str] | type[Path] = Path,
+        takes_urls: bool = False,
+    ):
         super().__init__(path_type=path_type)
-        self.kind = kind
+        self.kind, self.takes_urls = kind, takes_urls
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse an empty name, as of a shell's variable that is not set; it would be the current folder."""
         if value == "":
             self.fail("the name is empty", param, ctx)
+        if self.takes_urls and isinstance(value, str) and is_url(value):
+            return value
         return super().convert(value, param, ctx)
 
 
@@ -70,7 +79,7 @@ def check_outputs(ctx: click.Context) -> None:
     refuse_data(files, inputs)
     refuse_media(path for kind, path in written if kind == "text")
     for kind, path in written:
-        if kind == "job":
+        if kind == "job" and not is_url(str(path)):
             refuse_overwriting([path], inputs)
     for kind, path in written:
         if kind == "folder" and Path(path).exists():

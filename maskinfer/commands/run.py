@@ -20,6 +20,7 @@ from maskinfer.commands.engine_options import (
     engine_options,
     tracking_options,
 )
+from maskinfer.commands.groups.cluster import ClusterOptions, cluster_options, public_place
 from maskinfer.commands.options import Command, Output, exit_with, read_duration, refuse
 from maskinfer.commands.output_options import (
     BlurOptions,
@@ -102,7 +103,7 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @click.command(cls=Command, short_help="Annotate recorded videos.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
-    "-o", "--out", type=Output("job"), required=True, metavar="FILE|FOLDER",
+    "-o", "--out", type=Output("job", takes_urls=True), required=True, metavar="FILE|FOLDER",
     help="Annotated video (.mp4, .mov or .mkv); with --overlay .mkv, .ass or .vtt; a folder for several videos.",
 )  # fmt: skip
 @click.option(
@@ -119,10 +120,11 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @output_options
 @event_options
 @tracking_options
+@cluster_options
 @engine_options
 def video(
     sources: tuple[str, ...],
-    out: Path,
+    out: Path | str,
     jobs: int,
     encoded: EncodingOptions,
     overwrite: bool,
@@ -132,6 +134,7 @@ def video(
     event_outputs: EventOutputs,
     rules: EventRules,
     tracking: TrackingOptions,
+    spread: ClusterOptions,
     models: EngineOptions,
 ) -> None:
     """Annotate recorded videos; frames, times, size and sound stay the same.
@@ -147,34 +150,46 @@ def video(
       maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
       maskinfer video entrance.mp4 -o with-boxes.mkv --overlay
       maskinfer video archive/ -o annotated/ --jsonl results/ --jobs 2
+      maskinfer video s3://cameras/2026 -o s3://annotated/2026 --cluster head.local:6379
     """
     from maskinfer.console.job import show_summary
-    from maskinfer.console.progress import progress_bar
+    from maskinfer.console.progress import archive_bar, progress_bar
     from maskinfer.engine.jobs.archive import run_videos
     from maskinfer.engine.jobs.video import run_video
 
-    is_one = len(sources) == 1 and bool(out.suffix) and not (out.is_dir() or _may_be_several(sources[0]))
+    is_one = _is_one(sources, out)
+    spread.check(sources, out, is_one)
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
     track, style, encoding = tracking.read(), blur.read(), encoded.read()
     outputs = results.read(event_outputs.read(rules, tracking))
-    engine = models.open(is_recording=True, max_error=max_error)
-    if is_one:
+    settings = {"track": track, "style": style, "encoding": encoding, "outputs": outputs}
+    if spread.cluster is not None:
+        summary = spread.run(models, max_error, sources, out, jobs, overwrite=overwrite, **settings)
+    elif is_one:
+        engine = models.open(is_recording=True, max_error=max_error)
         with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as progress:
             summary = run_video(
                 engine, sources[0], out, track=track, style=style, encoding=encoding, outputs=outputs, progress=progress
             )
     else:
-        with progress_bar("videos", "videos") as progress:
+        engine = models.open(is_recording=True, max_error=max_error)
+        with archive_bar() as progress:
             summary = run_videos(
-                engine, sources, out, jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,
+                engine, sources, Path(out), jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,
                 overwrite=overwrite, progress=progress,
             )  # fmt: skip
     # After a signal the files have other names, which the problem says.
-    written = {"annotated": out, **results.written(), "events": event_outputs.events}
+    written = {"annotated": public_place(out), **results.written(), "events": event_outputs.events}
     show_summary(summary, "frames", {} if is_one and summary.signal else written)
     exit_with(summary)
+
+
+def _is_one(sources: Sequence[str], out: Path | str) -> bool:
+    if len(sources) != 1 or not isinstance(out, Path):
+        return False
+    return bool(out.suffix) and not (out.is_dir() or _may_be_several(sources[0]))
 
 
 def _may_be_several(source: str) -> bool:

@@ -41,7 +41,7 @@ class Bar:
 
     def __init__(self, bars: RichProgress, what: str) -> None:
         self._bars, self._stage = bars, what
-        self._task = bars.add_task(what, total=None)
+        self._task = bars.add_task(what, total=None, how="")
 
     def describe(self, stage: str, /) -> None:
         """Begin a stage: show its name, and count anew."""
@@ -51,11 +51,15 @@ class Bar:
     def set_total(self, total: int | None, /) -> None:
         """Count anew, up to so many."""
         self._bars.remove_task(self._task)  # rich cannot forget a total
-        self._task = self._bars.add_task(self._stage, total=total)
+        self._task = self._bars.add_task(self._stage, total=total, how="")
 
     def advance(self, count: int = 1, /) -> None:
         """Count so many more as done."""
         self._bars.advance(self._task, count)
+
+    def show(self, how: str, /) -> None:
+        """Show how far the job is, in words beside the bar."""
+        self._bars.update(self._task, how=how)
 
     def say(self, line: str, /) -> None:
         """Print a line above the bar, in a pipe too."""
@@ -80,6 +84,14 @@ def progress_bar(what: str, unit: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with _bar(what, *columns) as bar:
+        yield bar
+
+
+@contextmanager
+def archive_bar() -> Iterator[Progress]:
+    """Show how many videos are done, and how far the job is by hours and faces; in a pipe, only the lines."""
+    how = TextColumn("{task.fields[how]}")
+    with _bar("videos", TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), how) as bar:
         yield bar
 
 

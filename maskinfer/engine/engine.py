@@ -134,8 +134,17 @@ class Engine:
         batches = batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1)
         to_detect = ((batch, _frames_to_detect(batch, [tracker] * len(batch))) for batch in batches)
         for batch, found in in_lanes(detect, to_detect, self.lanes):
-            results = self._label(batch, [tracker] * len(batch), found)
-            yield list(zip(batch, results, strict=True))
+            yield list(zip(batch, self._label_in_turn(batch, tracker, found), strict=True))
+
+    def _label_in_turn(
+        self, frames: Sequence[Frame], tracker: Tracker | None, found: Sequence[Detections | None]
+    ) -> list[FrameResult]:
+        if tracker is None:
+            return self._label(frames, [None] * len(frames), found)
+        # What a track is by one frame decides whether it is classified in the next: results that did not wait for one
+        # another would depend on how many frames go together, which is another matter on each machine.
+        one_by_one = (self._label([frame], [tracker], [one]) for frame, one in zip(frames, found, strict=True))
+        return [result for results in one_by_one for result in results]
 
     def tracker(self, options: TrackOptions) -> Tracker:
         """Return what follows the faces of one source."""

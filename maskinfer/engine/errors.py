@@ -11,6 +11,7 @@
     │   └── TruncatedSourceError    (EOFError)           ended early; what came before was delivered
     ├── OutputError                 (OSError)            a result cannot be written
     ├── DisplayError                (RuntimeError)       no window can be opened
+    ├── ClusterError                (ConnectionError)    there is no cluster of machines, or it was gone for too long
     ├── ModelError                  (ValueError)         a file is no model that can be used here
     │   ├── ModelNotFoundError      (FileNotFoundError)
     │   └── ContractError           (ValueError)         the contract is missing, unreadable or broken
@@ -30,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = [
+    "ClusterError",
     "ContractError",
     "DisplayError",
     "DownloadError",
@@ -134,6 +136,10 @@ class OutputError(MaskinferError, OSError):
 
 class DisplayError(MaskinferError, RuntimeError):
     """No window can be opened here."""
+
+
+class ClusterError(MaskinferError, ConnectionError):
+    """There is no cluster of machines at an address, or it was gone for too long."""
 
 
 class ModelError(MaskinferError, ValueError):

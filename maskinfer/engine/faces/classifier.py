@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASSIFIER = AUTO
 # What ``auto`` stands for, in the precision that is best here.
-_AUTO_CLASSIFIER = "mobilenetv2-128"
+AUTO_CLASSIFIER = "mobilenetv2-128"
 # Per-face time is flat from 8 to 32 crops on a CPU; memory is not.
 MAX_BATCH = 32
 
@@ -95,7 +95,7 @@ def load_classifier(
         ModelNotFoundError, ModelError, ContractError, ProviderError.
     """
     if name == AUTO:
-        name = best_precision_name(_AUTO_CLASSIFIER, provider)
+        name = best_precision_name(AUTO_CLASSIFIER, provider)
     file = find_model(name, "classifier")
     session = create_session(file, provider=provider, threads=threads)
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.frames import yuv420 as yuv
@@ -41,6 +42,11 @@ class Picture:
         if isinstance(self._pixels, Planes):
             self._pixels = yuv.cut(self._pixels, (0, 0, *self.size_wh))
         return self._pixels
+
+    def arrays(self) -> tuple[NDArray[np.uint8], ...]:
+        """The pixels as they are held, to be looked at only: planes of luma and chroma, or the one array in BGR."""
+        pixels = self._pixels
+        return (pixels.y, pixels.u, pixels.v) if isinstance(pixels, Planes) else (pixels,)
 
     def planes(self, colour_matrix: int) -> Planes | None:
         """Return planes that may be encoded if it is held in such, of an equal H.273 matrix; otherwise None."""

@@ -13,14 +13,16 @@ from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.files.atomic import partial_name
 from maskinfer.engine.files.listing import VIDEO_SUFFIXES, list_files
 from maskinfer.engine.files.places import inner_folders, make_folder
+from maskinfer.engine.flow.meter import Meter
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.signals import stop_on_signal
 from maskinfer.engine.frames.annotate import PLAIN, Style
-from maskinfer.engine.jobs.journal import Journal, job_settings
+from maskinfer.engine.jobs.journal import Journal, job_settings, size_on_disk
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.jobs.tasks import VideoTask, output_folders, plan_videos
 from maskinfer.engine.jobs.video import run_video
+from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
 
@@ -96,8 +98,21 @@ def run_videos(
     if not overwrite:
         journal.refuse_replacing(tasks)
     recover_videos([task.out for task in tasks], progress.say)
+    sizes = {task.out: size_on_disk(task.source) or 0 for task in tasks}
+    meter = Meter(sum(sizes.values()), len(tasks))
 
-    def run(task: VideoTask, stopped: Stopped) -> JobSummary:
+    def do(task: VideoTask, stopped: Stopped) -> JobSummary:
+        with meter.file(sizes[task.out]) as watch:
+
+            def on_each(result: FrameResult) -> None:
+                watch(result.time_s, len(result.faces))
+                meter.tell(progress)
+                if on_result is not None:
+                    on_result(result)
+
+            return run(task, on_each, stopped)
+
+    def run(task: VideoTask, on_result: OnResult, stopped: Stopped) -> JobSummary:
         if stopped():
             return JobSummary()
         key = journal.key(task)
@@ -118,7 +133,7 @@ def run_videos(
                 partial_name(file).unlink(missing_ok=True)
         return summary
 
-    return run_tasks(tasks, _in_threads(jobs, run), progress)
+    return run_tasks(tasks, _in_threads(jobs, do), progress)
 
 
 def run_tasks(tasks: Sequence[VideoTask], execute: Executor, progress: Progress) -> JobSummary:

@@ -1,0 +1,1 @@
+"""An archive on many machines: Ray does the videos, fsspec holds them."""
