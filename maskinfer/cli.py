@@ -19,6 +19,7 @@ from maskinfer.commands.render import render
 from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video
 from maskinfer.commands.serve import serve
+from maskinfer.commands.site.compare import compare
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, printable
 
@@ -79,6 +80,20 @@ def main() -> None:
 
 for _command in (
     *(image, video, render, stream, serve, report, doctor),
-    *(benchmark, train, train_detector, export, adopt, quantize, verify, evaluate, calibrate, card, models, data),
+    *(
+        benchmark,
+        train,
+        train_detector,
+        export,
+        adopt,
+        quantize,
+        verify,
+        evaluate,
+        compare,
+        calibrate,
+        card,
+        models,
+        data,
+    ),
 ):
     main.add_command(_command)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import refuse, train_extra
+from maskinfer.commands.options import PATH, refuse, train_extra
 
 if TYPE_CHECKING:
     from maskinfer.engine.catalog.store import Entry
 
 
-@click.group(short_help="List, fetch and check models.")
+@click.group(short_help="List, fetch, check and promote models.")
 def models() -> None:
-    """List, fetch and check the models that have names.
+    """List, fetch, check and promote the models that have names.
 
     Shipped models are part of the package. MASKINFER_REGISTRY can name a JSON file that lists more; these are fetched
     into the user's cache folder.
@@ -25,6 +25,7 @@ def models() -> None:
       maskinfer models list
       maskinfer models show mobilenetv2-128
       maskinfer models pull insightface:buffalo_l
+      maskinfer models promote runs/site/model.onnx --as site
     """
 
 
@@ -114,6 +115,69 @@ def verify(names: tuple[str, ...]) -> None:
         broken = broken or said in ("missing", "WRONG")
         click.echo(f"{said:8s} {entry.name}  {_shown(entry.file)}")
     click.get_current_context().exit(1 if broken else 0)
+
+
+@models.command(short_help="Let a name stand for a model.")
+@click.argument("model", type=PATH, metavar="FILE.onnx")
+@click.option("--as", "name", required=True, metavar="NAME", help="The name, by which every command knows the model.")
+@click.option(
+    "--comparison", type=PATH, metavar="FILE",
+    help="What `maskinfer compare --json` said of it; a model that did not pass is not promoted.",
+)  # fmt: skip
+@click.option("--anyway", is_flag=True, help="Promote it although the comparison says that it is worse somewhere.")
+def promote(model: Path, name: str, comparison: Path | None, anyway: bool) -> None:
+    """Let a name stand for a model file from now on, and remember what it stood for before.
+
+    The file is copied into the user's data folder (MASKINFER_PROMOTED names another), together with what it came from:
+    the lineage.json beside it, and the comparison. A control room whose settings name the model (classifier = "site")
+    takes it up when it gets SIGHUP.
+
+    \b
+    Examples:
+      maskinfer models promote runs/site/model.onnx --as site --comparison compared.json
+      maskinfer image photos/ -o annotated/ --classifier site
+    """
+    from maskinfer.engine.catalog.find import task_of
+    from maskinfer.engine.catalog.lineage import read_comparison, read_lineage
+    from maskinfer.engine.catalog.promoted import promote as run
+
+    if comparison is None:
+        refuse(("anyway",), "nothing holds the model back without --comparison")
+    task = task_of(str(model))
+    said = {} if comparison is None else read_comparison(comparison, model, anyway=anyway)
+    done = run(
+        model, name, "detector" if task == "detector" else "classifier", lineage=read_lineage(model), comparison=said
+    )
+    click.echo(f"{name} stands for {model} (SHA-256 {done.sha256[:12]}); maskinfer models rollback {name} goes back")
+
+
+@models.command(short_help="Let a name stand for the model before.")
+@click.argument("name")
+def rollback(name: str) -> None:
+    """Let a promoted name stand for the model that it stood for before.
+
+    \b
+    Example:
+      maskinfer models rollback site
+    """
+    from maskinfer.engine.catalog.promoted import rollback as run
+
+    done = run(name)
+    click.echo(f"{name} stands for the model of {done.promoted} again (SHA-256 {done.sha256[:12]})")
+
+
+@models.command(short_help="Show what a promoted name has stood for.")
+@click.argument("name")
+def history(name: str) -> None:
+    """Show the models that a promoted name has stood for, with what each came from and how it compared."""
+    from maskinfer.console.models import show_history
+    from maskinfer.engine.catalog.promoted import promoted
+    from maskinfer.engine.errors import ModelNotFoundError
+
+    every = promoted()
+    if name not in every:
+        raise ModelNotFoundError(f"no promoted model {name!r}: {', '.join(sorted(every)) or 'none was promoted'}")
+    show_history(every[name])
 
 
 def _shown(file: Path) -> str:

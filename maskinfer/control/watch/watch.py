@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic
 
 from maskinfer.control.room.state import CameraMode, CameraState
 from maskinfer.control.settings.types import ModelSettings, Settings
 from maskinfer.control.watch.calls import Calls
 from maskinfer.control.watch.camera import Camera, Parts
+from maskinfer.control.watch.models import ExchangeableClassifier, file_sha256, follow_promotion
 from maskinfer.control.watch.tally import Tally
 from maskinfer.control.watch.uploads import Uploads
 from maskinfer.control.watch.watching import Counted, Keeper
@@ -32,10 +34,13 @@ def open_engine(models: ModelSettings) -> Engine:
     """Open the models that settings name.
 
     Raises:
-        ModelError: one cannot be used. ProviderError: it cannot run where it is to run.
+        ModelError: one cannot be used, or is not there. ProviderError: it cannot run where it is to run.
         MissingExtraError: onnxruntime is not installed.
     """
-    return load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)
+    # Before the file is opened: one that is promoted meanwhile is then seen as another.
+    sha256 = file_sha256(models.classifier)
+    engine = load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)
+    return replace(engine, classifier=ExchangeableClassifier(engine.classifier, sha256))
 
 
 class Watch:
@@ -87,6 +92,7 @@ class Watch:
 
     def change(self, settings: Settings) -> None:
         """Go on by other settings; cameras that are read as before lose no frame."""
+        follow_promotion(self._engine, settings.models, self._parts.say)
         self._settings = settings
         now, before = local_now(), self._cameras
         after: dict[str, Camera] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskinfer.engine.catalog.insightface import INSIGHTFACE_PREFIX, insightface_file
+from maskinfer.engine.catalog.promoted import promoted, promoted_file
 from maskinfer.engine.catalog.registry import registered
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.contract import ClassifierContract, from_metadata
@@ -23,8 +24,8 @@ def find_model(name: str, task: str) -> Path:
     """Return the file of a model.
 
     Args:
-        name: of a shipped model, of one in the user's registry, ``insightface:PACK`` for a detector, or the path of
-            an ONNX file.
+        name: of a shipped model, of one in the user's registry, of a promoted one, ``insightface:PACK`` for a detector,
+            or the path of an ONNX file.
         task: ``detector``, ``classifier``, or ``ANY_TASK``.
 
     Raises:
@@ -38,6 +39,12 @@ def find_model(name: str, task: str) -> Path:
     own = {key: model for key, model in registered().items() if task in (model.task, ANY_TASK)}
     if name in own:
         return _checked(name, _here(name, inside(cache_folder(), own[name].file)), own[name].sha256)
+    ours = {key: one for key, one in promoted().items() if task in (one.now.task, ANY_TASK)}
+    if name in ours:
+        file = promoted_file(name)
+        if not file.is_file():
+            raise ModelNotFoundError(f"the file of {name} is not there any more ({file}): promote it again")
+        return _checked(name, file, ours[name].now.sha256)
     if task in ("detector", ANY_TASK) and name.startswith(INSIGHTFACE_PREFIX):
         return _here(name, insightface_file(name.removeprefix(INSIGHTFACE_PREFIX)))
     path = Path(name)
@@ -47,7 +54,7 @@ def find_model(name: str, task: str) -> Path:
         raise ModelError(f"{name} is a folder, expected an ONNX file")
     also = "" if task == "classifier" else f", {INSIGHTFACE_PREFIX}PACK"
     raise ModelNotFoundError(
-        f"no {task} {name!r}: choose {', '.join(sorted({**shipped, **own}))}{also}, or an ONNX file"
+        f"no {task} {name!r}: choose {', '.join(sorted({**shipped, **own, **ours}))}{also}, or an ONNX file"
     )
 
 
@@ -90,6 +97,8 @@ def task_of(name: str) -> str:
         return "detector"
     if name in registered():
         return registered()[name].task
+    if name in promoted():
+        return promoted()[name].now.task
     file = find_model(name, ANY_TASK)
     metadata = create_session(file, provider="cpu", threads=1).get_modelmeta().custom_metadata_map
     return "classifier" if isinstance(from_metadata(metadata, str(file)), ClassifierContract) else "detector"

@@ -12,6 +12,7 @@ from maskinfer.engine.catalog.insightface import (
     insightface_file,
     pull_insightface,
 )
+from maskinfer.engine.catalog.promoted import PromotedName, promoted, promoted_file
 from maskinfer.engine.catalog.registry import registered
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import ModelError, ModelNotFoundError, RequestError
@@ -31,7 +32,7 @@ class Entry:
     Attributes:
         name: by which the commands know it.
         task: ``detector`` or ``classifier``.
-        origin: ``shipped``, ``registry`` or ``insightface``.
+        origin: ``shipped``, ``registry``, ``promoted`` or ``insightface``.
         file: where it lies, or will lie.
         sha256: that its bytes must have; empty where nobody says it.
         licence: of the weights; empty for the shipped ones, which say it themselves.
@@ -55,7 +56,7 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Return all models that have names: shipped, of the user's registry, and insightface's packs.
+    """Return all models that have names: shipped, of the user's registry, promoted, and insightface's packs.
 
     Raises:
         RequestError: the user's registry cannot be read.
@@ -72,6 +73,11 @@ def entries() -> list[Entry]:
         for name, model in registered().items()
         if name not in SHIPPED
     ]  # fmt: skip
+    ours = [
+        Entry(name, one.now.task, "promoted", promoted_file(name), one.now.sha256, "", False, _about(one))
+        for name, one in promoted().items()
+        if name not in SHIPPED
+    ]
     packs = [
         Entry(
             INSIGHTFACE_PREFIX + pack, "detector", "insightface", insightface_file(pack), "", INSIGHTFACE_LICENCE,
@@ -79,7 +85,13 @@ def entries() -> list[Entry]:
         )
         for pack in INSIGHTFACE_PACKS
     ]  # fmt: skip
-    return [*shipped, *own, *packs]
+    return [*shipped, *own, *ours, *packs]
+
+
+def _about(one: PromotedName) -> str:
+    parent = one.now.lineage.get("parent")
+    said = f"promoted {one.now.promoted[:10]}" + (f", tuned from {parent}" if isinstance(parent, str) else "")
+    return said + (f"; {one.current} before it" if one.current else "")
 
 
 def find_entry(name: str) -> Entry:
@@ -118,6 +130,8 @@ def pull(
     entry = find_entry(name)
     if entry.is_installed:
         return _checked(entry)
+    if entry.origin == "promoted":
+        raise ModelNotFoundError(f"the file of {name} is not there any more ({entry.file}): promote it again")
     if offline:
         raise ModelNotFoundError(f"{name} is not on this machine, and nothing is fetched offline")
     if entry.research_only and not (accept is not None and accept(entry)):

@@ -6,7 +6,8 @@ A scenes file holds a JSON object a line::
      "faces": [{"bbox": [left, top, right, bottom], "label": "with_mask"}, ...]}
 
 Image paths are relative to the file's folder. A scene or a face may carry a key ``slice``: a name, or a list of names,
-of what is special about it ("sunglasses", "night"); figures are then given for each such name too.
+of what is special about it ("sunglasses", "night"); figures are then given for each such name too. A scene may carry a
+key ``visit``: pictures of one visit stay together when data are split and intervals are measured.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Scene:
         labels: N.
         slices: that the whole scene belongs to.
         face_slices: that each of the N faces belongs to besides; empty when none does.
+        visit: that the picture was taken in; empty where that is not known.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Scene:
     labels: tuple[str, ...]
     slices: tuple[str, ...] = ()
     face_slices: tuple[tuple[str, ...], ...] = ()
+    visit: str = ""
 
 
 def read_scenes(data: Path) -> list[Scene]:
@@ -87,7 +90,8 @@ def _scene(record: dict[str, Any], file: Path, number: int) -> Scene:
         boxes = np.asarray([_box(face["bbox"], record) for face in faces], np.float32).reshape(-1, 4)
         labels = tuple(str(face["label"]) for face in faces)
         own = tuple(read_slices(face) for face in faces)
-        return Scene(file.parent / record["image"], str(record.get("set", "")), boxes, labels, read_slices(record), own)
+        path, name = file.parent / record["image"], str(record.get("set", ""))
+        return Scene(path, name, boxes, labels, read_slices(record), own, str(record.get("visit") or ""))
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{file}:{number} is not an annotated scene: {error!r}") from error
 

@@ -24,7 +24,7 @@ _SIDE_PX = 224
 # On each side, as a share of the face's longer side: enough to see where in the scene it is.
 _CONTEXT = CropRule(square=True, margin=0.75, border="black")
 _WHOLE = CropRule(square=True, margin=0.02, border="black")
-_MISSED_BGR, _BESIDE_BGR = (255, 255, 255), (167, 121, 204)
+MISSED_BGR, _BESIDE_BGR = (255, 255, 255), (167, 121, 204)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _missed(evaluation: Evaluation, face: TrueFace) -> Mistake:
     path = evaluation.outcome.scenes[face.scene].path
     # Of a picture of one face the box is not known: all of it is shown.
     context = _CONTEXT if evaluation.setup.kind == "scenes" else _WHOLE
-    return Mistake(path, face.xyxy, _MISSED_BGR, None, face.label, tuple(notes), near, context)
+    return Mistake(path, face.xyxy, MISSED_BGR, None, face.label, tuple(notes), near, context)
 
 
 def false_positives(evaluation: Evaluation) -> list[Mistake]:

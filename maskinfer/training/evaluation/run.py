@@ -13,6 +13,7 @@ from maskinfer.engine.contract import Contract
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.detector import OnnxDetector
+from maskinfer.engine.faces.protocols import PictureDetector
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.files.jsonl import open_jsonl
 from maskinfer.engine.flow.progress import SILENT, Progress
@@ -46,6 +47,8 @@ from maskinfer.training.evaluation.slices import light_slices, with_slices
 
 OnResult = Callable[[FrameResult], None]
 DataKind = Literal["scenes", "crops"]
+Memory = dict[tuple[Path, float], Detections]
+"""What one detector found, by picture and threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ def evaluate(
     max_error: float = MAX_ERROR,
     jsonl: str | None = None,
     named: Path | None = None,
+    memory: Memory | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the engine over annotated data and measure what it finds and says.
@@ -128,6 +132,7 @@ def evaluate(
         max_error: greatest share of wrong labels for which a threshold is sought, between 0 and 1.
         jsonl: file for the predictions, or ``-``.
         named: what to call the data; as they are given by default.
+        memory: what this very detector found before, so that it looks once for several classifiers; filled and read.
         progress: told how many pictures there are and have been looked at.
 
     Faces with a label that is none of ``results.LABELS`` are left out.
@@ -154,7 +159,8 @@ def evaluate(
             write(result)
             progress.advance()
 
-        outcome, curve, factors = (_run_scenes if setup.kind == "scenes" else _run_crops)(engine, scenes, setup, done)
+        run = _run_scenes if setup.kind == "scenes" else _run_crops
+        outcome, curve, factors = run(engine, scenes, setup, done, {} if memory is None else memory)
     return _measure(setup, outcome, curve, factors, max_error)
 
 
@@ -199,10 +205,10 @@ def _measure(
 
 
 def _run_scenes(
-    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
+    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult, memory: Memory
 ) -> tuple[Outcome, DetectorCurve | None, dict[str, float]]:
     low, results, light = [], [], []
-    for scene, image, found, result in _results(engine, scenes):
+    for scene, image, found, result in _results(engine, scenes, memory):
         light.append(light_slices(image, scene.xyxy))
         low.append(found)
         results.append(result)
@@ -234,7 +240,9 @@ def _fit_boxes(scenes: Sequence[Scene], results: Sequence[FrameResult], setup: S
     return factors
 
 
-def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, BGRFrame, Detections, FrameResult]]:
+def _results(
+    engine: Engine, scenes: Sequence[Scene], memory: Memory
+) -> Iterator[tuple[Scene, BGRFrame, Detections, FrameResult]]:
     """Detect once at a low threshold, then go on with what is over the engine's own, as the engine would."""
     threshold, detector = 0.0, engine.detector
     if isinstance(detector, OnnxDetector):
@@ -243,8 +251,17 @@ def _results(engine: Engine, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, B
         detector = replace(detector, contract=replace(detector.contract, det_threshold=low))
     for scene in scenes:
         image = read_image(scene.path)
-        found = detector([image])[0]
+        found = _remembered(memory, detector, scene.path, lambda picture: detector([picture])[0], image)
         yield scene, image, found, _label(engine, scene, image, _at_least(found, threshold))
+
+
+def _remembered(
+    memory: Memory, detector: PictureDetector, path: Path, look: Callable[[BGRFrame], Detections], image: BGRFrame
+) -> Detections:
+    key = (path, detector.contract.det_threshold if isinstance(detector, OnnxDetector) else 0.0)
+    if key not in memory:
+        memory[key] = look(image)
+    return memory[key]
 
 
 def _at_least(found: Detections, threshold: float) -> Detections:
@@ -255,12 +272,14 @@ def _at_least(found: Detections, threshold: float) -> Detections:
 
 
 def _run_crops(
-    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult
+    engine: Engine, scenes: Sequence[Scene], setup: Setup, done: OnResult, memory: Memory
 ) -> tuple[Outcome, None, dict[str, float]]:
+    detector = engine.detector
     true: list[TrueFace] = []
     for i, scene in enumerate(scenes):
         image = read_image(scene.path)
-        result = _label(engine, scene, image, find_main_face(engine.detector, image))
+        found = _remembered(memory, detector, scene.path, lambda picture: find_main_face(detector, picture), image)
+        result = _label(engine, scene, image, found)
         for face in judge_crop(i, scene, result, setup.min_side_px):
             (measured,) = light_slices(image, np.asarray([face.xyxy], np.float32))
             true.append(with_slices(face, measured))

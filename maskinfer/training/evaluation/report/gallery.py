@@ -80,10 +80,11 @@ def _missed_note(evaluation: Evaluation) -> str:
 
 
 def _gallery(title: str, mistakes: Sequence[Mistake], note: str) -> Gallery:
-    return Gallery(title, len(mistakes), tuple(_card(mistake) for mistake in mistakes[:SHOWN]), note)
+    return Gallery(title, len(mistakes), tuple(card_of(mistake) for mistake in mistakes[:SHOWN]), note)
 
 
-def _card(mistake: Mistake) -> Card:
+def card_of(mistake: Mistake) -> Card:
+    """Return a mistake with its picture; the picture is read once more."""
     name = "/".join(mistake.path.parts[-2:])
     return Card(name, _data_uri(view(mistake)), mistake.given, mistake.true, mistake.notes)
 

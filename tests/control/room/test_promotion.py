@@ -1,0 +1,63 @@
+"""A watch whose settings name a promoted model takes up what the name stands for by then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskinfer.control.settings.types import ModelSettings
+from maskinfer.control.watch.models import follow_promotion
+from maskinfer.control.watch.watch import open_engine
+from maskinfer.engine.catalog.promoted import promote, rollback
+from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.errors import ModelNotFoundError
+from maskinfer.engine.results import LABELS
+from tests.helpers.graphs import save_colour_classifier
+
+CONTRACT = ClassifierContract(name="colour", version="1", licence="MIT", labels=LABELS, size_wh=(16, 16))
+BLUE = np.full((1, 16, 16, 3), (255, 0, 0), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKINFER_PROMOTED", str(tmp_path / "promoted"))
+
+
+def test_a_watch_follows_promotion_and_rollback(tmp_path: Path) -> None:
+    models, said = ModelSettings(classifier="site"), []
+    with pytest.raises(ModelNotFoundError):
+        open_engine(models)
+    turned = replace(CONTRACT, version="2", labels=LABELS)
+    promote(save_colour_classifier(tmp_path / "one.onnx", CONTRACT), "site", "classifier")
+    engine = open_engine(models)
+    assert engine.classifier(BLUE).argmax() == 0
+    follow_promotion(engine, models, said.append)
+    assert said == [], "nothing was promoted meanwhile"
+    promote(save_colour_classifier(tmp_path / "two.onnx", turned), "site", "classifier")
+    follow_promotion(engine, models, said.append)
+    assert engine.classifier.contract.version == "2"
+    rollback("site")
+    follow_promotion(engine, models, said.append)
+    assert engine.classifier.contract.version == "1"
+    assert [line[: line.index(",")] for line in said] == [
+        "the classifier is now colour (version 2",
+        "the classifier is now colour (version 1",
+    ]
+
+
+def test_what_cannot_be_exchanged_waits_for_the_next_start(tmp_path: Path) -> None:
+    models, said = ModelSettings(classifier="site"), []
+    promote(save_colour_classifier(tmp_path / "one.onnx", CONTRACT), "site", "classifier")
+    engine = open_engine(models)
+    other = replace(CONTRACT, labels=(LABELS[1], LABELS[0], LABELS[2]))
+    promote(save_colour_classifier(tmp_path / "two.onnx", other), "site", "classifier")
+    follow_promotion(engine, models, said.append)
+    assert said == ["the classifier site has another labels: it takes effect at the next start"]
+    assert engine.classifier.contract.labels == LABELS
+    for file in (tmp_path / "promoted").glob("*.onnx"):
+        file.unlink()
+    follow_promotion(engine, models, said.append)
+    assert said[1].startswith("the classifier stays as it was: the file of site is not there any more")
