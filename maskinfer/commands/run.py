@@ -7,6 +7,7 @@ so that ``--help`` answers at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -228,6 +229,11 @@ def _may_be_several(source: str) -> bool:
     "--give-up-after", callback=read_duration, metavar="TIME",
     help="Drop a live source that has been lost for this long; by default it is retried forever.",
 )  # fmt: skip
+@click.option(
+    "--every-frame", is_flag=True,
+    help="Look at every frame of a live source, too: without it, one in which nothing has changed is looked at again "
+         "after 1 s only.",
+)  # fmt: skip
 @blur_options
 @MAX_ERROR_OPTION
 @output_options
@@ -241,6 +247,7 @@ def stream(
     segment: float | None,
     policy: Literal["auto", "latest", "all"],
     give_up_after: float | None,
+    every_frame: bool,
     blur: BlurOptions,
     heartbeat: float | None,
     max_error: float | None,
@@ -263,6 +270,7 @@ def stream(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.faces.stillness import LOOK_AFTER_S
     from maskinfer.engine.jobs.watch import Sinks, run_watch
     from maskinfer.engine.sources.camera import is_live
     from maskinfer.engine.sources.live import FeedOptions
@@ -272,7 +280,9 @@ def stream(
     if record is None and not show:
         refuse(BlurOptions, "nothing is drawn with --no-show and without --record FILE")
     if not any(is_live(source) for source in sources):
-        refuse(("give_up_after",), "none of the sources is live")
+        refuse(("give_up_after", "every_frame"), "none of the sources is live")
+    if not tracking.track:
+        refuse(("every_frame",), "with --no-track every frame is looked at")
     track = tracking.read()
     outputs = results.read(event_outputs.read(rules, tracking))
     engine = models.open(max_error=max_error)
@@ -282,7 +292,7 @@ def stream(
             sources,
             reading=FeedOptions(policy, give_up_after),
             heartbeat_s=heartbeat,
-            track=track,
+            track=track if track is None or every_frame else replace(track, still_s=LOOK_AFTER_S),
             style=blur.read(),
             sinks=Sinks(show, record, segment, outputs),
             progress=progress,

@@ -18,12 +18,12 @@ from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
 from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector
 from maskinfer.engine.faces.quality import Gate, sharpness
-from maskinfer.engine.faces.tracker import Track, Tracker, TrackOptions
+from maskinfer.engine.faces.tracker import Look, Track, Tracker, TrackOptions
 from maskinfer.engine.flow.overlap import batched, in_lanes, prefetch
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
-from maskinfer.engine.results import Detections, FrameResult
+from maskinfer.engine.results import NO_FACES, Detections, FrameResult
 from maskinfer.engine.sources.camera import is_live
 from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
@@ -35,7 +35,6 @@ _BATCH_FRAMES = 4
 _READ_AHEAD_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
-_NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Engine:
             trackers: for each frame, the tracker of its source; None to treat the frame on its own.
         """
         trackers = trackers or [None] * len(frames)
-        return self._label(frames, trackers, self._find(_frames_to_detect(frames, trackers)))
+        return self._label(frames, trackers, self._find(_looks(frames, trackers)))
 
     def follow(
         self, frames: Iterable[Frame], track: TrackOptions | None = None
@@ -128,11 +127,11 @@ class Engine:
             return
         tracker = None if track is None else self.tracker(track)
 
-        def detect(batch: tuple[list[Frame], list[Picture | None]]) -> tuple[list[Frame], list[Detections | None]]:
+        def detect(batch: tuple[list[Frame], list[Picture | Look]]) -> tuple[list[Frame], list[Detections | Look]]:
             return batch[0], self._find(batch[1])
 
         batches = batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1)
-        to_detect = ((batch, _frames_to_detect(batch, [tracker] * len(batch))) for batch in batches)
+        to_detect = ((batch, _looks(batch, [tracker] * len(batch))) for batch in batches)
         for batch, found in in_lanes(detect, to_detect, self.lanes):
             yield list(zip(batch, self._label_in_turn(batch, tracker, found), strict=True))
 
@@ -150,13 +149,13 @@ class Engine:
         """Return what follows the faces of one source."""
         return Tracker(options, proposals=self.face_check is not None)
 
-    def _find(self, to_detect: Sequence[Picture | None]) -> list[Detections | None]:
-        """Return the faces of each picture; None where the detector is not to run."""
-        found = iter(self.detector([picture for picture in to_detect if picture is not None]))
-        return [None if picture is None else next(found) for picture in to_detect]
+    def _find(self, looks: Sequence[Picture | Look]) -> list[Detections | Look]:
+        """Return the faces of each picture; where the detector is not to run, why."""
+        found = iter(self.detector([one for one in looks if not isinstance(one, Look)]))
+        return [one if isinstance(one, Look) else next(found) for one in looks]
 
     def _label(
-        self, frames: Sequence[Frame], trackers: Sequence[Tracker | None], found: Sequence[Detections | None]
+        self, frames: Sequence[Frame], trackers: Sequence[Tracker | None], found: Sequence[Detections | Look]
     ) -> list[FrameResult]:
         with stage("track"):
             seen = [self._select_faces(*one) for one in zip(frames, found, trackers, strict=True)]
@@ -193,9 +192,9 @@ class Engine:
                 for batch in self.follow(ahead, track):
                     yield from (result for _, result in batch)
 
-    def _select_faces(self, frame: Frame, found: Detections | None, tracker: Tracker | None) -> FrameState:
+    def _select_faces(self, frame: Frame, found: Detections | Look, tracker: Tracker | None) -> FrameState:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
-        checked = found is None or self.face_check is None
+        checked = found is Look.COAST or self.face_check is None
         found, tracks = _tracked(found, frame.time_s, tracker)
         chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
         for i, track in enumerate(tracks):
@@ -232,19 +231,20 @@ def _still(image: object, index: int) -> Frame:
     return Frame(source, index, 0.0, picture)
 
 
-def _frames_to_detect(frames: Sequence[Frame], trackers: Sequence[Tracker | None]) -> list[Picture | None]:
-    """Return the picture of each frame that the detector is to run on; None for the others."""
-    pictures: list[Picture | None] = []
+def _looks(frames: Sequence[Frame], trackers: Sequence[Tracker | None]) -> list[Picture | Look]:
+    """Return the picture of each frame that the detector is to run on; of the others, how their faces are found."""
+    looks: list[Picture | Look] = []
     for frame, tracker in zip(frames, trackers, strict=True):
-        pictures.append(frame.picture if tracker is None or tracker.wants_detection else None)
-        if tracker is not None:
-            tracker.count_frame()
-    return pictures
+        look = Look.DETECT if tracker is None else tracker.next_frame(frame.picture, frame.time_s)
+        looks.append(frame.picture if look is Look.DETECT else look)
+    return looks
 
 
-def _tracked(found: Detections | None, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:
-    """Return the faces of a frame and the track of each; ``found`` is None where the detector did not run."""
+def _tracked(found: Detections | Look, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:
+    """Return the faces of a frame and the track of each."""
     if tracker is None:
-        faces = _NO_FACES if found is None else found
+        faces = NO_FACES if isinstance(found, Look) else found
         return faces, [None] * len(faces)
-    return tracker.coast(time_s) if found is None else (found, tracker.follow(found, time_s))
+    if isinstance(found, Look):
+        return tracker.coast(time_s) if found is Look.COAST else tracker.stay(time_s)
+    return found, tracker.follow(found, time_s)

@@ -55,6 +55,9 @@ class Detections:
         return len(self.xyxy)
 
 
+NO_FACES = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """One face with its label.

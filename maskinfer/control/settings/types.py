@@ -69,6 +69,7 @@ class CameraSettings:
         look_at: address of a second stream of the camera with a lower resolution, which is looked at instead, while
             the first one is recorded.
         max_fps: most frames a second that are looked at; the others are left out.
+        every_frame: look at every frame, even one in which nothing has changed since the last that was looked at.
         active: hours in which it is watched, such as "mon-fri 07:00-19:30"; always, when there are none.
         time_zone: of its hours, such as Europe/Berlin; that of the whole file when it is left out.
         record: keep a recording, see the part recording.
@@ -80,6 +81,7 @@ class CameraSettings:
     url: Annotated[str, Meta(min_length=1)] = field(repr=False)
     look_at: Annotated[str, Meta(min_length=1)] | None = field(default=None, repr=False)
     max_fps: Positive | None = None
+    every_frame: bool = False
     active: tuple[Hours, ...] = ()
     time_zone: str | None = None
     record: bool = False

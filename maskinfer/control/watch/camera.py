@@ -17,6 +17,7 @@ from maskinfer.control.watch.recorder import CameraRecorder
 from maskinfer.control.watch.view import View
 from maskinfer.control.watch.watching import Keeper
 from maskinfer.engine.engine import Engine
+from maskinfer.engine.faces.stillness import LOOK_AFTER_S
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.urls import is_url, public_host, public_name
 from maskinfer.engine.results import FrameResult
@@ -155,7 +156,8 @@ class Camera:
         self.feed = self._parts.feeds.add(camera.look_at or camera.url, camera.name, options)
         self._frames_of_feed = 0
         # A feed's clock begins anew, so what follows faces and people does too.
-        self.tracker = self._parts.engine.tracker(TrackOptions())
+        still_s = None if camera.every_frame else LOOK_AFTER_S
+        self.tracker = self._parts.engine.tracker(TrackOptions(still_s=still_s))
         rules = rules_of(camera, self._room.visits, self._parts.engine.classifier.contract)
         self._book = VisitBook(camera.name, rules, Run().id)
         self.view.begin_anew()

@@ -11,21 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.boxes import iou_matrix
-from maskinfer.engine.results import Detections, FloatArray
+from maskinfer.engine.faces.matching import best_first, nearness
+from maskinfer.engine.faces.stillness import Stillness
+from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.results import NO_FACES, Detections, FloatArray
 
-# More faces than this in one frame are not told apart; those with the best scores are.
+# Of more faces than this in one frame, those with the best scores are told apart.
 MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
 _FACE_SHARE = 0.5
 _BARE_SHARE = 0.3
-# A face that was seen once may be so many of its sides farther in the next frame, and so much larger or smaller.
-_LEAP, _LEAP_RATIO = 1.5, 1.3
 # A source of few frames a second would otherwise see late that a mask was taken off.
 _CLASSIFY_WITHIN_S = 0.2
 
@@ -44,9 +46,11 @@ class TrackOptions:
         certain_from: mean probability above which a track's label is certain.
         certain_after: number of classified frames before a label can be certain.
         detect_every: the detector runs only on every Nth frame; in between, boxes are those predicted by the tracks.
+        still_s: a picture in which nothing changes is looked at again only after so many seconds, and its faces stay
+            where they are; for cameras that do not move. None to look at every frame.
 
     Raises:
-        RequestError: a number of frames is under 1.
+        RequestError: a number of frames is under 1, or ``still_s`` is negative.
     """
 
     min_iou: float = 0.25
@@ -57,12 +61,23 @@ class TrackOptions:
     certain_from: float = 0.9
     certain_after: int = 3
     detect_every: int = 1
+    still_s: float | None = None
 
     def __post_init__(self) -> None:
         """Check what would only fail in the middle of a source."""
         for name in ("classify_every", "certain_after", "detect_every"):
             if getattr(self, name) < 1:
                 raise RequestError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.still_s is not None and not self.still_s >= 0:
+            raise RequestError(f"still_s is {self.still_s}, expected seconds, or None to look at every frame")
+
+
+class Look(Enum):
+    """How the faces of a frame are found."""
+
+    DETECT = "the detector runs"
+    COAST = "they are where the tracks would be"
+    STAY = "they are where they were, because nothing has changed"
 
 
 @dataclass(slots=True)
@@ -177,6 +192,7 @@ class Tracker:
     Attributes:
         options: how.
         proposals: it is given what may be faces; ``decide`` says which are. Only those count as having appeared.
+        unchanged: frames that were not looked at because nothing had changed.
     """
 
     def __init__(self, options: TrackOptions | None = None, *, proposals: bool = False) -> None:
@@ -184,17 +200,21 @@ class Tracker:
         self.proposals = proposals
         self._tracks: list[Track] = []
         self._next_id = 1
+        self.unchanged = 0
         self._frames = 0
         self._detected_s = 0.0
+        self._found = NO_FACES
+        self._stillness = None if self.options.still_s is None else Stillness(self.options.still_s)
 
-    @property
-    def wants_detection(self) -> bool:
-        """Whether the detector should run on the next frame."""
-        return self._frames % self.options.detect_every == 0
-
-    def count_frame(self) -> None:
-        """Go on to the next frame."""
+    def next_frame(self, picture: Picture, time_s: float) -> Look:
+        """Go on to the next frame, and say how its faces are to be found; once for each, in their order."""
         self._frames += 1
+        if (self._frames - 1) % self.options.detect_every:
+            return Look.COAST
+        if self._stillness is not None and self._stillness.is_still(picture, time_s):
+            self.unchanged += 1
+            return Look.STAY
+        return Look.DETECT
 
     def follow(self, found: Detections, time_s: float) -> list[Track | None]:
         """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
@@ -203,6 +223,7 @@ class Tracker:
             found: the frame's faces, best score first.
             time_s: presentation time of the frame, in seconds. A time that goes back is taken for the last one.
         """
+        self._found = found
         time_s = max([time_s, *(track.last_s for track in self._tracks)])
         self._tracks = [track for track in self._tracks if time_s - track.last_s <= self.options.max_gap_s]
         self._detected_s = time_s
@@ -233,6 +254,10 @@ class Tracker:
         )
         return found, there
 
+    def stay(self, time_s: float) -> tuple[Detections, list[Track | None]]:
+        """Return the faces of a frame in which nothing has changed: those that the detector saw last, seen again."""
+        return self._found, self.follow(self._found, time_s)
+
     def wants(self, track: Track) -> bool:
         """Tell whether the track should be classified in this frame; one that is certain is now and then."""
         due = track.skipped + 1 >= self.options.classify_every or track.is_stale()
@@ -257,7 +282,7 @@ class Tracker:
             return []
         overlaps = iou_matrix(np.stack([track.at(time_s) for track in self._tracks]), boxes)
         rows, columns = np.nonzero(overlaps >= self.options.min_iou)
-        pairs = _best_first(overlaps[rows, columns], rows, columns)
+        pairs = best_first(overlaps[rows, columns], rows, columns)
         return pairs + self._leaps(boxes, pairs)
 
     def _leaps(self, boxes: FloatArray, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -270,29 +295,6 @@ class Tracker:
         left = [i for i in range(len(boxes)) if i not in taken[1]]
         if not free or not left:
             return []
-        nearness = _nearness(np.stack([self._tracks[i].xyxy for i in free]), boxes[left])
-        rows, columns = np.nonzero(nearness > 0)
-        return [(free[row], left[column]) for row, column in _best_first(nearness[rows, columns], rows, columns)]
-
-
-def _nearness(before: FloatArray, now: FloatArray) -> FloatArray:
-    """Return how near boxes are to others, (N, M): 1 at the same place, 0 at ``_LEAP`` or with another size."""
-    sides = [np.sqrt(np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 1e-3), axis=1)) for xyxy in (before, now)]
-    middles = [(xyxy[:, :2] + xyxy[:, 2:]) / 2 for xyxy in (before, now)]
-    away = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
-    larger, smaller = np.maximum(sides[0][:, None], sides[1]), np.minimum(sides[0][:, None], sides[1])
-    near = np.maximum(0, 1 - away / (_LEAP * smaller))
-    return np.asarray(np.where(larger <= _LEAP_RATIO * smaller, near, 0), np.float32)
-
-
-def _best_first(overlaps: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[tuple[int, int]]:
-    pairs: list[tuple[int, int]] = []
-    taken: tuple[set[int], set[int]] = (set(), set())
-    for i in np.argsort(-overlaps, kind="stable"):
-        row, column = int(rows[i]), int(columns[i])
-        if row in taken[0] or column in taken[1]:
-            continue
-        taken[0].add(row)
-        taken[1].add(column)
-        pairs.append((row, column))
-    return pairs
+        near = nearness(np.stack([self._tracks[i].xyxy for i in free]), boxes[left])
+        rows, columns = np.nonzero(near > 0)
+        return [(free[row], left[column]) for row, column in best_first(near[rows, columns], rows, columns)]

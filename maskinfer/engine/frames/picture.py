@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.frames import yuv420 as yuv
 from maskinfer.engine.frames.yuv420 import Planes
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.results import BGRFrame, FloatArray
 
 BGR = tuple[int, int, int]
 
@@ -65,6 +65,15 @@ class Picture:
         if isinstance(self._pixels, Planes):
             return yuv.resized(self._pixels, xyxy, size_wh, interpolation)
         return np.asarray(cv2.resize(self.cut(xyxy), size_wh, interpolation=interpolation), np.uint8)
+
+    def brightness(self, size_wh: tuple[int, int]) -> FloatArray:
+        """Return the mean brightness of the cells of a grid, float32 (height, width), 0 to 255; luma where it is held.
+
+        Args:
+            size_wh: cells across and down, no more than there are pixels.
+        """
+        grey = self._pixels.y if isinstance(self._pixels, Planes) else cv2.cvtColor(self._pixels, cv2.COLOR_BGR2GRAY)
+        return np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
     def cut(self, xyxy: tuple[int, int, int, int]) -> BGRFrame:
         """Return a part, uint8 (height, width, 3); maybe a view: what is to be changed has to be copied.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -36,7 +36,7 @@ from maskinfer.engine.sources.live import POLL_S, Feed, FeedFrame, FeedOptions
 from maskinfer.engine.sources.names import names_of
 from maskinfer.engine.sources.pictures import holds_images
 
-NewTracker = Callable[[], Tracker]
+NewTracker = Callable[[Feed], Tracker | None]
 _AGES_KEPT = 100_000
 _PROBLEMS_KEPT = 1000
 
@@ -67,6 +67,7 @@ class SourceReport:
         frames: that got a result.
         dropped: that were replaced by newer ones.
         returns: how often it came back after it was lost.
+        unchanged: of those, frames in which nothing had changed, so that no model looked at them.
         ages_ms: from the reading of a frame to its result, of the last ones.
         recorded: the recordings that were written.
     """
@@ -75,6 +76,7 @@ class SourceReport:
     frames: int = 0
     dropped: int = 0
     returns: int = 0
+    unchanged: int = 0
     ages_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_AGES_KEPT))
     recorded: list[Path] = field(default_factory=list)
 
@@ -89,9 +91,10 @@ class SourceReport:
             return f"{self.name}: no frame"
         middle, high = np.percentile(self.ages_ms, [50, 95])
         back = f", came back {number_of(self.returns, 'times')}" if self.returns else ""
+        still = f", nothing had changed in {self.unchanged}" if self.unchanged else ""
         return (
-            f"{self.name}: {number_of(self.frames, 'frames')}, {self.dropped} dropped{back}; results {middle:.0f} ms "
-            f"after the frame (median; 95 % within {high:.0f} ms)"
+            f"{self.name}: {number_of(self.frames, 'frames')}{still}, {self.dropped} dropped{back}; results "
+            f"{middle:.0f} ms after the frame (median; 95 % within {high:.0f} ms)"
         )
 
 
@@ -110,6 +113,7 @@ class _SourceState:
     def finished(self) -> SourceReport:
         """Return the report with what the feed knows."""
         self.report.dropped, self.report.returns = self.feed.dropped, self.feed.returns
+        self.report.unchanged = 0 if self.tracker is None else self.tracker.unchanged
         if self.recorder is not None:
             self.report.recorded = [file for file in self.recorder.files if file.is_file()]
         return self.report
@@ -136,7 +140,8 @@ def run_watch(
         engine: finds and labels.
         sources: indices of cameras, URLs, video files, folders of images, ``-`` for a video on standard input.
         reading: how they are read.
-        track: how faces are followed; None for faces on their own.
+        track: how faces are followed; None for faces on their own. Its ``still_s`` counts for live sources only: of
+            recordings every frame is looked at.
         style: how frames are annotated.
         sinks: where results go.
         heartbeat_s: seconds between two lines about each source's state, frame rate and drops; None for no lines.
@@ -172,7 +177,7 @@ def run_watch(
         if sinks.record is not None:
             recover_videos([sinks.record], progress.say)
         run = Run()
-        new_tracker = None if track is None else partial(engine.tracker, track)
+        trackers = None if track is None else partial(_new_tracker, engine, track)
         with nothing_begun():
             opened = open_outputs(
                 outputs, on_error, classifier=engine.classifier, run=run, inputs=inputs, on_status=progress.say
@@ -180,7 +185,7 @@ def run_watch(
             add = stack.enter_context(opened)
             feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
             desks = {
-                feed: _open_source_state(stack, feed, i, len(sources), sinks, new_tracker, run, on_error)
+                feed: _open_source_state(stack, feed, i, len(sources), sinks, trackers, run, on_error)
                 for i, feed in enumerate(feeds.feeds)
             }
         tell_ended = _ended_teller(feeds, progress.say)
@@ -258,9 +263,14 @@ def _open_source_state(
         recording = Health(str(path), "frame", on_error)
     title = "maskinfer" if of == 1 else f"maskinfer {feed.name}"
     window = stack.enter_context(open_window(title)) if sinks.show else None
-    # Pictures of a folder do not follow one another.
-    tracker = None if new_tracker is None or holds_images(feed.name) else new_tracker()
+    tracker = None if new_tracker is None else new_tracker(feed)
     return _SourceState(feed, SourceReport(feed.name), tracker, recorder, recording, window)
+
+
+def _new_tracker(engine: Engine, track: TrackOptions, feed: Feed) -> Tracker | None:
+    if holds_images(feed.name):  # pictures of a folder do not follow one another
+        return None
+    return engine.tracker(track if feed.is_live else replace(track, still_s=None))
 
 
 def _end_recording(desk: _SourceState, on_error: OnError) -> None:

@@ -19,8 +19,9 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceError
 from tests.helpers.recorded_room import RecordedRoom, demo
 from tests.helpers.running_room import running_room
-from tests.helpers.serving import LOOK, wait_until
+from tests.helpers.serving import LOOK
 from tests.helpers.small_room import SmallRoom
+from tests.helpers.waiting import wait_until
 
 HALL = ZoneSettings("hall", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
 GATE = LineSettings("gate", ((0.1, 0.5), (0.9, 0.5)))

@@ -21,7 +21,8 @@ from maskinfer.control.workers.processes import Processes, shared_out
 from maskinfer.engine.errors import ModelNotFoundError
 from maskinfer.engine.sinks.run import local_now
 from tests.helpers.running_room import Running, running_room
-from tests.helpers.serving import LOOK, serving, wait_until
+from tests.helpers.serving import LOOK, serving
+from tests.helpers.waiting import wait_until
 
 NAMES = ("door", "yard", "hall")
 

@@ -221,6 +221,24 @@ def test_a_camera_that_is_down_at_the_start_is_an_event(engine: Engine, tmp_path
     assert "nothing listens" in record["reason"]
 
 
+def test_live_pictures_in_which_nothing_changes_are_not_looked_at(
+    engine: Engine, portrait: BGRFrame, tmp_path: Path
+) -> None:
+    live = LiveServer(tmp_path, [portrait] * 60)
+    file = str(write_clip(tmp_path / "a.mp4", [portrait] * 10))
+    reading = FeedOptions("all", give_up_after_s=0)
+    try:
+        _, reports = run_watch(
+            engine, [live.url, file], reading=reading, track=TrackOptions(still_s=60),
+            on_result=lambda result: live.kill() if result.source != file and result.frame == 40 else None,
+        )  # fmt: skip
+    finally:
+        if not live.dead.is_set():
+            live.kill()
+    assert (reports[0].frames - reports[0].unchanged, reports[1].unchanged) == (1, 0)
+    assert f"{reports[0].frames} frames, nothing had changed in {reports[0].unchanged}" in str(reports[0])
+
+
 def test_a_machine_that_is_too_slow_gets_the_newest_frames(live: LiveServer) -> None:
     with open_feeds([live.url]) as feeds:
         numbers: list[int] = []
