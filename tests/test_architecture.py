@@ -76,6 +76,7 @@ ARROWS: dict[str, set[str]] = {
     "engine.contract": {"engine.errors", "engine.schema"},
     "engine.records": {"engine.schema"},
     "engine.schema": set(),
+    "engine.intervals": set(),
     "engine.errors": set(),
 }
 MOST_FILES = 14

@@ -24,7 +24,7 @@ from tests.helpers.recorded_room import RecordedRoom, come, demo, fill_day
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "control-room"
 SIZE_WH = (1280, 860)
 REPORT_WH = (1000, 1060)
-COLOURS = 200
+COLOURS = 256
 
 
 def main() -> None:
@@ -82,7 +82,9 @@ def _shoot(page: Page, url: str, name: str, size_wh: tuple[int, int], *, dark: b
         page.wait("document.querySelectorAll('.screen img:not([hidden])').length === 2")
     time.sleep(0.5)  # for pictures below the fold
     path = page.screenshot(DOCS / f"{name}.png", whole=False)
-    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # The second pass keeps small things of colours of their own, such as the signs of labels.
+    seen = Image.open(path).convert("RGB")
+    seen.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def _table(report: Report, heading: str, rows: Sequence[Counted], name: Callable
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(heading)
     labels = [*(label.label for label in report.labels), UNCERTAIN]
-    for column in ("people", *map(words.label_words, labels), "violations"):
+    for column in ("people", *map(words.label_words, labels), "against the rules"):
         table.add_column(column, justify="right")
     for row in rows:
         counts = (row.total, *(row.people.get(label, 0) for label in labels), row.violations)
@@ -74,7 +74,7 @@ def _violations(report: Report) -> list[str]:
     if not report.violations:
         return []
     shown = report.shown[:_MOST_SHOWN]
-    lines = ["", f"{words.people_words(report.violations)} without a proper mask where one is required"]
+    lines = ["", f"{words.people_words(report.violations)} against the rules"]
     if report.violations > len(shown):
         lines[-1] += f", the newest {len(shown)}"
     for stored in shown:

@@ -45,7 +45,7 @@ def test_a_day_in_words(folder: Path) -> None:
         "1 with a mask  50 %, between 9 % and 91 %",
         "1 unclear, in no share",
         "1 person passed sill of door, in",
-        "1 person without a proper mask where one is required",
+        "1 person against the rules",
         "the camera gave no pictures: no route to host",
         "in no zone",
     ):

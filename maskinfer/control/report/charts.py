@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from maskinfer.control.report.colours import kind_of
 from maskinfer.control.report.report import Counted
 from maskinfer.control.report.words import label_words, people_words
-from maskinfer.engine.results import INCORRECT_MASK, LABELS, UNCERTAIN, WITH_MASK, WITHOUT_MASK
+from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHOUT_MASK
 
 WIDTH, HEIGHT = 720.0, 240.0
+CHART_WH = 720, 240
 _LEFT, _TOP, _RIGHT, _BOTTOM = 44.0, 10.0, 8.0, 26.0
 _WIDEST_BAR = 46.0
 _MOST_NAMES = 12
 # From the floor up: what is well lies below, so that what is not stands out on top.
 _STACK = (WITH_MASK, UNCERTAIN, INCORRECT_MASK, WITHOUT_MASK)
-_KINDS = {*LABELS, UNCERTAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Column:
     """All people of one hour or day.
 
     Attributes:
-        name: of the hour or day.
+        name: of the hour or day, short enough to stand under it.
         title: everything about it in words.
         bars: from the floor up.
         x, width: of the column with the space around it.
@@ -74,12 +75,13 @@ class Chart:
     kinds: tuple[tuple[str, str], ...]
 
 
-def draw_bars(rows: Sequence[Counted], name: Callable[[str], str]) -> Chart:
+def draw_bars(rows: Sequence[Counted], name: Callable[[str], str], short: Callable[[str], str] | None = None) -> Chart:
     """Return stacked bars, one column a row.
 
     Args:
         rows: what to draw; there may be none.
         name: the name of a row from its key.
+        short: one that is short enough to stand under a column; ``name`` when it is left out.
     """
     step = _step(max((row.total for row in rows), default=0))
     top = step * max(1, -(-max((row.total for row in rows), default=0) // step))
@@ -89,7 +91,7 @@ def draw_bars(rows: Sequence[Counted], name: Callable[[str], str]) -> Chart:
     labels = _stack(rows)
     columns = tuple(
         Column(
-            name(row.key),
+            (short or name)(row.key),
             _title(name(row.key), row, labels),
             _bars(row, labels, _LEFT + number * width, width, room / top),
             round(_LEFT + number * width, 2),
@@ -99,7 +101,7 @@ def draw_bars(rows: Sequence[Counted], name: Callable[[str], str]) -> Chart:
         for number, row in enumerate(rows)
     )
     lines = tuple((round(floor - value * room / top, 2), f"{value:,}") for value in range(0, top + 1, step))
-    kinds = dict.fromkeys((_kind(label), label_words(label)) for label in labels)
+    kinds = dict.fromkeys((kind_of(label), label_words(label)) for label in labels)
     return Chart(columns, lines, floor, _LEFT, WIDTH - _RIGHT, tuple(kinds))
 
 
@@ -117,17 +119,13 @@ def _bars(row: Counted, labels: Sequence[str], x: float, width: float, scale: fl
         y -= height
         if height:
             place = (round(v, 2) for v in (x + (width - drawn) / 2, y, drawn, height))
-            bars.append(Bar(_kind(label), *place))
+            bars.append(Bar(kind_of(label), *place))
     return tuple(bars)
 
 
 def _title(name: str, row: Counted, labels: Sequence[str]) -> str:
     parts = [f"{row.people[label]:,} {label_words(label)}" for label in reversed(labels) if row.people.get(label)]
     return f"{name}: {people_words(row.total)}" + (f" ({', '.join(parts)})" if parts else "")
-
-
-def _kind(label: str) -> str:
-    return label if label in _KINDS else "other"
 
 
 def _step(most: int) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from maskinfer import __version__
 from maskinfer.control.report import words
-from maskinfer.control.report.charts import HEIGHT, WIDTH, draw_bars
+from maskinfer.control.report.charts import CHART_WH, draw_bars
+from maskinfer.control.report.colours import css
 from maskinfer.control.report.report import Report
 from maskinfer.control.store.questions import StoredPicture, StoredVisit
 from maskinfer.control.store.store import Store
@@ -38,10 +39,11 @@ def report_values(report: Report, picture_url: PictureUrl) -> dict[str, object]:
     """Return what the macros of ``templates/parts.html`` need, for this page and for others that show a report."""
     return {
         "report": report,
-        "chart": draw_bars(report.by_time, lambda key: words.row_words(report, key)),
-        "chart_size": (int(WIDTH), int(HEIGHT)),
+        "chart": draw_bars(report.by_time, words.row_names(report), words.short_row_names(report)),
+        "chart_size": CHART_WH,
         "pictures": {stored.visit.id: url for stored in report.shown if (url := _best_url(stored, picture_url))},
         "words": words,
+        "colours": css(),
     }
 
 

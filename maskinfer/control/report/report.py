@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
-from maskinfer.control.report.intervals import wilson
 from maskinfer.control.store.questions import CountRow, PassageRow, StoredVisit, VisitQuery, WatchedSpan
 from maskinfer.control.store.store import Store
+from maskinfer.engine.intervals import wilson
 from maskinfer.engine.results import LABELS, UNCERTAIN
 from maskinfer.engine.sinks.run import local_now
 
@@ -170,7 +170,7 @@ def _by_time_camera_zone(store: Store, where: VisitQuery, unit: Literal["hour", 
         counts = [*store.counts_by(where, unit, "camera"), store.counts(where, "zone")]
     else:
         counts = store.counts_by(where, unit, "camera", "zone")
-    return [_counted(rows) for rows in counts]
+    return [counted(rows) for rows in counts]
 
 
 def _closed(store: Store, where: VisitQuery, spans: list[WatchedSpan]) -> VisitQuery:
@@ -187,7 +187,8 @@ def _closed(store: Store, where: VisitQuery, spans: list[WatchedSpan]) -> VisitQ
     return where
 
 
-def _counted(rows: Iterable[CountRow]) -> tuple[Counted, ...]:
+def counted(rows: Iterable[CountRow]) -> tuple[Counted, ...]:
+    """Return rows of one key each, in the order of the first ones."""
     found: dict[str, list[CountRow]] = {}
     for row in rows:
         found.setdefault(row.key, []).append(row)
@@ -195,6 +196,15 @@ def _counted(rows: Iterable[CountRow]) -> tuple[Counted, ...]:
         Counted(key, {row.label: row.visits for row in some}, sum(row.violations for row in some))
         for key, some in found.items()
     )
+
+
+def labels_of(found: Iterable[str]) -> list[str]:
+    """Return the labels that are told of: those that are shipped, others that were found, and ``uncertain`` last.
+
+    >>> labels_of(["visor", "with_mask"])
+    ['with_mask', 'without_mask', 'incorrect_mask', 'visor', 'uncertain']
+    """
+    return [*LABELS, *sorted(set(found) - {*LABELS, UNCERTAIN}), UNCERTAIN]
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -207,7 +217,7 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _shares(people: Mapping[str, int]) -> tuple[LabelShare, ...]:
     """Return the shares of the shipped labels, and of others that occur."""
-    labels = [*LABELS, *sorted(set(people) - {*LABELS, UNCERTAIN})]
+    labels = labels_of(people)[:-1]
     known = sum(people.get(label, 0) for label in labels)
     return tuple(
         LabelShare(label, count, count / known if known else 0.0, *wilson(count, known))

@@ -116,6 +116,28 @@ def row_names(report: Report) -> Callable[[str], str]:
     return lambda key: row_words(report, key)
 
 
+def short_row_words(report: Report, key: str) -> str:
+    """Return the same in so few letters that it stands under a column of a chart: ``08`` or ``25 Nov``."""
+    if report.clock == "recording":
+        return row_words(report, key)
+    return short_time(key, report.unit)
+
+
+def short_time(key: str, unit: str) -> str:
+    """Return the beginning of an hour or day in few letters.
+
+    >>> short_time("2026-11-25T08:00:00+01:00", "hour"), short_time("2026-11-05", "day")
+    ('08', '5 Nov')
+    """
+    at = datetime.fromisoformat(key)
+    return f"{at:%H}" if unit == "hour" else f"{at.day} {at:%b}"
+
+
+def short_row_names(report: Report) -> Callable[[str], str]:
+    """Return what names the columns of a report's chart."""
+    return lambda key: short_row_words(report, key)
+
+
 def zone_name(key: str) -> str:
     """Return the name of a zone of ``Report.by_zone``."""
     return key or "in no zone"

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from maskinfer.control.report.colours import css
 from maskinfer.control.room.state import Room
 from maskinfer.control.web import cameras, days, live, login, media, reports
 from maskinfer.control.web.api import routes as api
@@ -27,6 +28,7 @@ from maskinfer.engine.errors import MaskinferError, RequestError
 # From one address: pages of sixteen live cameras at five pictures a second stay under it.
 _PER_S, _BURST = 300, 600
 _FORM_BYTES = 1_000_000
+_KEEP = "public, max-age=31536000, immutable"
 
 
 def make_app(room: Room, *, must_log_in: bool = False) -> Starlette:
@@ -82,8 +84,15 @@ def _routes() -> list[Any]:
         Route("/logout", login.logout, methods=["POST"]),
         Route("/favicon.ico", lambda request: RedirectResponse("/static/icon.svg", 301)),
         *api.routes(),
+        Route("/static/colours.css", _colours),
         Mount("/static", _Kept(static)),
     ]
+
+
+def _colours(request: Request) -> Response:
+    """Return the colours of labels, which reports and their pictures have too."""
+    headers = {"Cache-Control": _KEEP} if "v" in request.query_params else {}
+    return Response(css(), media_type="text/css", headers=headers)
 
 
 class _Kept:
@@ -95,7 +104,7 @@ class _Kept:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def kept(message: Any) -> None:
             if message["type"] == "http.response.start" and message["status"] == 200 and b"v=" in scope["query_string"]:
-                message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
+                message["headers"].append((b"cache-control", _KEEP.encode()))
             await send(message)
 
         await self._app(scope, receive, kept)

@@ -10,11 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from maskinfer.control.report.charts import CHART_WH, draw_bars
+from maskinfer.control.report.report import Counted, counted, labels_of
+from maskinfer.control.report.words import same, short_time, zone_name
 from maskinfer.control.store.questions import CountRow, StoredVisit, VisitQuery, WatchedSpan
 from maskinfer.control.store.store import Store
 from maskinfer.control.web import words
 from maskinfer.control.web.api.asked import asked_visits
-from maskinfer.control.web.charts import Group, grouped, hour_chart
 from maskinfer.control.web.site import plain, site_of, visitor_of
 
 _ON_A_PAGE = 48
@@ -41,9 +43,9 @@ class Totals:
 def counted_by_label(store: Store, where: VisitQuery) -> Totals:
     """Return how many visits there were, of each label, whether against the rules or not."""
     rows = store.counts(replace(where, only_violations=False), "label")
-    counts = dict.fromkeys(words.ALL_LABELS, 0)
+    counts = dict.fromkeys(labels_of(row.label for row in rows), 0)
     for row in rows:
-        counts[row.label] = counts.get(row.label, 0) + row.visits
+        counts[row.label] += row.visits
     wrong = {row.label: row.violations for row in rows}
     return Totals(sum(counts.values()), sum(wrong.values()), counts, wrong)
 
@@ -62,26 +64,32 @@ def today(request: Request) -> Response:
         before=(from_at - timedelta(days=1)).date().isoformat(),
         after=(from_at + timedelta(days=1)).date().isoformat() if to_at <= site.now() else "",
         totals=counted_by_label(store, query),
-        hours=[replace(hour, key=words.clock(datetime.fromisoformat(hour.key))) for hour in hours if hour.visits],
-        chart=hour_chart(hours),
-        zones=[group for group in grouped(store.counts(query, "zone")) if group.key],
+        hours=[hour for hour in hours if hour.total],
+        hour_name=_hour,
+        chart=draw_bars(hours, _hour, lambda key: short_time(key, "hour")),
+        chart_size=CHART_WH,
+        zones=[row for row in counted(store.counts(query, "zone")) if row.key],
+        zone_name=zone_name,
+        same=same,
         passages=store.passages(query),
-        cameras=grouped(store.counts(query, "camera")),
+        cameras=counted(store.counts(query, "camera")),
         violations=store.visits(replace(query, only_violations=True)),
         gaps=gaps_of(store.watched(query), site.now()),
     )
 
 
-def hours_of(from_at: datetime, to_at: datetime, rows: Sequence[CountRow]) -> list[Group]:
+def hours_of(from_at: datetime, to_at: datetime, rows: Sequence[CountRow]) -> list[Counted]:
     """Return all hours of a day, those without anybody too."""
-    found = {datetime.fromisoformat(group.key): group for group in grouped(rows)}
+    found = {datetime.fromisoformat(row.key): row for row in counted(rows)}
     hours, at = [], from_at
     while at < to_at:
-        group = found.get(at)
-        empty = Group(at.isoformat(), 0, 0, dict.fromkeys(words.ALL_LABELS, 0))
-        hours.append(empty if group is None else replace(group, key=at.isoformat()))
+        hours.append(found.get(at) or Counted(at.isoformat(), {}, 0))
         at = datetime.fromtimestamp(at.timestamp() + 3600, at.tzinfo)  # a day of summer time has 23 hours or 25
     return hours
+
+
+def _hour(key: str) -> str:
+    return words.clock(datetime.fromisoformat(key))
 
 
 def gaps_of(spans: Sequence[WatchedSpan], now: datetime) -> list[WatchedSpan]:

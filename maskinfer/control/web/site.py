@@ -13,12 +13,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from maskinfer import __version__
+from maskinfer.control.report.colours import css, kind_of
 from maskinfer.control.report.period import read_period
+from maskinfer.control.report.report import labels_of
 from maskinfer.control.report.words import percent_words
 from maskinfer.control.room.state import Room
 from maskinfer.control.web import words
@@ -34,7 +36,7 @@ MENU = (("/", "Live"), ("/today", "Today"), ("/visits", "Visits"), ("/report", "
 def static_version() -> str:
     """Return what changes with the files under ``/static``, so that browsers may keep them."""
     folder = files("maskinfer.control.web") / "static"
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__} {css()}".encode())
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
@@ -50,14 +52,6 @@ def _static(name: str) -> str:
     return f"/static/{name}?v={static_version()}"
 
 
-def _hour(key: str) -> str:
-    return words.clock(datetime.fromisoformat(key))
-
-
-def _date(key: str) -> str:
-    return words.day(datetime.fromisoformat(key))
-
-
 def _share(value: float, of: float) -> str:
     return percent_words(value / of) if of else "-"
 
@@ -65,7 +59,12 @@ def _share(value: float, of: float) -> str:
 @cache
 def _templates() -> Environment:
     environment = Environment(
-        loader=PackageLoader("maskinfer.control.web"),
+        loader=ChoiceLoader(
+            [
+                PackageLoader("maskinfer.control.web"),
+                PrefixLoader({"of-report": PackageLoader("maskinfer.control.report")}),
+            ]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -73,9 +72,7 @@ def _templates() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     said = {name: getattr(words, name) for name in words.__all__}
-    environment.globals.update(
-        said, link=link, static=_static, share=_share, labels=words.ALL_LABELS, hour_words=_hour, date_words=_date
-    )
+    environment.globals.update(said, link=link, static=_static, share=_share, labels_of=labels_of, kind_of=kind_of)
     for name in environment.list_templates():  # now, so that the first who looks does not wait for it
         environment.get_template(name)
     return environment

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Z_95 = 1.959963984540054
+from maskinfer.engine.intervals import wilson
+
 RESAMPLES = 1000
 # Rows of resampled counts that are held at once.
 _CHUNK = 100
@@ -33,7 +34,7 @@ class Estimate:
 
 
 def share(count: int, total: int) -> Estimate:
-    """Return a share of independent trials with Wilson's interval (Wilson 1927, equation 2).
+    """Return a share of independent trials with Wilson's interval.
 
     Args:
         count: successes, 0 to ``total``.
@@ -41,11 +42,7 @@ def share(count: int, total: int) -> Estimate:
     """
     if not total:
         return Estimate(0.0, 0.0, 1.0, 0)
-    value, z2 = count / total, Z_95**2
-    centre = (value + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z_95 / (1 + z2 / total) * math.sqrt(value * (1 - value) / total + z2 / (4 * total**2))
-    # Rounding must not put a share of none or of all outside of its own interval.
-    return Estimate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)), total)
+    return Estimate(count / total, *wilson(count, total), total)
 
 
 def bootstrap(counts: Floats, figure: Callable[[Floats], Floats], *, seed: int = 0) -> Estimate:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from maskinfer.control.report.charts import HEIGHT, WIDTH, draw_bars
+from maskinfer.control.report.charts import CHART_WH, HEIGHT, WIDTH, draw_bars
 from maskinfer.control.report.page import embed_pictures, report_html, report_values, templates
 from maskinfer.control.report.report import Counted, make_report
 from maskinfer.control.store.questions import VisitQuery
@@ -111,7 +111,7 @@ def test_a_chart_stays_in_its_picture(count: int, most: int) -> None:
             assert 0 <= bar.x < bar.x + bar.width <= WIDTH
             assert 0 <= bar.y <= bar.y + bar.height <= HEIGHT
     parts = templates().get_template("parts.html").module
-    figure = ElementTree.fromstring(parts.bars(chart, (int(WIDTH), int(HEIGHT)), "people"))  # type: ignore[attr-defined]
+    figure = ElementTree.fromstring(parts.bars(chart, CHART_WH, "people"))  # type: ignore[attr-defined]
     assert len(figure.findall(".//rect[@class='hit']")) == count
 
 

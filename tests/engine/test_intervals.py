@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskinfer.control.report.intervals import wilson
+from maskinfer.engine.intervals import wilson
 
 
 def test_an_interval_as_published() -> None:
