@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maskinfer.engine.intervals import Z_95
 from maskinfer.engine.results import LABELS
-from maskinfer.training.evaluation.intervals import Z_95, Estimate, Floats, bootstrap
+from maskinfer.training.evaluation.intervals import Estimate, Floats, bootstrap
 
 # With fewer faces that only one of the two has right, resampling sees too little of the spread.
 _LEAST_DIFFERING = 20
