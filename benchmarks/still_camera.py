@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.stillness import LOOK_AFTER_S
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.frames.stillness import LOOK_AFTER_S
 from maskinfer.engine.load import load
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.events import Event, events_for, find_events
@@ -161,7 +161,7 @@ def write(clip: Path, setting: Setting, visits: Sequence[Visit], seconds: float)
 
 def _wall(rng: np.random.Generator) -> Floats:
     coarse = rng.normal(0, 18, (9, 16, 3)).astype(np.float32)
-    wall = 125 + cv2.resize(coarse, SIZE_WH, interpolation=cv2.INTER_CUBIC)
+    wall = 125 + np.asarray(cv2.resize(coarse, SIZE_WH, interpolation=cv2.INTER_CUBIC), np.float32)
     wall += np.linspace(20, -30, SIZE_WH[1], dtype=np.float32)[:, None, None]
     cv2.rectangle(wall, (90, 160), (330, 720), (70, 80, 96), -1)
     cv2.rectangle(wall, (960, 120), (1180, 330), (190, 180, 170), -1)

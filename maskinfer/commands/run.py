@@ -270,7 +270,7 @@ def stream(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
-    from maskinfer.engine.faces.stillness import LOOK_AFTER_S
+    from maskinfer.engine.frames.stillness import LOOK_AFTER_S
     from maskinfer.engine.jobs.watch import Sinks, run_watch
     from maskinfer.engine.sources.camera import is_live
     from maskinfer.engine.sources.live import FeedOptions

@@ -136,7 +136,7 @@ class Engine:
             yield list(zip(batch, self._label_in_turn(batch, tracker, found), strict=True))
 
     def _label_in_turn(
-        self, frames: Sequence[Frame], tracker: Tracker | None, found: Sequence[Detections | None]
+        self, frames: Sequence[Frame], tracker: Tracker | None, found: Sequence[Detections | Look]
     ) -> list[FrameResult]:
         if tracker is None:
             return self._label(frames, [None] * len(frames), found)

@@ -17,9 +17,9 @@ from maskinfer.control.watch.recorder import CameraRecorder
 from maskinfer.control.watch.view import View
 from maskinfer.control.watch.watching import Keeper
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.stillness import LOOK_AFTER_S
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.urls import is_url, public_host, public_name
+from maskinfer.engine.frames.stillness import LOOK_AFTER_S
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sources.feeds import Feeds

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.faces.matching import best_first, nearness
-from maskinfer.engine.faces.stillness import Stillness
 from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.frames.stillness import Stillness
 from maskinfer.engine.results import NO_FACES, Detections, FloatArray
 
 # Of more faces than this in one frame, those with the best scores are told apart.

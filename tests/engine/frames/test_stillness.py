@@ -11,10 +11,10 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.faces.stillness import Stillness
 from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
+from maskinfer.engine.frames.stillness import Stillness
 from maskinfer.engine.frames.yuv420 import planes_of
 from maskinfer.engine.results import BGRFrame
 
