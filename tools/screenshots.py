@@ -5,6 +5,7 @@ A real Chromium looks at the page of a store that is filled with a made-up day; 
 
 from __future__ import annotations
 
+import io
 import tempfile
 import time
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from maskinfer.control.report.page import embed_pictures, report_html
+from maskinfer.control.report.picture import report_png
 from maskinfer.control.report.report import make_report
 from maskinfer.control.settings.types import CameraSettings, LineSettings, PageSettings, Settings, ZoneSettings
 from maskinfer.control.store.questions import VisitQuery
@@ -45,6 +47,8 @@ def main() -> None:
             made = make_report(store, VisitQuery(from_at=begin, to_at=begin + timedelta(days=1)))
             report.write_text(report_html(made, embed_pictures(store)), encoding="utf-8")
             _shoot(page, report.as_uri(), "report", REPORT_WH)
+            picture = Image.open(io.BytesIO(report_png(made))).convert("RGB")
+            picture.resize((picture.width // 2, picture.height // 2)).save(DOCS / "report-picture.png", optimize=True)
 
 
 def _settings() -> Settings:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "form", flag_value="csv", help="A table of the visits, one row each.")
 @click.option("--html", "form", flag_value="html", help="A page with charts and pictures, which prints well.")
 @click.option("--json", "form", flag_value="json", help="The report for other programs.")
+@click.option("--png", "form", flag_value="png", help="A picture with totals and chart; needs -o.")
 @click.option("-o", "--out", type=Output("text"), metavar="FILE", help="Write to a file instead of standard output.")
 @click.option("--began", metavar="TIME", help="When recorded results began, if their files do not say.")
 def report(
@@ -53,6 +54,7 @@ def report(
     Examples:
       maskinfer report
       maskinfer report watch-data --day yesterday --html -o yesterday.html
+      maskinfer report watch-data --day yesterday --png -o yesterday.png
       maskinfer report watch-data --from 2026-11-01 --to 2026-11-30 --camera door --csv -o november.csv
       maskinfer report results.jsonl --began 2026-11-25T08:00
     """
@@ -64,7 +66,9 @@ def report(
 
     places = places or (Path("watch-data"),)
     if out is not None and form is None:
-        raise RequestError("-o needs to know what to write: add --html, --csv or --json")
+        raise RequestError("-o needs to know what to write: add --html, --csv, --json or --png")
+    if form == "png" and out is None:
+        raise RequestError("--png needs a file to write to: add -o report.png")
     if out is not None:
         refuse_overwriting([out], [*places, *(place / NAME for place in places)])
     now = local_now()
@@ -132,6 +136,13 @@ def _write(store: Store, where: VisitQuery, clock: Clock, form: str | None, out:
     made = make_report(store, where, clock=clock)
     if form == "html":
         _put([report_html(made, embed_pictures(store)).rstrip("\n")], out)
+    elif form == "png" and out is not None:
+        from maskinfer.control.report.picture import report_png
+        from maskinfer.engine.files.atomic import atomic_write
+
+        data = report_png(made)
+        with atomic_write(out, shows_people=True) as part:
+            part.write_bytes(data)
     elif form == "json":
         _put([json.dumps(report_dict(made), ensure_ascii=False, indent=2)], out)
     else:

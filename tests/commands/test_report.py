@@ -107,7 +107,7 @@ def test_results_are_not_replaced_by_their_report(tmp_path: Path) -> None:
         ("--day 25.11.2026", "is no day, expected today, yesterday or a date"),
         ("--day today --to 2026-11-25", "expected one of them"),
         ("--from 2026-11-26 --to 2026-11-25", "ends before it begins"),
-        ("-o out.html", "add --html, --csv or --json"),
+        ("-o out.html", "add --html, --csv, --json or --png"),
         ("watch-data watch-data", "a report is of one store or of results alone"),
         ("--began 2026-11-25", "--began is for recorded results"),
         ("--html -o nowhere/out.html", "there is no folder"),
@@ -121,3 +121,18 @@ def test_what_cannot_be(folder: Path, arguments: str, message: str) -> None:
     assert done.exit_code in (1, 2)
     assert message in done.output
     assert done.output.count("\n") == 1
+
+
+def test_a_picture(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = run("--day", "2026-11-25", "--png", "-o", "day.png")
+    assert done.exit_code == 0, done.output
+    file = folder.parent / "day.png"
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_picture_needs_a_file(folder: Path) -> None:
+    done = run("--png")
+    assert done.exit_code == 2
+    assert "--png needs a file to write to" in done.output

@@ -46,6 +46,15 @@ def people_words(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital in front; names in it stay as they are.
+
+    >>> sentence("camera Main entrance")
+    'Camera Main entrance'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def length_words(seconds: float) -> str:
     """Return a length of time in its two largest units.
 

@@ -21,7 +21,7 @@ from maskinfer import __version__
 from maskinfer.control.report.colours import css, kind_of
 from maskinfer.control.report.period import read_period
 from maskinfer.control.report.report import labels_of
-from maskinfer.control.report.words import percent_words
+from maskinfer.control.report.words import percent_words, sentence
 from maskinfer.control.room.state import Room
 from maskinfer.control.web import words
 from maskinfer.control.web.guard.access import COOKIE, COOKIE_LETTERS, Access, Visitor
@@ -72,7 +72,9 @@ def _templates() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     said = {name: getattr(words, name) for name in words.__all__}
-    environment.globals.update(said, link=link, static=_static, share=_share, labels_of=labels_of, kind_of=kind_of)
+    environment.globals.update(
+        said, link=link, static=_static, share=_share, labels_of=labels_of, kind_of=kind_of, sentence=sentence
+    )
     for name in environment.list_templates():  # now, so that the first who looks does not wait for it
         environment.get_template(name)
     return environment

@@ -115,6 +115,11 @@ def test_a_chart_stays_in_its_picture(count: int, most: int) -> None:
     assert len(figure.findall(".//rect[@class='hit']")) == count
 
 
+def test_a_name_keeps_its_capitals(store: Store) -> None:
+    html = report_html(make_report(store, replace(DAY, camera="Main Entrance")), lambda picture: None)
+    assert '<p class="dim">Camera Main Entrance</p>' in html
+
+
 def test_a_picture_that_went_meanwhile(store: Store) -> None:
     report = make_report(store, replace(DAY, camera=EVIL))
     for file in (store.folder / "pictures").rglob("*.jpg"):
