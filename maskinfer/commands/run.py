@@ -274,18 +274,20 @@ def stream(
     from maskinfer.engine.jobs.watch import Sinks, run_watch
     from maskinfer.engine.sources.camera import is_live
     from maskinfer.engine.sources.live import FeedOptions
+    from maskinfer.engine.sources.names import names_of
 
     if record is None:
         refuse(("segment",), "nothing is recorded without --record FILE")
     if record is None and not show:
         refuse(BlurOptions, "nothing is drawn with --no-show and without --record FILE")
-    if not any(is_live(source) for source in sources):
+    is_recording = not any(is_live(address) for _, address in names_of(sources))
+    if is_recording:
         refuse(("give_up_after", "every_frame"), "none of the sources is live")
     if not tracking.track:
         refuse(("every_frame",), "with --no-track every frame is looked at")
     track = tracking.read()
     outputs = results.read(event_outputs.read(rules, tracking))
-    engine = models.open(max_error=max_error)
+    engine = models.open(is_recording=is_recording, max_error=max_error)
     with progress_bar("stream", "frames") as progress:
         summary, reports = run_watch(
             engine,

@@ -108,7 +108,7 @@ class Engine:
             trackers: for each frame, the tracker of its source; None to treat the frame on its own.
         """
         trackers = trackers or [None] * len(frames)
-        return self._label(frames, trackers, self._find(_looks(frames, trackers)))
+        return self._label_in_turn(frames, trackers, self._find(_looks(frames, trackers)))
 
     def follow(
         self, frames: Iterable[Frame], track: TrackOptions | None = None
@@ -119,31 +119,52 @@ class Engine:
             frames: in order. If the iterable raises, the results of the frames before are yielded first.
             track: how to follow faces from frame to frame; None for faces on their own.
         """
+        engine = self._in_lanes()
+        tracker = None if track is None else engine.tracker(track)
+        for batch, results in engine.follow_all(
+            (batch, [tracker] * len(batch)) for batch in batched(frames, _BATCH_FRAMES if engine.lanes == 1 else 1)
+        ):
+            yield list(zip(batch, results, strict=True))
+
+    def follow_all(
+        self, batches: Iterable[tuple[Sequence[Frame], Sequence[Tracker | None]]]
+    ) -> Iterator[tuple[Sequence[Frame], list[FrameResult]]]:
+        """Yield frames of several sources with their results, in order; the detector runs ahead.
+
+        Args:
+            batches: frames that go together, and for each the tracker of its source, as for ``infer``.
+        """
+        engine = self._in_lanes()
+
+        def detect(
+            one: tuple[Sequence[Frame], Sequence[Tracker | None], list[Picture | Look]],
+        ) -> tuple[Sequence[Frame], Sequence[Tracker | None], list[Detections | Look]]:
+            return one[0], one[1], engine._find(one[2])
+
+        to_detect = ((frames, trackers, _looks(frames, trackers)) for frames, trackers in batches)
+        for frames, trackers, found in in_lanes(detect, to_detect, engine.lanes):
+            yield frames, engine._label_in_turn(frames, trackers, found)
+
+    def _in_lanes(self) -> Engine:
+        """Return the engine that recordings go through: the same models, opened for lanes."""
         other = self.for_recordings
-        if other is not None and (other.detector, other.classifier) == (self.detector, self.classifier):
-            detector, classifier = other.open()
-            same = replace(self, detector=detector, classifier=classifier, lanes=other.lanes, for_recordings=None)
-            yield from same.follow(frames, track)
-            return
-        tracker = None if track is None else self.tracker(track)
-
-        def detect(batch: tuple[list[Frame], list[Picture | Look]]) -> tuple[list[Frame], list[Detections | Look]]:
-            return batch[0], self._find(batch[1])
-
-        batches = batched(frames, _BATCH_FRAMES if self.lanes == 1 else 1)
-        to_detect = ((batch, _looks(batch, [tracker] * len(batch))) for batch in batches)
-        for batch, found in in_lanes(detect, to_detect, self.lanes):
-            yield list(zip(batch, self._label_in_turn(batch, tracker, found), strict=True))
+        if other is None or (other.detector, other.classifier) != (self.detector, self.classifier):
+            return self
+        detector, classifier = other.open()
+        return replace(self, detector=detector, classifier=classifier, lanes=other.lanes, for_recordings=None)
 
     def _label_in_turn(
-        self, frames: Sequence[Frame], tracker: Tracker | None, found: Sequence[Detections | Look]
+        self, frames: Sequence[Frame], trackers: Sequence[Tracker | None], found: Sequence[Detections | Look]
     ) -> list[FrameResult]:
-        if tracker is None:
-            return self._label(frames, [None] * len(frames), found)
         # What a track is by one frame decides whether it is classified in the next: results that did not wait for one
         # another would depend on how many frames go together, which is another matter on each machine.
-        one_by_one = (self._label([frame], [tracker], [one]) for frame, one in zip(frames, found, strict=True))
-        return [result for results in one_by_one for result in results]
+        results: list[FrameResult] = []
+        start = 0
+        for end in range(1, len(frames) + 1):
+            if end == len(frames) or (trackers[end] is not None and trackers[end] in trackers[start:end]):
+                results += self._label(frames[start:end], trackers[start:end], found[start:end])
+                start = end
+        return results
 
     def tracker(self, options: TrackOptions) -> Tracker:
         """Return what follows the faces of one source."""

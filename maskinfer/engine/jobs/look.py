@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.tracker import Tracker
+from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sources.feeds import Feeds
 from maskinfer.engine.sources.live import Feed, FeedFrame
@@ -27,6 +29,7 @@ def look(
 ) -> Iterator[Seen]:
     """Yield what is new of all sources with its results, until all are over or something stops it.
 
+    Of recordings alone, the engine's lanes look at several frames at a time, and results come a frame or two later.
     Live sources that cannot be opened are tried again.
 
     Args:
@@ -41,7 +44,11 @@ def look(
     Raises:
         SourceError: all are recordings, and none of them opened.
     """
-    for batch in feeds.batches(stopped, insist=True, endless=endless, wake_s=wake_s):
+    batches = feeds.batches(stopped, insist=True, endless=endless, wake_s=wake_s)
+    if not endless and not any(feed.is_live for feed in feeds.feeds):
+        yield from _look_ahead(engine, batches, tracker_of)
+        return
+    for batch in batches:
         if not batch:
             yield []
             continue
@@ -49,3 +56,18 @@ def look(
         results = engine.infer([fed.frame for fed in batch], [tracker_of(fed.feed) for fed in batch])
         on_models(monotonic() - began_s)
         yield list(zip(batch, results, strict=True))
+
+
+def _look_ahead(
+    engine: Engine, batches: Iterable[list[FeedFrame]], tracker_of: Callable[[Feed], Tracker | None]
+) -> Iterator[Seen]:
+    """Yield the frames of recordings, which nobody waits for one by one, from the engine's lanes."""
+    waiting: deque[list[FeedFrame]] = deque()
+
+    def taken() -> Iterator[tuple[list[Frame], list[Tracker | None]]]:
+        for batch in batches:
+            waiting.append(batch)
+            yield [fed.frame for fed in batch], [tracker_of(fed.feed) for fed in batch]
+
+    for _, results in engine.follow_all(taken()):
+        yield list(zip(waiting.popleft(), results, strict=True))
