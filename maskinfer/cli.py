@@ -11,6 +11,7 @@ import click
 
 from maskinfer import __version__
 from maskinfer.commands.adopt import adopt
+from maskinfer.commands.archive.query import query, tables
 from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
 from maskinfer.commands.export import calibrate, card, quantize, verify
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 for _command in (
-    *(image, video, render, stream, serve, report, doctor),
+    *(image, video, render, stream, serve, report, tables, query, doctor),
     *(
         benchmark,
         train,

@@ -125,6 +125,10 @@ def _check(outputs: Outputs) -> None:
         raise RequestError(
             "a webhook would be told twice of what is tried again (--webhook with --cluster): write --events"
         )
+    if outputs.tables is not None:
+        raise RequestError(
+            "a cluster writes no tables: let it write results with --jsonl, and make tables of them with maskinfer tables"
+        )
     if outputs.sinks:
         raise RequestError("sinks of your own cannot be on other machines: write files, and read those")
 

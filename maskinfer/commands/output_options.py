@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -150,6 +150,32 @@ _event_outputs = grouped(
 def event_options(command: _F) -> _F:
     """Give a command the options of where events go, and of when something is one."""
     return _event_outputs(event_rules(command))
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """Where tables for questions go."""
+
+    parquet: Path | None
+
+    def read(self, outputs: Outputs, name: str | None) -> Outputs:
+        """Return outputs with the tables; ``name`` is that of the one video, if there is one."""
+        if self.parquet is None:
+            return outputs
+        from maskinfer.engine.tables.columns import need_pyarrow
+        from maskinfer.engine.tables.write import ParquetTables
+
+        need_pyarrow()
+        tables = ParquetTables(self.parquet)
+        return replace(outputs, tables=tables if name is None else tables.of(Path(name)))
+
+
+table_options = grouped(
+    "tables", TableOptions, "Results",
+    option("--parquet", type=Output("job"), metavar="FOLDER",
+           help="Write tables of faces, visits and files into this folder, for `query` and `report`; needs "
+                "maskinfer[table]."),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import PATH, Command, Output
+from maskinfer.commands.options import PATH, Command, Output, refuse
 from maskinfer.engine.errors import RequestError, printable
 from maskinfer.engine.files.places import refuse_overwriting
 
 if TYPE_CHECKING:
+    from maskinfer.control.archive.count import By
     from maskinfer.control.report.recorded import Clock, Recorded
     from maskinfer.control.store.questions import VisitQuery
     from maskinfer.control.store.store import Store
@@ -32,6 +33,23 @@ if TYPE_CHECKING:
 @click.option("--json", "form", flag_value="json", help="The report for other programs.")
 @click.option("--png", "form", flag_value="png", help="A picture with totals and chart; needs -o.")
 @click.option("-o", "--out", type=Output("text"), metavar="FILE", help="Write to a file instead of standard output.")
+@click.option(
+    "--by", type=click.Choice(["minute", "hour", "day", "week", "file", "camera"]), multiple=True,
+    help="Of tables: what each row is of; repeat it for combinations. By default file.",
+)  # fmt: skip
+@click.option(
+    "--videos", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+    help="Of tables: where the videos or annotated copies lie, for pictures and for playing the moments.",
+)  # fmt: skip
+@click.option(
+    "--sheet", type=Output("file"), metavar="FILE",
+    help="Of tables: write a contact sheet of the violations, with their times (.jpg or .png).",
+)  # fmt: skip
+@click.option(
+    "--label", "labels", multiple=True, metavar="LABEL",
+    help="Of tables: moments with this label instead of the violations; may be repeated.",
+)  # fmt: skip
+@click.option("--blur-faces", is_flag=True, help="Of tables: make the faces in pictures unrecognizable.")
 @click.option("--began", metavar="TIME", help="When recorded results began, if their files do not say.")
 def report(
     places: tuple[Path, ...],
@@ -42,13 +60,19 @@ def report(
     zone: str | None,
     form: str | None,
     out: Path | None,
+    by: tuple[By, ...],
+    videos: Path | None,
+    sheet: Path | None,
+    labels: tuple[str, ...],
+    blur_faces: bool,
     began: str | None,
 ) -> None:
     """Report what happened: people by label, hour and zone, violations, and what was not watched.
 
     FOLDER is where `maskinfer serve` keeps what happens, watch-data if it is left out; it may be running. A report is
     of today unless a period is named. RESULTS are JSON Lines files that `video --jsonl` or `stream --jsonl` wrote, or
-    folders of them; their report is of everything in them.
+    folders of them, or folders of tables that `video --parquet` or `tables` wrote; their report is of everything in
+    them. --html of tables is a page that shows the violations and plays them.
 
     \b
     Examples:
@@ -57,6 +81,9 @@ def report(
       maskinfer report watch-data --day yesterday --png -o yesterday.png
       maskinfer report watch-data --from 2026-11-01 --to 2026-11-30 --camera door --csv -o november.csv
       maskinfer report results.jsonl --began 2026-11-25T08:00
+      maskinfer report tables/ --by day --by camera --csv -o days.csv
+      maskinfer report tables/ --videos archive/ --html -o archive.html
+      maskinfer report tables/ --videos archive/ --sheet violations.jpg --label without_mask
     """
     from maskinfer.control.report.period import read_period
     from maskinfer.control.store.database import NAME
@@ -65,6 +92,14 @@ def report(
     from maskinfer.engine.sinks.run import local_now
 
     places = places or (Path("watch-data"),)
+    if _are_tables(places):
+        refuse(("zone", "began"), "tables know no zones, and have their times")
+        if sheet is not None:
+            refuse(("form", "out", "by"), "--sheet is what is written")
+        if sheet is None and form != "html":
+            refuse(("videos", "labels", "blur_faces"), "pictures come with --html and --sheet alone")
+    else:
+        refuse(("by", "videos", "sheet", "labels", "blur_faces"), "it is for the tables of an archive")
     if out is not None and form is None:
         raise RequestError("-o needs to know what to write: add --html, --csv, --json or --png")
     if form == "png" and out is None:
@@ -72,6 +107,14 @@ def report(
     if out is not None:
         refuse_overwriting([out], [*places, *(place / NAME for place in places)])
     now = local_now()
+    if _are_tables(places):
+        from maskinfer.commands.archive.report import Asked, report_tables
+
+        asked = Asked(by, labels, videos, blur_faces, camera, *read_period(day, from_, to, now=now))
+        lines = report_tables(places, asked, form, sheet)
+        if lines:
+            _put(lines, out)
+        return
     with _opened(places, began, out) as (store, recorded):
         if recorded is None and day is from_ is to is None:
             day = "today"
@@ -85,6 +128,12 @@ def report(
         time_zone = UTC if clock == "recording" else None
         where = VisitQuery(from_at=begin, to_at=end, camera=camera, zone=zone, time_zone=time_zone)
         _write(store, where, clock, form, out)
+
+
+def _are_tables(places: tuple[Path, ...]) -> bool:
+    from maskinfer.engine.tables.columns import FILES, SUFFIX
+
+    return any(place.is_dir() and next(place.rglob(f"*.{FILES}{SUFFIX}"), None) is not None for place in places)
 
 
 def _check_name(what: str, name: str | None, known: list[str]) -> None:

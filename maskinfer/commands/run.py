@@ -30,11 +30,13 @@ from maskinfer.commands.output_options import (
     EventRules,
     OutputOptions,
     StillBlurOptions,
+    TableOptions,
     blur_options,
     encoding_options,
     event_options,
     output_options,
     still_blur_options,
+    table_options,
 )
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import is_url, public_name
@@ -119,6 +121,7 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @blur_options
 @MAX_ERROR_OPTION
 @output_options
+@table_options
 @event_options
 @tracking_options
 @cluster_options
@@ -132,6 +135,7 @@ def video(
     blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
+    tables: TableOptions,
     event_outputs: EventOutputs,
     rules: EventRules,
     tracking: TrackingOptions,
@@ -150,7 +154,7 @@ def video(
       maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --events events.jsonl
       maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
       maskinfer video entrance.mp4 -o with-boxes.mkv --overlay
-      maskinfer video archive/ -o annotated/ --jsonl results/ --jobs 2
+      maskinfer video archive/ -o annotated/ --jsonl results/ --parquet tables/ --jobs 2
       maskinfer video s3://cameras/2026 -o s3://annotated/2026 --cluster head.local:6379
     """
     from maskinfer.console.job import show_summary
@@ -164,13 +168,14 @@ def video(
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
     track, style, encoding = tracking.read(), blur.read(), encoded.read()
-    outputs = results.read(event_outputs.read(rules, tracking))
+    name = printable(Path(public_name(sources[0])).name)
+    outputs = tables.read(results.read(event_outputs.read(rules, tracking)), name if is_one else None)
     settings = {"track": track, "style": style, "encoding": encoding, "outputs": outputs}
     if spread.cluster is not None:
         summary = spread.run(models, max_error, sources, out, jobs, overwrite=overwrite, **settings)
     elif is_one:
         engine = models.open(is_recording=True, max_error=max_error)
-        with progress_bar(printable(Path(public_name(sources[0])).name), "frames") as progress:
+        with progress_bar(name, "frames") as progress:
             summary = run_video(
                 engine, sources[0], out, track=track, style=style, encoding=encoding, outputs=outputs, progress=progress
             )
@@ -182,7 +187,12 @@ def video(
                 overwrite=overwrite, progress=progress,
             )  # fmt: skip
     # After a signal the files have other names, which the problem says.
-    written = {"annotated": public_place(out), **results.written(), "events": event_outputs.events}
+    written = {
+        "annotated": public_place(out),
+        **results.written(),
+        "events": event_outputs.events,
+        "tables": tables.parquet,
+    }
     show_summary(summary, "frames", {} if is_one and summary.signal else written)
     exit_with(summary)
 

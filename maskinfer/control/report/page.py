@@ -70,8 +70,11 @@ def embed_pictures(store: Store) -> PictureUrl:
     return embed
 
 
-def templates() -> Environment:
+def templates(extra: str = "serve") -> Environment:
     """Return the templates of this folder; whatever they show is escaped, and a name that is not there is an error.
+
+    Args:
+        extra: that brings jinja2 for what is asked for.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -79,7 +82,7 @@ def templates() -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise MissingExtraError("jinja2", "serve") from error
+        raise MissingExtraError("jinja2", extra) from error
     return Environment(
         loader=PackageLoader(__package__),
         autoescape=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.jsonl import read_results, read_stamped
 from maskinfer.engine.results import FrameResult
+from maskinfer.engine.tables.clock import named_begin
 from maskinfer.engine.visits.book import VisitBook
 from maskinfer.engine.visits.rules import VisitRules
 
@@ -24,8 +24,6 @@ Clock = Literal["wall", "recording"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)  # the end of a period is not in it
 _FOREVER = Kept(None, None, None)
-# What our own recorder calls its files, in local time: door-20261125T191500.mp4
-_BEGIN = re.compile(r"-(\d{8}T\d{6})(?:_\d{3,})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +89,10 @@ def _begins_of(files: Sequence[Path], began: datetime | None) -> dict[str, datet
         for result, at in read_stamped(file):
             if result.source not in begins:
                 stamped = None if at is None else at - timedelta(seconds=result.time_s)
-                begins[result.source] = began or stamped or _named_begin(result.source)
+                begins[result.source] = began or stamped or named_begin(result.source)
     if not begins:
         raise SourceError(f"there are no results in {', '.join(map(str, files)) or 'no file'}")
     return begins
-
-
-def _named_begin(source: str) -> datetime | None:
-    found = _BEGIN.search(Path(source).stem)
-    try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%S").astimezone() if found else None
-    except ValueError:  # digits that are no time
-        return None
 
 
 def _fill(
@@ -135,6 +125,17 @@ def _add(store: Store, recording: _Recording, result: FrameResult, at: datetime 
     for change in recording.book.add(None, result, recording.last_at):
         if change.kind == "ended":  # it says all that the ones before it said
             store.add(change)
+
+
+def named_results(
+    places: Sequence[Path], on_status: Callable[[str], None] = lambda line: None
+) -> list[tuple[Path, Path]]:
+    """Return the JSON Lines files of places, each with its path below the folder that was named, or its name."""
+    return [
+        (file, file.relative_to(place) if place.is_dir() else Path(file.name))
+        for place in places
+        for file in result_files([place], on_status)
+    ]
 
 
 def result_files(places: Sequence[Path], on_status: Callable[[str], None] = lambda line: None) -> list[Path]:

@@ -151,7 +151,7 @@ def make_report(
         made_at=local_now().astimezone(where.time_zone),
         clock=clock,
         people=sum(people.values()),
-        labels=_shares(people),
+        labels=shares_of(people),
         unknown=people.get(UNCERTAIN, 0),
         violations=sum(row.violations for row in by_time),
         unit=unit,
@@ -215,7 +215,7 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def _shares(people: Mapping[str, int]) -> tuple[LabelShare, ...]:
+def shares_of(people: Mapping[str, int]) -> tuple[LabelShare, ...]:
     """Return the shares of the shipped labels, and of others that occur."""
     labels = labels_of(people)[:-1]
     known = sum(people.get(label, 0) for label in labels)

@@ -14,7 +14,7 @@ from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs
 
 # As which no folder is named on purpose.
-_FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | {".csv", ".json", ".jsonl", ".log", ".tsv", ".txt"}
+_FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | {".csv", ".json", ".jsonl", ".log", ".parquet", ".tsv", ".txt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,10 @@ def _outputs_of(outputs: Outputs, relative: Path) -> Outputs:
     events = outputs.events
     if events is not None:
         events = replace(events, file=inside(events.file, ".events.jsonl"))
-    return replace(outputs, jsonl=inside(outputs.jsonl, ".jsonl"), csv=inside(outputs.csv, ".csv"), events=events)
+    return replace(
+        outputs,
+        jsonl=inside(outputs.jsonl, ".jsonl"),
+        csv=inside(outputs.csv, ".csv"),
+        events=events,
+        tables=None if outputs.tables is None else outputs.tables.of(relative),
+    )

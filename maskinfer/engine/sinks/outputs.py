@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,7 @@ from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import UNCERTAIN, FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, OpenEvents, open_events
-from maskinfer.engine.sinks.events import events_for
+from maskinfer.engine.sinks.events import EventOptions, events_for
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.table import AddFrame, open_csv
 from maskinfer.engine.sources.changes import CameraChange
@@ -42,6 +42,22 @@ class Sink(Protocol):
         ...
 
 
+class ResultTarget(Protocol):
+    """A place for the results of one video, or of many, that is opened for each of them."""
+
+    def of(self, name: Path, /) -> ResultTarget:
+        """Return the place for one video of many, by its path below the folder that was read."""
+        ...
+
+    def files(self) -> list[str]:
+        """Return the files that appear; of a place for many videos its folder."""
+        ...
+
+    def open(self, events: EventOptions, /, *, is_partial: IsPartial) -> AbstractContextManager[AddFrame]:
+        """Give what takes every frame of a video and its result."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Where results are written; None for outputs that are not wanted.
@@ -52,6 +68,7 @@ class Outputs:
         events: one record per person and change; events need tracking.
         crops: folder for pictures of the faces.
         crop_labels: only faces with these labels get a picture; empty for all.
+        tables: another place for results, such as Parquet tables.
         sinks: sinks of your own, which receive every frame; closing them is up to the caller.
     """
 
@@ -60,12 +77,13 @@ class Outputs:
     events: EventTargets | None = None
     crops: Path | None = None
     crop_labels: tuple[str, ...] = ()
+    tables: ResultTarget | None = None
     sinks: tuple[Sink, ...] = ()
 
     def files(self) -> list[str]:
         """Return the files of text among them; ``-`` is standard output."""
         files = [self.jsonl, self.csv, None if self.events is None else self.events.file]
-        return [file for file in files if file is not None]
+        return [*(file for file in files if file is not None), *([] if self.tables is None else self.tables.files())]
 
     def check(
         self, inputs: Sequence[str | Path] = (), drawn: Sequence[str | Path] = (), *, stoppable: bool = False
@@ -172,6 +190,8 @@ def open_outputs(
             adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
         if outputs.csv is not None:
             adds.append(stack.enter_context(open_csv(outputs.csv, on_error=on_line, run=run, is_partial=is_partial)))
+        if outputs.tables is not None:
+            adds.append(stack.enter_context(outputs.tables.open(_rules(classifier), is_partial=is_partial)))
         crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run, inputs)
         if crops is not None:
             adds.append(crops.add if run is None else _guarded(stack, crops, on_error))
@@ -186,6 +206,10 @@ def open_outputs(
             adds.append(lambda frame, result: events(result))
         adds += [_taker(sink) for sink in outputs.sinks]
         yield OpenOutputs(adds, events.tell)
+
+
+def _rules(classifier: ContractClassifier | None) -> EventOptions:
+    return EventOptions() if classifier is None else events_for(classifier.contract, EventOptions())
 
 
 def _guarded(stack: ExitStack, crops: CropFiles, on_error: OnError) -> AddFrame:
