@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
         ),
         *("engine.frames", "engine.files", "engine.flow"),
     },
-    "engine.tables": {"engine.visits", "engine.sinks", "engine.files", "engine.frames"},
+    "engine.tables": {"engine.visits", "engine.sinks", "engine.files", "engine.frames", "engine.flow"},
     "engine.visits": {"engine.sinks", "engine.faces", "engine.frames"},
     "engine.sinks": {"engine.engine", "engine.faces", "engine.sources", "engine.frames", "engine.files", "engine.flow"},
     "engine.check": {"engine.faces"},

@@ -127,7 +127,7 @@ def _check(outputs: Outputs) -> None:
         )
     if outputs.tables is not None:
         raise RequestError(
-            "a cluster writes no tables: let it write results with --jsonl, and make tables of them with maskinfer tables"
+            "a cluster writes no tables: write results with --jsonl, and make tables of them with maskinfer tables"
         )
     if outputs.sinks:
         raise RequestError("sinks of your own cannot be on other machines: write files, and read those")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Of tables: what each row is of; repeat it for combinations. By default file.",
 )  # fmt: skip
 @click.option(
-    "--videos", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+    "--videos", type=PATH, metavar="FOLDER",
     help="Of tables: where the videos or annotated copies lie, for pictures and for playing the moments.",
 )  # fmt: skip
 @click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.engine.errors import RequestError, printable
+from maskinfer.engine.errors import RequestError, SourceNotFoundError, printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,6 +55,8 @@ def report_tables(places: Sequence[Path], asked: Asked, form: str | None, sheet:
     from maskinfer.control.archive.count import Where, count_people, describe_archive
     from maskinfer.control.archive.tables import open_tables
 
+    if asked.videos is not None and not asked.videos.is_dir():
+        raise SourceNotFoundError(f"{asked.videos} is no folder: expected that of the videos or of annotated copies")
     with open_tables(places) as database:
         archive = describe_archive(database)
         where = Where(asked.camera, asked.from_at, asked.to_at)

@@ -137,6 +137,7 @@ def test_reports_in_every_form(archive: Path) -> None:
     check_error(maskinfer("report", archive / "tables", "--day", "today"), 2, "not known when these videos were taken")
     check_error(maskinfer("report", archive / "tables", "--camera", "roof"), 2, "expected one of 1, door, hall")
     check_error(maskinfer("report", archive / "tables", "--sheet", archive / "s.jpg"), 2, "add --videos FOLDER")
+    check_error(maskinfer("report", archive / "tables", "--html", "--videos", archive / "gone"), 2, "gone is no folder")
     refused = maskinfer("report", archive / "results", "--by", "day")
     assert "--by would do nothing: it is for the tables of an archive" in refused.stderr
 
