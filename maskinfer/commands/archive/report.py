@@ -55,6 +55,8 @@ def report_tables(places: Sequence[Path], asked: Asked, form: str | None, sheet:
     from maskinfer.control.archive.count import Where, count_people, describe_archive
     from maskinfer.control.archive.tables import open_tables
 
+    if form == "png":
+        raise RequestError("tables have no --png: ask for --html or --sheet")
     if asked.videos is not None and not asked.videos.is_dir():
         raise SourceNotFoundError(f"{asked.videos} is no folder: expected that of the videos or of annotated copies")
     with open_tables(places) as database:
