@@ -106,8 +106,9 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @click.command(cls=Command, short_help="Annotate recorded videos.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
-    "-o", "--out", type=Output("job", takes_urls=True), required=True, metavar="FILE|FOLDER",
-    help="Annotated video (.mp4, .mov or .mkv); with --overlay .mkv, .ass or .vtt; a folder for several videos.",
+    "-o", "--out", type=Output("job", takes_urls=True), metavar="FILE|FOLDER",
+    help="Annotated video (.mp4, .mov or .mkv); with --overlay .mkv, .ass or .vtt; a folder for several videos. Of one "
+         "video it may be left out: then only results are written, which takes less time.",
 )  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -128,7 +129,7 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
 @engine_options
 def video(
     sources: tuple[str, ...],
-    out: Path | str,
+    out: Path | str | None,
     jobs: int,
     encoded: EncodingOptions,
     overwrite: bool,
@@ -153,6 +154,7 @@ def video(
       maskinfer video entrance.mp4 -o annotated.mp4
       maskinfer video entrance.mp4 -o annotated.mp4 --jsonl results.jsonl --events events.jsonl
       maskinfer video entrance.mp4 -o blurred.mp4 --blur-faces
+      maskinfer video entrance.mp4 --jsonl results.jsonl
       maskinfer video entrance.mp4 -o with-boxes.mkv --overlay
       maskinfer video archive/ -o annotated/ --jsonl results/ --parquet tables/ --jobs 2
       maskinfer video s3://cameras/2026 -o s3://annotated/2026 --cluster head.local:6379
@@ -161,18 +163,26 @@ def video(
     from maskinfer.console.progress import archive_bar, progress_bar
     from maskinfer.engine.jobs.archive import run_videos
     from maskinfer.engine.jobs.video import run_video
+    from maskinfer.engine.sinks.outputs import Outputs
 
     is_one = _is_one(sources, out)
-    spread.check(sources, out, is_one)
+    if out is None:
+        _check_without_video(is_one)
+    place = "" if out is None else out
+    spread.check(sources, place, is_one)
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
     track, style, encoding = tracking.read(), blur.read(), encoded.read()
     name = printable(Path(public_name(sources[0])).name)
     outputs = tables.read(results.read(event_outputs.read(rules, tracking)), name if is_one else None)
+    if out is None and outputs == Outputs():
+        raise click.UsageError(
+            "nothing would be written: give -o FILE, or results by --jsonl, --csv, --parquet, --crops or --events"
+        )
     settings = {"track": track, "style": style, "encoding": encoding, "outputs": outputs}
     if spread.cluster is not None:
-        summary = spread.run(models, max_error, sources, out, jobs, overwrite=overwrite, **settings)
+        summary = spread.run(models, max_error, sources, place, jobs, overwrite=overwrite, **settings)
     elif is_one:
         engine = models.open(is_recording=True, max_error=max_error)
         with progress_bar(name, "frames") as progress:
@@ -183,12 +193,12 @@ def video(
         engine = models.open(is_recording=True, max_error=max_error)
         with archive_bar() as progress:
             summary = run_videos(
-                engine, sources, Path(out), jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,
+                engine, sources, Path(place), jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,
                 overwrite=overwrite, progress=progress,
             )  # fmt: skip
     # After a signal the files have other names, which the problem says.
     written = {
-        "annotated": public_place(out),
+        "annotated": None if out is None else public_place(out),
         **results.written(),
         "events": event_outputs.events,
         "tables": tables.parquet,
@@ -197,10 +207,17 @@ def video(
     exit_with(summary)
 
 
-def _is_one(sources: Sequence[str], out: Path | str) -> bool:
-    if len(sources) != 1 or not isinstance(out, Path):
+def _is_one(sources: Sequence[str], out: Path | str | None) -> bool:
+    if len(sources) != 1 or isinstance(out, str) or _may_be_several(sources[0]):
         return False
-    return bool(out.suffix) and not (out.is_dir() or _may_be_several(sources[0]))
+    return out is None or (bool(out.suffix) and not out.is_dir())
+
+
+def _check_without_video(is_one: bool) -> None:
+    if not is_one:
+        raise click.UsageError("of several videos -o has to name a folder; only of one it may be left out")
+    for group in (BlurOptions, EncodingOptions):
+        refuse(group, "nothing is drawn without -o FILE")
 
 
 def _may_be_several(source: str) -> bool:

@@ -20,6 +20,14 @@ RENDER = ["render", "a.mp4", "a.jsonl", "-o", "b.mp4"]
     [
         (["image", "a.jpg", "--blur-faces"], "--blur-faces would do nothing: it is for annotated copies"),
         (["image", "a.jpg", "--crop-label", "with_mask"], "--crop-label would do nothing: crops are written only"),
+        (["video", "a.mp4"], "nothing would be written: give -o FILE, or results by --jsonl"),
+        (["video", "a.mp4", "b.mp4", "--jsonl", "r"], "of several videos -o has to name a folder"),
+        (["video", "a.mp4", "--jsonl", "r", "--blur-faces"], "--blur-faces would do nothing: nothing is drawn without"),
+        (
+            ["stream", "--source", "a.mp4", "--every-frame"],
+            "--every-frame would do nothing: none of the sources is live",
+        ),
+        (["stream", "--source", "0", "--no-track", "--every-frame"], "--every-frame would do nothing: with --no-track"),
         (["video", "a.mp4", "-o", "b.mp4", "--jobs", "2"], "--jobs would do nothing: there is one video"),
         (
             ["video", "a.mp4", "-o", "b.mp4", "--event-hold", "1"],

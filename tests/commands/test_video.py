@@ -101,6 +101,24 @@ def test_stream_of_a_file(clip: Path, colour_classifier: Path, tmp_path: Path) -
     assert len(facts(record).times) == len(results(jsonl.read_text())) == 20
 
 
+def test_results_without_a_video_are_the_same(clip: Path, colour_classifier: Path, tmp_path: Path) -> None:
+    models, first, second = ("--classifier", colour_classifier), tmp_path / "1.jsonl", tmp_path / "2.jsonl"
+    for arguments in (("-o", tmp_path / "a.mp4", "--jsonl", first), ("--jsonl", second)):
+        done = maskinfer("video", clip, *arguments, *models)
+        assert done.returncode == 0, done.stderr
+        assert ("annotated" in done.stderr) == (arguments[0] == "-o")
+    assert [line["faces"] for line in results(first.read_text())] == [
+        line["faces"] for line in results(second.read_text())
+    ]  # fmt: skip
+    assert len(results(second.read_text())) == 20
+
+
+def test_a_named_camera_may_be_given_up(colour_classifier: Path) -> None:
+    address = ("--source", "door=http://127.0.0.1:9/x", "--no-show", "--give-up-after", "0.1", "--every-frame")
+    done = maskinfer("stream", *address, "--classifier", colour_classifier)
+    check_error(done, 1, "nothing listens at 127.0.0.1:9")
+
+
 def test_stream_without_a_camera(colour_classifier: Path) -> None:
     if Path("/dev/video97").exists():
         pytest.skip("there is a camera 97")
