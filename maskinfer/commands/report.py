@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--html", "form", flag_value="html", help="A page with charts and pictures, which prints well.")
 @click.option("--json", "form", flag_value="json", help="The report for other programs.")
 @click.option("--png", "form", flag_value="png", help="A picture with totals and chart; needs -o.")
-@click.option("-o", "--out", type=Output("text"), metavar="FILE", help="Write to a file instead of standard output.")
+@click.option("-o", "--out", type=Output("file"), metavar="FILE", help="Write to a file instead of standard output.")
 @click.option(
     "--by", type=click.Choice(["minute", "hour", "day", "week", "file", "camera"]), multiple=True,
     help="Of tables: what each row is of; repeat it for combinations. By default file.",
@@ -94,16 +94,15 @@ def report(
     places = places or (Path("watch-data"),)
     if _are_tables(places):
         refuse(("zone", "began"), "tables know no zones, and have their times")
+        if form == "png":
+            raise RequestError("--png draws what came before cameras; the picture of tables is --sheet")
         if sheet is not None:
             refuse(("form", "out", "by"), "--sheet is what is written")
         if sheet is None and form != "html":
             refuse(("videos", "labels", "blur_faces"), "pictures come with --html and --sheet alone")
     else:
         refuse(("by", "videos", "sheet", "labels", "blur_faces"), "it is for the tables of an archive")
-    if out is not None and form is None:
-        raise RequestError("-o needs to know what to write: add --html, --csv, --json or --png")
-    if form == "png" and out is None:
-        raise RequestError("--png needs a file to write to: add -o report.png")
+    _check_form(form, out)
     if out is not None:
         refuse_overwriting([out], [*places, *(place / NAME for place in places)])
     now = local_now()
@@ -134,6 +133,17 @@ def _are_tables(places: tuple[Path, ...]) -> bool:
     from maskinfer.engine.tables.columns import FILES, SUFFIX
 
     return any(place.is_dir() and next(place.rglob(f"*.{FILES}{SUFFIX}"), None) is not None for place in places)
+
+
+def _check_form(form: str | None, out: Path | None) -> None:
+    from maskinfer.engine.files.places import refuse_media
+
+    if out is not None and form is None:
+        raise RequestError("-o needs to know what to write: add --html, --csv, --json or --png")
+    if form == "png" and (out is None or out.suffix.lower() != ".png"):
+        raise RequestError("--png needs a file to write to whose name ends in .png: add -o report.png")
+    if out is not None and form != "png":
+        refuse_media([out])
 
 
 def _check_name(what: str, name: str | None, known: list[str]) -> None:

@@ -111,6 +111,7 @@ def test_results_are_not_replaced_by_their_report(tmp_path: Path) -> None:
         ("watch-data watch-data", "a report is of one store or of results alone"),
         ("--began 2026-11-25", "--began is for recorded results"),
         ("--html -o nowhere/out.html", "there is no folder"),
+        ("--csv -o day.png", "is named as a picture"),
         ("--camera dor", "nothing is known of camera 'dor': expected one of door, gate"),
         ("--zone hall", "nothing is known of zone 'hall': expected one of ward"),
         ("--csv -o watch-data/store.sqlite", "watch-data/store.sqlite"),
@@ -133,6 +134,7 @@ def test_a_picture(folder: Path) -> None:
 
 
 def test_a_picture_needs_a_file(folder: Path) -> None:
-    done = run("--png")
-    assert done.exit_code == 2
-    assert "--png needs a file to write to" in done.output
+    for arguments in (("--png",), ("--png", "-o", "day.html")):
+        done = run(*arguments)
+        assert done.exit_code == 2
+        assert "--png needs a file to write to" in done.output
