@@ -20,6 +20,7 @@ from maskinfer.commands.render import render
 from maskinfer.commands.report import report
 from maskinfer.commands.run import image, stream, video
 from maskinfer.commands.serve import serve
+from maskinfer.commands.site.collect import collect, label
 from maskinfer.commands.site.compare import compare
 from maskinfer.commands.training import evaluate, export, train, train_detector
 from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, printable
@@ -81,6 +82,7 @@ def main() -> None:
 
 for _command in (
     *(image, video, render, stream, serve, report, tables, query, doctor),
+    *(collect, label),
     *(
         benchmark,
         train,

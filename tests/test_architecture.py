@@ -16,9 +16,11 @@ VOCABULARY = {"engine.errors", "engine.results", "engine.contract", "engine.reco
 ARROWS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands"},
-    "commands": {"console", "benchmark", "cluster", "control", "export", "training", "engine"},
+    "commands": {"console", "benchmark", "cluster", "control", "export", "site", "training", "engine"},
+    "site.label": {"site", "control.web.guard", "engine"},
+    "site": {"engine"},
     "cluster": {"engine"},
-    "console": {"benchmark", "control", "export", "training", "engine"},
+    "console": {"benchmark", "control", "export", "site", "training", "engine"},
     "benchmark": {"export", "training", "engine"},
     "control.room": {
         *("control.publish", "control.web", "control.workers", "control.watch", "control.room.state"),

@@ -44,8 +44,18 @@ _RESUME_OPTION = click.option(
          "the mean of several.",
 )  # fmt: skip
 @click.option(
-    "--start", type=PATH, metavar="FILE",
-    help="Exported classifier with the same labels to start from, instead of the recipe's weights.",
+    "--start", type=MODEL, metavar="NAME|FILE",
+    help="Classifier to start from, by name or ONNX file; with the labels of the recipe, instead of its weights.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
+    help="Fine-tune the --start model on the faces of a place, and keep so much of the old one, as 0.5. No recipe is "
+         "used; the run folder holds a model.onnx.",
+)  # fmt: skip
+@click.option(
+    "--rehearse", type=PATH, multiple=True, metavar="FOLDER",
+    help="With --keep: other pictures, to which the old model's answers are held on to, so that nothing else is "
+         "forgotten; may be repeated.",
 )  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Number of epochs, instead of the recipe's.")
 @click.option("--seed", type=int, metavar="N", help="Random seed, instead of the recipe's.")
@@ -75,7 +85,9 @@ def train(
     out: Path,
     dev: tuple[Path, ...],
     teachers: tuple[Path, ...],
-    start: Path | None,
+    start: str | None,
+    keep: float | None,
+    rehearse: tuple[Path, ...],
     epochs: int | None,
     seed: int | None,
     split_by: Literal["group", "random"] | None,
@@ -94,11 +106,18 @@ def train(
       maskinfer train --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
       maskinfer train --data my-data/ --test-set street --out runs/without-street
       maskinfer train --data my-data/ --rights permissive --out runs/permissive
+      maskinfer train --start mobilenetv2-128 --data site/ --keep 0.5 --dev site-test/ --out runs/site
     """
     from maskinfer.console.progress import progress_bar
 
+    if keep is not None:
+        _tune(start, data, names, out, keep, rehearse, dev, seed)
+        return
+    refuse(("rehearse",), "it goes with --keep")
     if dev:
         refuse(("split_by", "test_set"), "with --dev nothing is kept out of --data")
+    from maskinfer.engine.catalog.find import find_model
+
     with train_extra():
         from maskinfer.training.classifier.recipe import load_recipe
         from maskinfer.training.classifier.train import train as run
@@ -110,7 +129,7 @@ def train(
             out,
             dev=every[len(data) :],
             teachers=teachers,
-            start=start,
+            start=None if start is None else find_model(start, "classifier"),
             epochs=epochs,
             seed=seed,
             split_by=split_by,
@@ -118,6 +137,43 @@ def train(
             test_set=test_set,
             rights=rights,
             resume=resume,
+            progress=progress,
+        )
+    click.echo(summary)
+
+
+_OF_RECIPES = ("recipe", "teachers", "epochs", "split_by", "patience", "test_set", "rights", "resume")
+
+
+def _tune(
+    start: str | None,
+    data: tuple[Path, ...],
+    names: tuple[str, ...],
+    out: Path,
+    keep: float,
+    rehearse: tuple[Path, ...],
+    dev: tuple[Path, ...],
+    seed: int | None,
+) -> None:
+    """Fine-tune a model on the faces of a place."""
+    from maskinfer.console.progress import progress_bar
+
+    if start is None:
+        raise click.UsageError("--keep says how much of the old model is kept: name it with --start")
+    refuse(_OF_RECIPES, "with --keep no recipe is used")
+    with train_extra():
+        from maskinfer.training.classifier.tuning.run import tune as run
+    every = as_folders((*data, *rehearse, *dev), names)
+    first, second = len(data), len(data) + len(rehearse)
+    with progress_bar("train", "steps") as progress:
+        summary = run(
+            start,
+            every[:first],
+            out,
+            keep=keep,
+            rehearse=every[first:second],
+            dev=every[second:],
+            **({} if seed is None else {"seed": seed}),
             progress=progress,
         )
     click.echo(summary)

@@ -1,0 +1,1 @@
+"""The page on which the faces of a place are labelled."""

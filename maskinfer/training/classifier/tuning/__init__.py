@@ -1,0 +1,1 @@
+"""Fine-tuning of an exported classifier on the faces of a place."""

@@ -1,0 +1,137 @@
+"""The steps of a fine-tuning: the labels of a place are learnt, and what the old model says is held on to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from maskinfer.engine.flow.progress import Progress
+from maskinfer.engine.results import BGRBatch
+from maskinfer.training.classifier.dataset import Indices, Pictures, augmented
+from maskinfer.training.classifier.tuning.graph import GraphNetwork, Said
+from maskinfer.training.classifier.tuning.schedule import BATCH, SMOOTHING, TuningPlan
+from maskinfer.training.optim import bfloat16_pays
+
+_WARMUP = 0.1
+# Weights of the first layers, which see edges and colours, stay: half of the time, and little to learn.
+_FIRST_TRAINED = 18
+_OTHERS_WEIGHT = 0.5
+_LEAST_SCALE = 1e-3
+
+
+def tune_network(
+    network: GraphNetwork,
+    teacher: GraphNetwork,
+    pictures: Pictures,
+    own: Indices,
+    rehearsed: Indices,
+    plan: TuningPlan,
+    progress: Progress,
+) -> None:
+    """Train a network in place; in the end its weights are mixed with the teacher's.
+
+    The loss is that of Li and Hoiem, "Learning without Forgetting" (2016): the labels of the place, and for the share
+    ``keep`` the old model's own answers to the same pictures; rehearsed pictures have its answers alone. The mix of the
+    weights is that of Wortsman et al., "Robust fine-tuning of zero-shot models" (2022).
+
+    Args:
+        network: that begins as the teacher is.
+        teacher: the old model.
+        pictures: all of them.
+        own: indices of the place's faces.
+        rehearsed: indices of others, that are only held on to.
+        plan: how.
+        progress: told of each step.
+    """
+    torch.manual_seed(plan.recipe.seed)
+    torch.set_flush_denormal(True)
+    optimizer, rates = _optimizer(network, plan)
+    teacher.eval()
+    progress.set_total(plan.steps)
+    for step, (images, labels) in enumerate(_batches(pictures, own, rehearsed, plan)):
+        share = _share(step, plan.steps)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * share
+        inputs = torch.from_numpy(images)
+        said = _say(network, inputs)
+        with torch.no_grad():
+            taught = _say(teacher, inputs)
+        loss = _loss(said, taught, torch.from_numpy(labels), plan.keep)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        progress.advance()
+    mix(network, teacher, plan.keep)
+
+
+def mix(network: GraphNetwork, teacher: GraphNetwork, share: float) -> None:
+    """Move a network's weights towards the teacher's by a share of the way, in place."""
+    with torch.no_grad():
+        for own, old in zip(network.weights, teacher.weights, strict=True):
+            own.lerp_(old, share)
+
+
+def _optimizer(network: GraphNetwork, plan: TuningPlan) -> tuple[torch.optim.Optimizer, list[float]]:
+    for fixed in list(network.weights)[:_FIRST_TRAINED]:
+        fixed.requires_grad_(False)
+    trained = list(network.weights)[_FIRST_TRAINED:]
+    rates = [plan.relative_step * max(_LEAST_SCALE, float(w.detach().square().mean().sqrt())) for w in trained]
+    groups = [{"params": [w], "lr": rate} for w, rate in zip(trained, rates, strict=True)]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99)), rates
+
+
+def _share(step: int, steps: int) -> float:
+    """Return the share of the rate at a step: a short way up, then half a cosine down."""
+    return min(1.0, (step + 1) / max(1.0, _WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _batches(
+    pictures: Pictures, own: Indices, rehearsed: Indices, plan: TuningPlan
+) -> Iterator[tuple[BGRBatch, Indices]]:
+    """Yield batches: of the place's faces, and the share ``keep`` of rehearsed ones if there are some.
+
+    The labels of rehearsed faces are -1.
+    """
+    rng = np.random.default_rng(plan.recipe.seed)
+    others = round(BATCH * plan.keep) if len(rehearsed) else 0
+    drawn = np.concatenate([rng.permutation(own) for _ in range(-(-plan.steps * BATCH // len(own)))])
+    for step in range(plan.steps):
+        first = drawn[step * (BATCH - others) : (step + 1) * (BATCH - others)]
+        second = rng.choice(rehearsed, others) if others else own[:0]
+        ids = np.concatenate([first, second])
+        labels = np.concatenate([pictures.labels[first], np.full(len(second), -1, np.int64)])
+        names = [plan.recipe.labels[label] if label >= 0 else None for label in pictures.labels[ids]]
+        rngs = [np.random.default_rng((plan.recipe.seed, step, i)) for i in range(len(ids))]
+        images = [
+            augmented(pictures.images[i], name, plan.recipe, own_rng)
+            for i, name, own_rng in zip(ids, names, rngs, strict=True)
+        ]
+        yield np.stack(images), labels
+
+
+def _precision() -> AbstractContextManager[None]:
+    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
+
+
+def _say(network: GraphNetwork, inputs: Tensor) -> Said:
+    with _precision():
+        said = network(inputs)
+    return Said(said.logits.float(), {name: value.float() for name, value in said.others.items()})
+
+
+def _loss(said: Said, taught: Said, labels: Tensor, keep: float) -> Tensor:
+    known = labels >= 0
+    answers = taught.logits.softmax(1)
+    loss = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING) * (1 - keep)
+    loss = loss + cross_entropy(said.logits[known], answers[known]) * keep
+    if not bool(known.all()):
+        loss = loss + cross_entropy(said.logits[~known], answers[~known])
+    for name, value in said.others.items():
+        loss = loss + _OTHERS_WEIGHT * binary_cross_entropy_with_logits(value, taught.others[name].sigmoid())
+    return loss

@@ -1,0 +1,160 @@
+"""Fine-tuning of the shipped classifiers: rebuilt from their files, tuned on a few pictures, written back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from maskinfer.engine.catalog.find import find_model  # noqa: E402
+from maskinfer.engine.catalog.lineage import read_lineage  # noqa: E402
+from maskinfer.engine.errors import ModelError, RequestError  # noqa: E402
+from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
+from maskinfer.engine.results import LABELS, BGRFrame  # noqa: E402
+from maskinfer.export.parity import open_graph, sample_pictures  # noqa: E402
+from maskinfer.training.classifier.tuning.graph import load_network, read_graph, with_weights  # noqa: E402
+from maskinfer.training.classifier.tuning.loop import mix  # noqa: E402
+from maskinfer.training.classifier.tuning.run import peak_bytes, tune  # noqa: E402
+from maskinfer.training.classifier.tuning.schedule import plan  # noqa: E402
+from tests.commands.test_run import check_error, maskinfer  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+SMALL = "mobilenetv2-small-112"
+
+
+@pytest.fixture(scope="module")
+def site(portrait: BGRFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place whose people wear blue masks that nobody else would call so: the whole picture is blue."""
+    folder = tmp_path_factory.mktemp("site")
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(24):
+        label = LABELS[number % 2]
+        picture = np.clip(portrait + rng.normal(0, 8, portrait.shape), 0, 255).astype(np.uint8)
+        if label == "with_mask":
+            picture[..., 1:] //= 4
+        cv2.imwrite(str(folder / f"{number}.jpg"), picture)
+        face = {"bbox": [175, 60, 280, 200], "label": label}
+        lines.append({"image": f"{number}.jpg", "set": "site", "width": 512, "height": 512, "faces": [face]})
+    (folder / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "site"
+    summary = tune(SMALL, [site], out, keep=0.0, dev=[site])
+    assert summary.faces == 24
+    assert summary.accuracy is not None
+    before, now = summary.accuracy
+    assert before < 0.6, "the shipped model takes a blue face for a bare one"
+    assert now > 0.9
+    assert f"right: {before:.4f} before, {now:.4f} now" in str(summary)
+    return out
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2-128", SMALL])
+def test_a_shipped_model_is_rebuilt_with_the_same_probabilities(name: str) -> None:
+    file = find_model(name, "classifier")
+    network, session = load_network(file), open_graph(file.read_bytes())
+    side = network.contract.size_wh[0]
+    pictures = sample_pictures(5, (side, side))
+    outputs = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"bgr": pictures}), strict=True))
+    with torch.inference_mode():
+        said = network(torch.from_numpy(pictures))
+    assert np.abs(said.logits.softmax(1).numpy() - outputs["probabilities"]).max() < 1e-5
+    assert set(said.others) == set(outputs) - {"probabilities"}
+    for other, logits in said.others.items():
+        assert np.abs(logits.sigmoid().numpy() - outputs[other]).max() < 1e-5
+
+
+def test_weights_go_back_into_the_file_they_came_from() -> None:
+    file = find_model(SMALL, "classifier")
+    graph, network = read_graph(file), load_network(file)
+    assert with_weights(graph, network).SerializeToString() == graph.SerializeToString()
+    with torch.no_grad():
+        network.weights[-1].add_(torch.tensor([3.0, 0, 0, 0][: len(network.weights[-1])]))
+    changed = open_graph(with_weights(graph, network).SerializeToString())
+    pictures = sample_pictures(4, (112, 112))
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(pictures)).logits.softmax(1).numpy()
+    assert np.abs(changed.run(["probabilities"], {"bgr": pictures})[0] - expected).max() < 1e-3
+
+
+def test_a_tuned_model_is_a_model_like_any_other(run: Path, site: Path) -> None:
+    old, new = (load_classifier(str(name)).contract for name in (SMALL, run / "model.onnx"))
+    assert new.name == f"{old.name}-tuned"
+    assert (new.labels, new.crop, new.face_check, new.tells_bare) == (
+        old.labels,
+        old.crop,
+        old.face_check,
+        old.tells_bare,
+    )
+    assert new.error_thresholds == (), "they have to be measured anew"
+    assert set(old.training_data) < set(new.training_data)
+    lineage = read_lineage(run / "model.onnx")
+    assert (lineage["parent"], lineage["faces"], lineage["keep"]) == (SMALL, 24, 0.0)
+    assert lineage["data"][0]["folder"] == str(site)
+    done = maskinfer("image", site / "0.jpg", "--classifier", run / "model.onnx", "--jsonl", "-")
+    assert json.loads(done.stdout)["faces"][0]["label"] == "with_mask"
+
+
+def test_equal_seeds_tune_equal_models(run: Path, site: Path, tmp_path: Path) -> None:
+    tune(SMALL, [site], tmp_path / "again", keep=0.0)
+    assert (tmp_path / "again/model.onnx").read_bytes() == (run / "model.onnx").read_bytes()
+
+
+def test_a_mix_lies_between_the_two() -> None:
+    file = find_model(SMALL, "classifier")
+    old, new = load_network(file), load_network(file)
+    with torch.no_grad():
+        for weight in new.weights:
+            weight.add_(1.0)
+    mix(new, old, 0.75)
+    assert all(torch.allclose(n, o + 0.25, atol=1e-5) for n, o in zip(new.weights, old.weights, strict=True))
+
+
+def test_the_plan_fits_the_amount_of_data() -> None:
+    contract = load_classifier(SMALL).contract
+    steps = [plan(contract, faces, 0.5, 0).steps for faces in (10, 50, 150, 500, 100_000)]
+    assert steps == sorted(steps)
+    assert steps[0] >= 20
+    assert steps[-1] <= 250
+    with pytest.raises(RequestError, match="keep is 1"):
+        plan(contract, 10, 1.0, 0)
+
+
+def test_memory_is_not_told_too_low() -> None:
+    before = peak_bytes()
+    held = np.ones(40_000_000, np.uint8)
+    after = peak_bytes()
+    assert before is not None
+    assert after is not None
+    assert after >= held.nbytes
+    assert after >= before
+
+
+def test_what_cannot_be_tuned(site: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not one in int8"):
+        tune(f"{SMALL}-int8", [site], tmp_path / "out")
+    few = tmp_path / "few"
+    few.mkdir()
+    lines = (site / "scenes.jsonl").read_text().splitlines()[:4]
+    (few / "scenes.jsonl").write_text("\n".join(lines).replace('"image": "', f'"image": "{site}/'))
+    with pytest.raises(RequestError, match="too little to learn from"):
+        tune(SMALL, [few], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_do_not_go_together(site: Path, tmp_path: Path) -> None:
+    arguments = ("train", "--data", site, "--out", tmp_path / "out")
+    check_error(maskinfer(*arguments, "--keep", "0.5"), 2, "name it with --start")
+    check_error(maskinfer(*arguments, "--rehearse", site), 2, "it goes with --keep")
+    given = ("--start", SMALL, "--keep", "0.5", "--epochs", "3")
+    check_error(maskinfer(*arguments, *given), 2, "--epochs would do nothing: with --keep no recipe is used")
