@@ -12,7 +12,7 @@ import click
 
 from maskinfer.commands.options import PATH, Command, Output, refuse
 from maskinfer.engine.errors import RequestError, printable
-from maskinfer.engine.files.places import refuse_overwriting
+from maskinfer.engine.files.places import refuse_media, refuse_overwriting
 
 if TYPE_CHECKING:
     from maskinfer.control.archive.count import By
@@ -104,6 +104,7 @@ def report(
         refuse(("by", "videos", "sheet", "labels", "blur_faces"), "it is for the tables of an archive")
     _check_form(form, out)
     if out is not None:
+        refuse_media([out] if form != "png" else [])
         refuse_overwriting([out], [*places, *(place / NAME for place in places)])
     now = local_now()
     if _are_tables(places):
