@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
-from maskinfer.benchmark.capacity import CameraLoad, Trial, count_cameras
+from maskinfer.benchmark.capacity import LEAST_SHARE, CameraLoad, Trial, count_cameras
 from maskinfer.benchmark.job_times import JobTimes
 from maskinfer.benchmark.report import Change, Report, Row, noisy
 from maskinfer.console.progress import stdout_console
+from maskinfer.engine.runtime.cpu import available_threads
 
 _NOT_BUILT = "not in the installed onnxruntime"
 _WIDTH = 150
@@ -124,7 +126,10 @@ def show_capacity(max_cameras: int, trials: Sequence[Trial], load: CameraLoad) -
         f"{load.latency_ms:g} ms"
     )
     if max_cameras:
-        stdout_console().print(f"this machine holds {count_cameras(max_cameras)} {such}", soft_wrap=True)
+        out = stdout_console()
+        out.print(f"this machine holds {count_cameras(max_cameras)} {such}", soft_wrap=True)
+        out.print(f"held: each camera gets results for at least {LEAST_SHARE:.0%} of its frames", soft_wrap=True)
+        out.print(_to_buy(max_cameras, trials), soft_wrap=True)
         return
     one = trials[0]
     stdout_console().print(
@@ -132,3 +137,13 @@ def show_capacity(max_cameras: int, trials: Sequence[Trial], load: CameraLoad) -
         f"within {one.p95_ms:.0f} ms",
         soft_wrap=True,
     )
+
+
+def _to_buy(max_cameras: int, trials: Sequence[Trial]) -> str:
+    """Say how many such cores more cameras need, if cores add up as they do on this machine."""
+    cores = available_threads()
+    most = next(trial for trial in trials if trial.cameras == max_cameras)
+    needs = {count: ceil(count * cores / max_cameras) for count in (2, 4, 8, 16, 32, 64) if count > max_cameras}
+    more = ", ".join(f"{count} cameras need about {needed}" for count, needed in needs.items())
+    busy = f"{count_cameras(max_cameras)} kept {most.cores:.1f} of {cores} cores busy"
+    return f"{busy}; of such cores {more}" if more else busy

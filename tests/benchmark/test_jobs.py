@@ -13,10 +13,11 @@ import pytest
 
 import maskinfer
 from maskinfer.benchmark import capacity
-from maskinfer.benchmark.capacity import CameraLoad, find_capacity
+from maskinfer.benchmark.capacity import CameraLoad, Trial, find_capacity
 from maskinfer.benchmark.fake_camera import read_chunks, served
 from maskinfer.benchmark.job_times import time_job
 from maskinfer.benchmark.synthetic_video import write_film
+from maskinfer.console import benchmark as console
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.flow.stages import record_stages, stage, staged
 from tests.helpers.clips import facts, write_clip
@@ -72,7 +73,7 @@ def test_a_film_has_its_faces_and_comes_at_its_speed(tmp_path: Path) -> None:
 def test_capacity_is_found_by_watching(colour_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "MAX_CAMERAS", 2)
     monkeypatch.setattr(capacity, "_WARM_UP_S", 0.5)
-    monkeypatch.setattr(capacity, "_LEAST_SHARE", 0.3)  # a machine that is busy is no reason to fail
+    monkeypatch.setattr(capacity, "LEAST_SHARE", 0.3)  # a machine that is busy is no reason to fail
     engine = maskinfer.load(classifier=str(colour_classifier))
     easy = CameraLoad(rate=4, size_wh=(320, 192), faces=1, latency_ms=5_000, seconds=2)
     max_cameras, trials = find_capacity(engine, easy)
@@ -81,5 +82,16 @@ def test_capacity_is_found_by_watching(colour_classifier: Path, monkeypatch: pyt
     assert trials[0].faces == pytest.approx(1, abs=0.5)
     max_cameras, trials = find_capacity(engine, replace(easy, latency_ms=0.01))
     assert (max_cameras, len(trials)) == (0, 1)
+    assert "too many, results came later than 0.01 ms" in str(trials[0])
     with pytest.raises(RequestError, match="expected numbers over 0"):
         CameraLoad(rate=0)
+
+
+def test_what_more_cameras_need_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "available_threads", lambda: 2)
+    trials = [Trial(n, 15.0, 1.0, 40.0, 80.0, 5.0, n / 6, "") for n in (1, 2, 4, 8, 9)]
+    console.show_capacity(9, trials, CameraLoad())
+    said = capsys.readouterr().out
+    assert "this machine holds 9 cameras of 1920x1080, 15 frames/s, 5 faces" in said
+    assert "held: each camera gets results for at least 97% of its frames" in said
+    assert "9 cameras kept 1.5 of 2 cores busy; of such cores 16 cameras need about 4, 32" in said
