@@ -28,6 +28,16 @@ from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, 
 INTERRUPTED = 130
 
 
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Recordings and pictures": (image, video, render, tables, query, report),
+    "Cameras": (stream, serve),
+    "Your own door": (collect, label, compare),
+    "Training": (data, train, train_detector, evaluate),
+    "Models": (models, adopt, export, calibrate, quantize, verify, card),
+    "This machine": (benchmark, doctor),
+}
+
+
 class Commands(click.Group):
     """A group whose commands end with one line and an exit code, whatever of ours is raised."""
 
@@ -45,6 +55,13 @@ class Commands(click.Group):
             where = "standard output" if error.filename is None else printable(str(error.filename))
             click.echo(f"Error: {where} cannot be written: {error.strerror}", err=True)
             sys.exit(MaskinferError.exit_code)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what they are for; see ``click.Group.format_commands``."""
+        limit = formatter.width - 6 - max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(command.name or "", command.get_short_help_str(limit)) for command in commands])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see ``click.Group.invoke``."""
@@ -80,23 +97,6 @@ def main() -> None:
     """
 
 
-for _command in (
-    *(image, video, render, stream, serve, report, tables, query, doctor),
-    *(collect, label),
-    *(
-        benchmark,
-        train,
-        train_detector,
-        export,
-        adopt,
-        quantize,
-        verify,
-        evaluate,
-        compare,
-        calibrate,
-        card,
-        models,
-        data,
-    ),
-):
-    main.add_command(_command)
+for _commands in SECTIONS.values():
+    for _command in _commands:
+        main.add_command(_command)

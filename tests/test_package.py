@@ -17,7 +17,10 @@ from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.checks import sha256_of
 from tests.conftest import ROOT
 
-HEAVY = ("jinja2", "torch", "onnx", "onnxruntime", "cv2", "av", "sklearn", "matplotlib")
+HEAVY = (
+    *("numpy", "msgspec", "rich", "jinja2", "torch", "onnx", "onnxruntime", "cv2", "av", "sklearn", "matplotlib"),
+    *("pyarrow", "duckdb", "ray", "starlette"),
+)
 
 
 def run_python(code: str) -> str:

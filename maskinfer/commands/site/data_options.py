@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from maskinfer.commands.options import train_extra
-from maskinfer.engine.results import LABELS
 
 MAP_OPTION = click.option(
     "--map", "names", multiple=True, metavar="FROM=TO|FILE.toml",
@@ -17,23 +16,24 @@ MAP_OPTION = click.option(
 )  # fmt: skip
 
 
-def as_folders(data: Sequence[Path], names: Sequence[str], labels: Sequence[str] = LABELS) -> list[Path]:
+def as_folders(data: Sequence[Path], names: Sequence[str], labels: Sequence[str] | None = None) -> list[Path]:
     """Return what training and evaluation read in the place of data in any format, and say what was read.
 
     Args:
         data: as given.
         names: of ``--map``.
-        labels: of the recipe.
+        labels: of the recipe; None for those of ours.
 
     Raises:
         RequestError, SourceNotFoundError, SourceError: a label or the data are not known.
     """
+    from maskinfer.engine.results import LABELS
     from maskinfer.training.data.formats import door
     from maskinfer.training.data.formats.translate import Imported, read_label_map
 
     told: list[Imported] = []
     with train_extra():
-        folders = door.as_folders(data, read_label_map(names), labels=labels, told=told.append)
+        folders = door.as_folders(data, read_label_map(names), labels=labels or LABELS, told=told.append)
     if names and not told:
         raise click.UsageError("--map would do nothing: the data are maskinfer's own, or name our labels already")
     if told:
