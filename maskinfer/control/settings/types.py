@@ -117,12 +117,15 @@ class ModelSettings:
     Attributes:
         detector: name or file of the face detector.
         classifier: name or file of the mask classifier.
+        shadow: name or file of a classifier that looks too, but whose labels do not count; how it differs is told each
+            hour and at the end.
         provider: execution provider, such as cpu, cuda or openvino.
         threads: CPU threads of the models; all that are available when it is left out.
     """
 
     detector: str = "auto"
     classifier: str = "auto"
+    shadow: str = ""
     provider: str = "auto"
     threads: Count | None = None
 

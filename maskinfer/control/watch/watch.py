@@ -11,7 +11,13 @@ from maskinfer.control.room.state import CameraMode, CameraState
 from maskinfer.control.settings.types import ModelSettings, Settings
 from maskinfer.control.watch.calls import Calls
 from maskinfer.control.watch.camera import Camera, Parts
-from maskinfer.control.watch.models import ExchangeableClassifier, file_sha256, follow_promotion
+from maskinfer.control.watch.models import (
+    ExchangeableClassifier,
+    file_sha256,
+    follow_promotion,
+    open_shadow,
+    shadow_of,
+)
 from maskinfer.control.watch.tally import Tally
 from maskinfer.control.watch.uploads import Uploads
 from maskinfer.control.watch.watching import Counted, Keeper
@@ -26,6 +32,7 @@ from maskinfer.engine.sources.live import POLL_S, Feed
 from maskinfer.engine.visits.visit import VisitChange
 
 _TICK_S = 0.5
+_SHADOW_S = 3600.0
 _FINISH_S = 3.0
 _MOST_REMOVED = 16
 
@@ -40,7 +47,8 @@ def open_engine(models: ModelSettings) -> Engine:
     # Before the file is opened: one that is promoted meanwhile is then seen as another.
     sha256 = file_sha256(models.classifier)
     engine = load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)
-    return replace(engine, classifier=ExchangeableClassifier(engine.classifier, sha256))
+    shadow = open_shadow(models, engine.classifier.contract)
+    return replace(engine, classifier=ExchangeableClassifier(engine.classifier, sha256, shadow))
 
 
 class Watch:
@@ -62,7 +70,7 @@ class Watch:
         self._uploads = Uploads(engine)
         self._tally = Tally()
         self._calls = Calls(self._wake)
-        self._ticked_s = float("-inf")
+        self._ticked_s, self._shadow_s = float("-inf"), monotonic()
 
     def run(self, stopped: Callable[[], int], between: Callable[[], None]) -> None:
         """Look until something stops it; see ``Watching.run``."""
@@ -155,11 +163,19 @@ class Watch:
 
     def _tick(self) -> None:
         self._ticked_s = monotonic()
+        if self._ticked_s - self._shadow_s >= _SHADOW_S:
+            self._tell_shadow()
         now = local_now()
         for name, camera in self._cameras.items():
             self._keep(camera.tick(now))
             if camera.feed is not None:
                 self._tally.fed(name, dropped=camera.feed.dropped, returns=camera.feed.returns)
+
+    def _tell_shadow(self) -> None:
+        self._shadow_s = monotonic()
+        shadow = shadow_of(self._engine)
+        if shadow is not None:
+            self._parts.say(shadow.told())
 
     def _end(self) -> None:
         now = local_now()
@@ -169,4 +185,5 @@ class Watch:
         for camera in [*self._cameras.values(), *self._removed]:
             camera.join(_FINISH_S)
         self._uploads.close()
+        self._tell_shadow()
         self._calls.do()

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from maskinfer.control.settings.types import ModelSettings
-from maskinfer.control.watch.models import follow_promotion
+from maskinfer.control.watch.models import follow_promotion, shadow_of
 from maskinfer.control.watch.watch import open_engine
 from maskinfer.engine.catalog.promoted import promote, rollback
-from maskinfer.engine.contract import ClassifierContract
-from maskinfer.engine.errors import ModelNotFoundError
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.contract import ClassifierContract, CropRule
+from maskinfer.engine.errors import ModelNotFoundError, RequestError
+from maskinfer.engine.faces.protocols import ContractClassifier, Look
+from maskinfer.engine.results import LABELS, BGRBatch, FloatArray
 from tests.helpers.graphs import save_colour_classifier
 
 CONTRACT = ClassifierContract(name="colour", version="1", licence="MIT", labels=LABELS, size_wh=(16, 16))
@@ -61,3 +62,35 @@ def test_what_cannot_be_exchanged_waits_for_the_next_start(tmp_path: Path) -> No
         file.unlink()
     follow_promotion(engine, models, said.append)
     assert said[1].startswith("the classifier stays as it was: the file of site is not there any more")
+
+
+def test_a_shadow_looks_too_and_does_not_count(tmp_path: Path) -> None:
+    one = save_colour_classifier(tmp_path / "one.onnx", CONTRACT)
+    engine = open_engine(ModelSettings(classifier=str(one), shadow=str(one)))
+    shadow = shadow_of(engine)
+    assert shadow is not None
+    assert shadow.told() == f"the shadow {one} says otherwise of none of 0 looks"
+    assert engine.classifier.look(BLUE).probabilities.argmax() == 0
+    assert shadow.told() == f"the shadow {one} says otherwise of 0.0 % of 1 looks"
+    # What another file would say of it: the shadow alone is exchanged here for one that takes blue for green.
+    shadow.classifier = Turned(shadow.classifier)
+    assert engine.classifier.look(np.concatenate([BLUE, BLUE])).probabilities.argmax(1).tolist() == [0, 0]
+    assert shadow.told().endswith("66.7 % of 3 looks: with_mask -> without_mask 2")
+
+
+class Turned:
+    def __init__(self, classifier: ContractClassifier) -> None:
+        self.contract, self._classifier = classifier.contract, classifier
+
+    def __call__(self, crops: BGRBatch) -> FloatArray:
+        return self._classifier(crops)[:, [1, 0, 2]]
+
+    def look(self, crops: BGRBatch) -> Look:
+        return Look(self(crops))
+
+
+def test_a_shadow_that_cuts_faces_otherwise_is_refused(tmp_path: Path) -> None:
+    one = save_colour_classifier(tmp_path / "one.onnx", CONTRACT)
+    other = save_colour_classifier(tmp_path / "two.onnx", replace(CONTRACT, crop=CropRule(margin=0.4)))
+    with pytest.raises(RequestError, match=r"cannot look in the shadow of .* it has another crop"):
+        open_engine(ModelSettings(classifier=str(one), shadow=str(other)))

@@ -18,7 +18,6 @@ from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
 from maskinfer.engine.results import LABELS, BGRFrame  # noqa: E402
 from maskinfer.export.parity import open_graph, sample_pictures  # noqa: E402
 from maskinfer.training.classifier.tuning.graph import load_network, read_graph, with_weights  # noqa: E402
-from maskinfer.training.classifier.tuning.loop import mix  # noqa: E402
 from maskinfer.training.classifier.tuning.run import peak_bytes, tune  # noqa: E402
 from maskinfer.training.classifier.tuning.schedule import plan  # noqa: E402
 from tests.commands.test_run import check_error, maskinfer  # noqa: E402
@@ -108,16 +107,6 @@ def test_a_tuned_model_is_a_model_like_any_other(run: Path, site: Path) -> None:
 def test_equal_seeds_tune_equal_models(run: Path, site: Path, tmp_path: Path) -> None:
     tune(SMALL, [site], tmp_path / "again", keep=0.0)
     assert (tmp_path / "again/model.onnx").read_bytes() == (run / "model.onnx").read_bytes()
-
-
-def test_a_mix_lies_between_the_two() -> None:
-    file = find_model(SMALL, "classifier")
-    old, new = load_network(file), load_network(file)
-    with torch.no_grad():
-        for weight in new.weights:
-            weight.add_(1.0)
-    mix(new, old, 0.75)
-    assert all(torch.allclose(n, o + 0.25, atol=1e-5) for n, o in zip(new.weights, old.weights, strict=True))
 
 
 def test_the_plan_fits_the_amount_of_data() -> None:

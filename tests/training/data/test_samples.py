@@ -194,3 +194,15 @@ def test_relatives_form_groups(tmp_path: Path, portrait: BGRFrame) -> None:
     _lines(drawn / "crops.jsonl", record)
     sources = [str(mine / "a.png"), str(mine / "c.png"), str(mine / "b.png"), str(drawn / "d.png"), str(mine / "c.png")]
     assert related_groups([mine, drawn], LABELS, sources).tolist() == [0, 1, 0, 0, 1]
+
+
+def test_pictures_of_one_visit_form_a_group(tmp_path: Path) -> None:
+    lines = []
+    for number, visit in enumerate(("one", "two", "one", "")):
+        picture = np.random.default_rng(number).integers(0, 256, (120, 120, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        line = {"image": f"{number}.png", "set": "door", "faces": [{"bbox": [1, 1, 60, 60], "label": "with_mask"}]}
+        lines.append(line | ({"visit": visit} if visit else {}))
+    _lines(tmp_path / "scenes.jsonl", *lines)
+    sources = [str(tmp_path / f"{number}.png") for number in range(4)]
+    assert related_groups([tmp_path], LABELS, sources).tolist() == [0, 1, 0, 2]

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -34,11 +35,10 @@ def tune_network(
     plan: TuningPlan,
     progress: Progress,
 ) -> None:
-    """Train a network in place; in the end its weights are mixed with the teacher's.
+    """Train a network in place.
 
     The loss is that of Li and Hoiem, "Learning without Forgetting" (2016): the labels of the place, and for the share
-    ``keep`` the old model's own answers to the same pictures; rehearsed pictures have its answers alone. The mix of the
-    weights is that of Wortsman et al., "Robust fine-tuning of zero-shot models" (2022).
+    ``keep`` the old model's own answers to the same pictures; rehearsed pictures have its answers alone.
 
     Args:
         network: that begins as the teacher is.
@@ -67,14 +67,6 @@ def tune_network(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         progress.advance()
-    mix(network, teacher, plan.keep)
-
-
-def mix(network: GraphNetwork, teacher: GraphNetwork, share: float) -> None:
-    """Move a network's weights towards the teacher's by a share of the way, in place."""
-    with torch.no_grad():
-        for own, old in zip(network.weights, teacher.weights, strict=True):
-            own.lerp_(old, share)
 
 
 def _optimizer(network: GraphNetwork, plan: TuningPlan) -> tuple[torch.optim.Optimizer, list[float]]:
@@ -100,7 +92,7 @@ def _batches(
     """
     rng = np.random.default_rng(plan.recipe.seed)
     others = round(BATCH * plan.keep) if len(rehearsed) else 0
-    drawn = np.concatenate([rng.permutation(own) for _ in range(-(-plan.steps * BATCH // len(own)))])
+    drawn = rng.choice(own, plan.steps * (BATCH - others), p=_shares(pictures.labels[own]))
     for step in range(plan.steps):
         first = drawn[step * (BATCH - others) : (step + 1) * (BATCH - others)]
         second = rng.choice(rehearsed, others) if others else own[:0]
@@ -113,6 +105,15 @@ def _batches(
             for i, name, own_rng in zip(ids, names, rngs, strict=True)
         ]
         yield np.stack(images), labels
+
+
+def _shares(labels: Indices) -> NDArray[np.float64]:
+    """Return how often each face is drawn: labels by the root of their number, so that rare ones are seen too."""
+    weights = np.zeros(len(labels))
+    for label in np.unique(labels):
+        members = labels == label
+        weights[members] = 1 / np.sqrt(members.sum())
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def _precision() -> AbstractContextManager[None]:

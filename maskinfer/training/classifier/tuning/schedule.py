@@ -13,7 +13,7 @@ SMOOTHING = 0.05
 # Draws of each face: fewer of many faces, so that a training ends.
 _DRAWS_A_FACE, _LEAST_DRAWS, _MOST_DRAWS = 8, 640, 8000
 # The step of a weight, over the root mean square of its layer's weights: a graph has layers of all scales.
-_RELATIVE_STEP = 3e-3
+_RELATIVE_STEP = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TuningPlan:
         recipe: how faces are cut and changed.
         steps: of the optimiser, of a batch each.
         relative_step: greatest step of a weight, over the root mean square of its layer's.
-        keep: share of the old model: of the loss, that its answers are; and of the weights in the end.
+        keep: share of the loss that the old model's answers are.
     """
 
     recipe: Recipe

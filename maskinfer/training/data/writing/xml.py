@@ -39,6 +39,10 @@ def write_voc(pictures: Sequence[Annotated], out: Path, source: Source) -> None:
             for name, side in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
                 _element(corners, name, round(side))
         write_text(out / "Annotations" / f"{picture.path.stem}.xml", _xml(root))
+    (out / "ImageSets/Main").mkdir(parents=True)  # without it and the labels, some readers find nothing
+    labels = "".join(f"{name}:::\n" for name in classes_of(pictures))
+    write_text(out / "labelmap.txt", f"# label:color_rgb:parts:actions\n{labels}")
+    write_text(out / "ImageSets/Main/train.txt", "".join(f"{picture.path.stem}\n" for picture in pictures))
 
 
 def write_cvat(pictures: Sequence[Annotated], out: Path, source: Source) -> None:
