@@ -10,14 +10,16 @@ time of reading those that were left out would count. In each round the same cam
   every five seconds, as Prometheus does, and serves its page;
 - ``looked at``: the same, and somebody has the page Live open, which takes pictures of all cameras.
 
-Printed is the processor time of the process for each frame that got a result, and how many frames a second did. On a
-machine with other things to do the processor time is what can be compared, in turns of the same minute.
+Printed is the processor time of the process for each frame that got a result, how many frames a second did, and which
+share of the processor time the threads took that do each of these things. On a machine with other things to do, the
+shares are what can be trusted: they are of one process at one time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +27,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +41,7 @@ import av
 import click
 
 from maskinfer.benchmark.fake_camera import served
+from maskinfer.control.room.run import run_room
 from maskinfer.control.settings.read import read_settings
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.watch.watch import Watch, open_engine
@@ -47,6 +51,8 @@ from tests.helpers.broker import Broker
 CAMERAS = 4
 SCRAPE_S = 5.0
 KINDS = ("bare", "room", "looked at")
+PARTS = {r"maskinfer store": "store", r"page|AnyIO": "page and figures", r"mqtt|paho|outbox": "MQTT"}
+WATCH = "reading, models, visits"
 
 
 class Nobody:
@@ -66,83 +72,103 @@ class Nobody:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a process has done so far: frames, and seconds of processor time by what its threads do."""
+
+    frames: int
+    cpu_s: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """What was measured of one turn: milliseconds of processor time for each frame, and frames a second."""
+    """What was measured of one turn: milliseconds of processor time a frame, frames a second, shares of the time."""
 
     cpu_ms: float
     fps: float
+    shares: dict[str, float]
 
 
-def watch_bare(file: Path) -> None:
-    """Be the process that watches without anything else; it says how many frames it has seen when a line comes in."""
+def child(kind: str, file: Path) -> None:
+    """Be the process that watches; it tells what it has done for each line that comes in."""
     settings = read_settings(file)
-    watch = Watch(open_engine(settings.models), settings, Nobody(), say=lambda line: None)
     over = threading.Event()
+    if kind == "bare":
+        watch = Watch(open_engine(settings.models), settings, Nobody(), say=lambda line: None)
+        follow(lambda: sum(one.frames for one in watch.counted().cameras.values()), over.set)
+        watch.run(over.is_set, lambda: None)
+        return
+    follow(lambda: frames_of(settings.page.listen), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    run_room(settings, file=file, has_page=True, say=lambda line: None)
 
+
+def follow(frames: Callable[[], int], end: Callable[[], None]) -> None:
     def answer() -> None:
         for _ in sys.stdin:
-            frames = sum(one.frames for one in watch.counted().cameras.values())
-            print(frames, flush=True)
-        over.set()
+            try:
+                count = frames()
+            except OSError:  # the page is not there yet
+                count = 0
+            print(json.dumps({"frames": count, "cpu_s": cpu_by_part()}), flush=True)
+        end()
 
-    threading.Thread(target=answer, daemon=True).start()
-    watch.run(over.is_set, lambda: None)
+    threading.Thread(target=answer, name="follow", daemon=True).start()
+
+
+def cpu_by_part() -> dict[str, float]:
+    """Return the seconds of processor time of this process's threads, by what they do."""
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found: dict[str, float] = defaultdict(float)
+    for place in Path("/proc/self/task").iterdir():
+        fields = (place / "stat").read_text().rpartition(")")[2].split()
+        name = names.get(int(place.name), "")
+        part = next((what for pattern, what in PARTS.items() if re.match(pattern, name)), WATCH)
+        if name != "follow":
+            found[part] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def frames_of(address: str) -> int:
+    text = ask(f"http://{address}/metrics").decode()
+    lines = [line for line in text.splitlines() if line.startswith("maskinfer_frames_total{")]
+    return round(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
 @contextmanager
-def bare(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
-    command = [sys.executable, "-m", "benchmarks.room_cost", "--bare", str(folder / "watch.toml"), "none"]
+def running(kind: str, folder: Path) -> Iterator[Callable[[], Seen]]:
+    command = [sys.executable, "-m", "benchmarks.room_cost", "--child", kind, str(folder / "watch.toml")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         reader, writer = process.stdout, process.stdin
 
-        def frames() -> int:
+        def seen() -> Seen:
             writer.write("?\n")
             writer.flush()
-            return int(reader.readline())
+            return Seen(**json.loads(reader.readline()))
 
         try:
-            yield process.pid, frames
+            yield seen
         finally:
             writer.close()
             process.wait(60)
 
 
 @contextmanager
-def room(folder: Path, page: str, *, is_looked_at: bool) -> Iterator[tuple[int, Callable[[], int]]]:
-    command = [sys.executable, "-m", "maskinfer", "serve", str(folder / "watch.toml")]
-
-    def frames() -> int:
-        text = ask(f"{page}metrics").decode()
-        lines = [line for line in text.splitlines() if line.startswith("maskinfer_frames_total{")]
-        return round(sum(float(line.rpartition(" ")[2]) for line in lines))
-
+def looking(page: str, *, is_looked_at: bool) -> Iterator[None]:
+    """Read the figures as Prometheus does, and have the page Live open if that is asked for."""
+    jobs: list[tuple[Callable[[], Any], float]] = [(lambda: ask(f"{page}metrics"), SCRAPE_S)]
+    if is_looked_at:
+        jobs += [(lambda: ask(f"{page}live/now"), 1.0), *((live(page, f"camera {i}"), 0.2) for i in range(CAMERAS))]
     over = threading.Event()
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        while b"watching" not in (line := process.stderr.readline()):
-            if not line:
-                raise click.ClickException(f"serve ended with {process.wait()}")
-        jobs: list[Callable[[], Any]] = [lambda: ask(f"{page}metrics")]
-        pauses_s = [SCRAPE_S]
-        if is_looked_at:
-            jobs += [lambda: ask(f"{page}live/now"), *(live(page, f"camera {i}") for i in range(CAMERAS))]
-            pauses_s += [1.0, *[0.2] * CAMERAS]
-        threads = [
-            threading.Thread(target=again, args=(job, pause_s, over), daemon=True)
-            for job, pause_s in zip(jobs, pauses_s, strict=True)
-        ]
+    threads = [threading.Thread(target=again, args=(*job, over), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
         for thread in threads:
-            thread.start()
-        try:
-            yield process.pid, frames
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join()
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            thread.join()
 
 
 def again(job: Callable[[], Any], pause_s: float, over: threading.Event) -> None:
@@ -172,22 +198,20 @@ def ask(url: str) -> bytes:
         return bytes(answer.read())
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor time of a process so far, in user mode and in the system's."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(kind: str, folder: Path, page: str, settle_s: float, seconds: float) -> Cost:
-    opened = bare(folder) if kind == "bare" else room(folder, page, is_looked_at=kind == "looked at")
-    with opened as (pid, frames):
-        while not frames():
+    with running(kind, folder) as seen:
+        while not seen().frames:
             time.sleep(0.2)
-        time.sleep(settle_s)
-        begun_s, cpu, count = time.monotonic(), cpu_s(pid), frames()
-        time.sleep(seconds)
-        cpu, count, took_s = cpu_s(pid) - cpu, frames() - count, time.monotonic() - begun_s
-    return Cost(1000 * cpu / count, count / took_s)
+        with ExitStack() as stack:
+            if kind != "bare":
+                stack.enter_context(looking(page, is_looked_at=kind == "looked at"))
+            time.sleep(settle_s)
+            begun_s, before = time.monotonic(), seen()
+            time.sleep(seconds)
+            after, took_s = seen(), time.monotonic() - begun_s
+    taken = {part: cpu_s - before.cpu_s.get(part, 0.0) for part, cpu_s in after.cpu_s.items()}
+    total, frames = sum(taken.values()), after.frames - before.frames
+    return Cost(1000 * total / frames, frames / took_s, {part: cpu_s / total for part, cpu_s in taken.items()})
 
 
 def slowed(clip: Path, out: Path, fps: float) -> Path:
@@ -225,6 +249,11 @@ def show(rounds: Sequence[dict[str, Cost]]) -> None:
         spread = "" if kind == "bare" else f"{median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
         cpu, fps = median(one.cpu_ms for one in costs), median(one.fps for one in costs)
         print(f"{kind:<12} {cpu:>16.2f} {fps:>16.1f} {spread:>34}")
+    for kind in KINDS[1:]:
+        print(f"shares of the processor time, {kind}:")
+        for part in (WATCH, *PARTS.values()):
+            shares = [100 * one[kind].shares.get(part, 0.0) for one in rounds]
+            print(f"  {part:<24} {median(shares):5.1f} % ({min(shares):.1f} to {max(shares):.1f})")
 
 
 @click.command()
@@ -233,20 +262,11 @@ def show(rounds: Sequence[dict[str, Cost]]) -> None:
 @click.option("--seconds", default=40.0, show_default=True, help="Measured in each turn, after it has settled.")
 @click.option("--settle", default=6.0, show_default=True)
 @click.option("--fps", default=5.0, show_default=True, help="Frames a second of each camera.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures of every turn here.")
-@click.option("--bare", "bare_file", type=click.Path(path_type=Path), hidden=True)
-def main(
-    clips: tuple[Path, ...],
-    rounds: int,
-    seconds: float,
-    settle: float,
-    fps: float,
-    json_path: Path | None,
-    bare_file: Path | None,
-) -> None:
+@click.option("--child", "kind", hidden=True)
+def main(clips: tuple[Path, ...], rounds: int, seconds: float, settle: float, fps: float, kind: str | None) -> None:
     """Watch CLIPS as four cameras, with and without the rest of a control room."""
-    if bare_file is not None:
-        watch_bare(bare_file)
+    if kind is not None:
+        child(kind, clips[0])
         return
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -259,14 +279,10 @@ def main(
         write_settings(folder, urls, broker, port)
         found: list[dict[str, Cost]] = []
         for number in range(rounds):
-            costs = {kind: measure(kind, folder, f"http://127.0.0.1:{port}/", settle, seconds) for kind in KINDS}
-            found.append(costs)
-            said = ", ".join(f"{kind} {cost.cpu_ms:.2f} ms at {cost.fps:.1f}/s" for kind, cost in costs.items())
+            found.append({one: measure(one, folder, f"http://127.0.0.1:{port}/", settle, seconds) for one in KINDS})
+            said = ", ".join(f"{one} {cost.cpu_ms:.2f} ms at {cost.fps:.1f}/s" for one, cost in found[-1].items())
             print(f"round {number + 1}: {said}", flush=True)
     show(found)
-    if json_path is not None:
-        plain = [{kind: [cost.cpu_ms, cost.fps] for kind, cost in one.items()} for one in found]
-        json_path.write_text(json.dumps(plain))
 
 
 if __name__ == "__main__":
