@@ -53,7 +53,7 @@ def visit_record(change: VisitChange, stored: StoredVisit, newest: Newest) -> Re
     """Return the record of a change of a visit, with the violation or passage that is new."""
     begun, passage = newest.violation(change), newest.passage(change)
     record: Record = {
-        "id": uuid4().hex,
+        "id": change.id,
         "event": change.kind,
         "at": _time(change.at),
         "camera": change.visit.camera,

@@ -69,7 +69,7 @@ class SourceReport:
         returns: how often it came back after it was lost.
         unchanged: of those, frames in which nothing had changed, so that no model looked at them.
         ages_ms: from the reading of a frame to its result, of the last ones.
-        recorded: the recordings that were written.
+        recorded: the recordings that were written last, 100 at most.
     """
 
     name: str

@@ -5,6 +5,7 @@ One that cannot be written on, on a full disk, appears as far as it came; anothe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,8 @@ from maskinfer.engine.sinks.run import Run, file_time, local_now
 from maskinfer.engine.sinks.video import VideoWriter, check_suffix, open_writer
 
 _PAUSE_S = 10.0
+# A watch of months begins a hundred thousand, and nobody wants to read of all of them.
+_FILES_KEPT = 100
 
 
 class Recorder:
@@ -32,7 +35,7 @@ class Recorder:
         run: is named in the files' metadata.
 
     Attributes:
-        files: what was begun, in order; one to which nothing could be written is gone again.
+        files: what was begun last, in order, 100 at most; one to which nothing could be written is gone again.
 
     Raises:
         RequestError: the suffix is none of those.
@@ -47,7 +50,7 @@ class Recorder:
         self._writer: VideoWriter | None = None
         self._began_s = Fraction(0)
         self._failure, self._failed_s = "", 0.0
-        self.files: list[Path] = []
+        self.files: deque[Path] = deque(maxlen=_FILES_KEPT)
 
     def __enter__(self) -> Recorder:
         return self
@@ -65,7 +68,7 @@ class Recorder:
         Raises:
             OutputError: it cannot be written (any more), what was written is there. Frames until the next segment, but
                 for no more than ten seconds, are refused for the same reason; then a new file is tried.
-            RequestError: the suffix is none of those, or the recording would overwrite its source.
+            RequestError: the suffix is none of those.
         """
         time_s = frame.pts * frame.time_base
         is_full = self._segment_s is not None and time_s - self._began_s >= self._segment_s

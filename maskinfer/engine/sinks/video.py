@@ -140,7 +140,7 @@ def open_writer(
     or height, which 4:2:0 cannot hold, grows by one column or row that repeats the last.
 
     Args:
-        path: ends in .mp4, .mov or .mkv.
+        path: ends in .mp4, .mov or .mkv; not the source, which jobs refuse before they begin.
         info: of the source; gives size, times and colours.
         audio_from: file to take all sound tracks from; copied where the container takes the codec, else AAC.
         crf: x264's quality, 0 (best) to 51.
@@ -153,12 +153,11 @@ def open_writer(
         is_partial: asked when it is finished; see ``atomic_write``.
 
     Raises:
-        RequestError: another suffix, or ``path`` is the source.
+        RequestError: another suffix.
         OutputError: the folder cannot be written to, the disk is full or the encoder failed.
     """
     path = Path(path)
     check_suffix(path)
-    _refuse_input(path, info.source, audio_from)
     failure: BaseException | None = None
     kind: PartKind = "recording" if keep else "video"
     whole = atomic_write(path, shows_people=True, taken=keep, is_partial=is_partial, kind=kind)
@@ -207,14 +206,6 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise RequestError(f"cannot write {path}: the suffix has to be one of {', '.join(FORMATS)}")
-
-
-def _refuse_input(path: Path, *sources: str | Path | None) -> None:
-    for source in sources:
-        if source is None or is_url(str(source)) or not path.exists() or not Path(source).exists():
-            continue
-        if path.samefile(source):
-            raise RequestError(f"{path} is the source itself and would be overwritten: name another output")
 
 
 def can_be_read_twice(source: str, info: VideoInfo) -> bool:

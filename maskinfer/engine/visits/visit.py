@@ -6,9 +6,10 @@ changes: each ``VisitChange`` carries the visit as it was at that moment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from uuid import uuid4
 
 from maskinfer.engine.results import BGRFrame
 
@@ -130,9 +131,11 @@ class VisitChange:
         at: when the change was noticed; of ``ended``, when it was sure that the person had left.
         picture: of ``settled``, ``changed``, ``violation`` and ``picture``: the best one of the label so far; None if
             there is none.
+        id: of the event, unique; the same for everybody who is told.
     """
 
     kind: ChangeKind
     visit: Visit
     at: datetime
     picture: BestPicture | None = None
+    id: str = field(default_factory=lambda: uuid4().hex, compare=False)

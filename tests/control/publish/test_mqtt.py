@@ -224,7 +224,7 @@ def test_commands_that_make_no_sense_change_nothing_and_are_told(
     assert {camera.mode for camera in room.cameras()} == {"auto"}
     assert "expected auto, always, paused" in told[0]
     assert "expected ON or OFF" in told[1]
-    assert "there is no camera attic" in told[2]
+    assert "there is no camera 'attic'" in told[2]
     assert all(line.isprintable() and len(line) < 250 for line in told)
 
 

@@ -13,12 +13,16 @@ import httpx
 import jsonschema
 import pytest
 
+from maskinfer.control.publish.publishers import Publishers
+from maskinfer.control.settings.receivers import WebhookSettings
 from maskinfer.control.settings.types import PageSettings
 from maskinfer.control.web.api.openapi import description
 from maskinfer.control.web.app import make_app
 from maskinfer.engine.results import FrameResult
 from tests.control.web.conftest import CAMERA, Served, earlier
+from tests.helpers.receiver import running_receiver
 from tests.helpers.recorded_room import come, demo
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -158,6 +162,22 @@ def test_events_since_one_and_as_a_stream(served: Served) -> None:
     ) as answer:
         line = next(line for line in answer.iter_lines() if line.startswith("id: "))
         assert line == f"id: {heard[1]['id']}"
+
+
+def test_an_event_has_one_id_for_everybody_who_is_told(served: Served) -> None:
+    with running_receiver() as receiver:
+        settings = replace(served.room.settings, webhooks=(WebhookSettings(receiver.url),))
+        told = Publishers(served.room, settings=settings)
+        stop = served.store.listen(lambda stored, change: told.changed(change, stored))
+        come(served.store, demo(), CAMERA, earlier(), "without_mask", number=1)
+        served.store.flush()
+        wait_until(lambda: len(receiver.got) == 2)
+        stop()
+        assert told.close() == []
+    listed = httpx.get(f"{served.url}v1/events").json()["events"]
+    assert [(record["id"], record["event"]) for record in receiver.got] == [
+        (event["id"], event["event"]) for event in listed
+    ]
 
 
 def test_images_and_a_broken_one_among_them(served: Served) -> None:

@@ -122,7 +122,7 @@ def test_faces_are_live_and_a_violation_is_on_the_page_soon_after_it_is_stored(
         seen_s = {unquote(path.rpartition("/")[2]): at_s for path, at_s in page.run("seen").items()}
         return [seen_s[visit] - at_s for visit, at_s in list(stored_s.items()) if visit in seen_s]
 
-    wait_until(lambda: len(late_s()) >= 2, PATIENCE_S)
+    wait_until(lambda: len(late_s()) >= 2, timeout_s=PATIENCE_S)
     over.set()
     with capsys.disabled():
         said = f"{median(late_s()):.2f} s in the median, {max(late_s()):.2f} s at most, of {len(late_s())}"
@@ -134,7 +134,7 @@ def test_a_zone_that_is_drawn_counts_the_visits_that_follow(page: Page, watch: W
     log_in(page, watch)
     page.open(f"{watch.url}cameras/zones?camera=door")
     page.wait("document.querySelector('#snapshot').naturalWidth === 320", PATIENCE_S)
-    wait_until(lambda: visits(watch), PATIENCE_S)
+    wait_until(lambda: visits(watch), timeout_s=PATIENCE_S)
     assert {tuple(visit["zones"]) for visit in visits(watch)} == {()}  # type: ignore[arg-type]
     left, top, width, height = page.run(
         "(r => [r.x, r.y, r.width, r.height])(document.querySelector('.canvas').getBoundingClientRect())"
@@ -148,8 +148,8 @@ def test_a_zone_that_is_drawn_counts_the_visits_that_follow(page: Page, watch: W
         page.type(".part:last-child input", name)
     page.click("#save")
     page.wait("document.querySelector('#outcome').innerText.startsWith('Saved')", PATIENCE_S)
-    wait_until(lambda: visits(watch, zone="Reception"), PATIENCE_S)
-    wait_until(lambda: any(visit["violations"] for visit in visits(watch, zone="Reception")), PATIENCE_S)
+    wait_until(lambda: visits(watch, zone="Reception"), timeout_s=PATIENCE_S)
+    wait_until(lambda: any(visit["violations"] for visit in visits(watch, zone="Reception")), timeout_s=PATIENCE_S)
     assert visits(watch, zone="Ceiling") == []
 
     page.open(f"{watch.url}visits")

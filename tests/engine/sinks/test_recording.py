@@ -158,6 +158,16 @@ def test_a_recording_does_not_replace_what_was_put_in_its_place(tmp_path: Path) 
     assert len(facts(tmp_path / "rec_002.mp4").times) == 8
 
 
+def test_of_many_recordings_the_last_ones_are_named(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 110)
+    with open_video(clip) as video, Recorder(tmp_path / "rec.mp4", segment_s=0.01) as recorder:
+        for frame in video:
+            recorder.write(frame, video.info)
+    assert len(list(tmp_path.glob("rec-*.mp4"))) == 110
+    assert len(recorder.files) == 100
+    assert recorder.files[-1].is_file()
+
+
 def test_a_recorder_without_a_frame_writes_nothing(tmp_path: Path) -> None:
     with Recorder(tmp_path / "a.mp4"):
         pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from contextlib import suppress
 from threading import Lock
@@ -21,8 +20,9 @@ class EventFeed:
     """The latest events of a store; each has an id, after which a program may ask for more."""
 
     def __init__(self, store: Store) -> None:
-        self._run, self._count, self._lock = secrets.token_hex(4), 0, Lock()
-        self._events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_KEPT)
+        self._count, self._lock = 0, Lock()
+        self._events: deque[tuple[int, dict[str, Any]]] = deque()
+        self._numbers: dict[str, int] = {}
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._stop = store.listen(self._add)
 
@@ -36,14 +36,13 @@ class EventFeed:
         return self._count
 
     def number_of(self, event_id: str) -> int:
-        """Return the number of an event; 0 for one of another run, or none, so that all that is kept comes after it."""
-        run, _, number = event_id.rpartition("-")
-        return int(number) if run == self._run and number.isascii() and number.isdigit() and len(number) < 18 else 0
+        """Return the number of an event; 0 for one that is not kept, or none, so that all that is comes after it."""
+        return self._numbers.get(event_id, 0)
 
-    def after(self, number: int) -> list[dict[str, Any]]:
-        """Return the events after one, oldest first."""
+    def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return the events after one with their numbers, oldest first."""
         with self._lock:
-            return [event for count, event in self._events if count > number]
+            return [(count, event) for count, event in self._events if count > number]
 
     async def wait(self, number: int, seconds: float) -> None:
         """Wait until there is an event after one, but not for longer."""
@@ -63,12 +62,15 @@ class EventFeed:
         with self._lock:
             self._count += 1
             event = {
-                "id": f"{self._run}-{self._count}",
+                "id": change.id,
                 "event": change.kind,
                 "at": change.at.isoformat(),
                 "visit": visit_dict(stored),
             }
             self._events.append((self._count, event))
+            self._numbers[change.id] = self._count
+            if len(self._events) > _KEPT:
+                self._numbers.pop(self._events.popleft()[1]["id"])
             waiting = list(self._waiting)
         for loop, bell in waiting:
             with suppress(RuntimeError):  # that loop has ended

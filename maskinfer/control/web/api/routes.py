@@ -158,14 +158,14 @@ async def events(request: Request) -> Response:
         await feed.wait(number, min(_LONGEST_WAIT_S, max(0.0, float(wait))))
     except ValueError as error:
         raise RequestError(f"wait_s is {wait!r:.40}, expected a number of seconds") from error
-    return JSONResponse({"events": feed.after(number)})
+    return JSONResponse({"events": [event for _, event in feed.after(number)]})
 
 
 async def _stream(feed: EventFeed, number: int) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     while True:
-        for event in feed.after(number):
-            number = feed.number_of(event["id"])
+        for count, event in feed.after(number):
+            number = count
             yield f"id: {event['id']}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n"
         await feed.wait(number, _KEEP_ALIVE_S)
         if feed.last == number:
