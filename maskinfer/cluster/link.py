@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import secrets
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from maskinfer.cluster.worker import actor_class
 # Nothing but small messages goes through it: what the models said of pieces lies in files.
 _STORE_BYTES = 80 << 20
 _POLL_S, _LOOK_S, _STUCK_S = 0.1, 1.0, 900.0
-_FAILED_STARTS = 3
+_FAILED_STARTS, _BEGINNINGS = 3, 3
 
 
 @dataclass(slots=True)
@@ -83,15 +84,30 @@ def _one_line(error: BaseException) -> str:
 
 def _connect(hello: Hello) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    import ray
-
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if hello.address == LOCAL:
-        ray.init(
-            num_cpus=hello.setup.workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **common
-        )  # fmt: skip
+        # For whoever else is on this machine; Ray would write one of its own into the home folder.
+        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+        _begin_here(hello.setup.workers, common)
     else:
+        import ray
+
         ray.init(address=hello.address, **common)
+
+
+def _begin_here(cores: int | None, common: dict[str, Any]) -> None:
+    """Begin a cluster of this machine alone; Ray gives it thirty seconds, which on a busy machine is not enough."""
+    import ray
+
+    for left in reversed(range(_BEGINNINGS)):
+        try:
+            ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **common)
+        except Exception:  # whatever Ray raises
+            ray.shutdown()
+            if not left:
+                raise
+        else:
+            return
 
 
 class _Pool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from maskinfer.engine.errors import MissingExtraError, OutputError, RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.atomic import atomic_write
@@ -227,14 +227,16 @@ def _as_error(place: str, kind: type[SourceError] | type[OutputError], what: str
 
 def without_secrets(text: str, place: str) -> str:
     """Return a text in which nothing is left of what is secret in a place."""
-    parts = urlsplit(place) if is_remote(place) else None
-    secret = [place] if parts is not None else []
-    if parts is not None:
-        with suppress(ValueError):
-            secret += [parts.password or "", unquote(parts.password or ""), parts.query]
-    for one in secret:
-        if one and one != shown(place):
-            text = text.replace(one, HIDDEN)
+    if not is_remote(place):
+        return text
+    rest = place.partition("://")[2]
+    # A password may hold a "/", "?" or "#".
+    password = rest.rpartition("@")[0].partition(":")[2]
+    query = rest.rpartition("@")[2].partition("?")[2]
+    values = [pair.partition("=")[2] for pair in query.split("&")]
+    for secret in (place, password, unquote(password), query, *values):
+        if secret and secret != shown(place):
+            text = text.replace(secret, HIDDEN)
     return text
 
 
