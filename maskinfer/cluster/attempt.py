@@ -29,6 +29,7 @@ from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.outputs import Outputs
+from maskinfer.engine.tables.write import ParquetTables
 
 
 class Meter:
@@ -133,9 +134,10 @@ def _do(engine: Engine, setup: Setup, job: Job, meter: Meter, scratch: Path, vid
     at: dict[str, Path] = {}
     for file, path in written.items():
         at.setdefault(file.kind, path)
+    outputs = _outputs(setup.outputs, at, scratch, Path(job.relative))
     summary = run_video(
         engine if joined is None else joined.engine(engine), video, at["video"],
-        track=setup.track, style=setup.style, encoding=setup.encoding, outputs=_outputs(setup.outputs, at),
+        track=setup.track, style=setup.style, encoding=setup.encoding, outputs=outputs,
         on_result=on_result, stopped=lambda: 0, name=job.name,
     )  # fmt: skip
     summary.problems = [_shown(problem, written) for problem in summary.problems]
@@ -148,14 +150,19 @@ def _do(engine: Engine, setup: Setup, job: Job, meter: Meter, scratch: Path, vid
         remove(below(setup.pieces, piece_name(outcome.key, piece.number)))
 
 
-def _outputs(outputs: Outputs, at: dict[str, Path]) -> Outputs:
+def _outputs(outputs: Outputs, at: dict[str, Path], scratch: Path, relative: Path) -> Outputs:
     def text(kind: str) -> str | None:
         return str(at[kind]) if kind in at else None
 
     events = outputs.events
     if events is not None:
         events = replace(events, file=text("events"))
-    return replace(outputs, jsonl=text("jsonl"), csv=text("csv"), crops=at.get("crops"), events=events)
+    tables = outputs.tables
+    if isinstance(tables, ParquetTables):
+        tables = replace(tables, folder=scratch / "tables", name=relative)
+    return replace(
+        outputs, jsonl=text("jsonl"), csv=text("csv"), crops=at.get("crops"), events=events, tables=tables
+    )  # fmt: skip
 
 
 def _memo(setup: Setup, key: str, number: int, scratch: Path) -> Memo:

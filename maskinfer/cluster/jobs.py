@@ -49,8 +49,8 @@ class OutFile:
     """One output of a video.
 
     Attributes:
-        kind: ``video`` of the annotated copy and, after it, of what stands beside it; ``jsonl``, ``csv`` or ``events``;
-            or ``crops``, which is a folder.
+        kind: ``video`` of the annotated copy and, after it, of what stands beside it; ``jsonl``, ``csv``, ``events``
+            or ``tables``; or ``crops``, which is a folder.
         name: of it in a folder of its kind.
         place: where it belongs.
         shown: the same as the user named it.
@@ -70,6 +70,7 @@ class Job:
         id: its number.
         source: place of the video.
         name: what it is called.
+        relative: its name below the folder that was read, with slashes.
         entry: what the journal's lines about it have in common.
         done_as: its key if it was done before and its outputs are there.
         files: its outputs.
@@ -82,6 +83,7 @@ class Job:
     id: int
     source: str
     name: str
+    relative: str
     entry: Entry
     done_as: str | None
     files: tuple[OutFile, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,9 @@ from maskinfer.engine.jobs.tasks import VideoTask, plan_videos
 from maskinfer.engine.sinks.copies.encoding import Encoding
 from maskinfer.engine.sinks.outputs import Outputs
 
-KINDS = ("video", "jsonl", "csv", "events", "crops")
+KINDS = ("video", "jsonl", "csv", "events", "crops", "tables")
+# These are made of files that are not text, by code that knows paths only.
+_PATHS_ONLY = {"crops": "--crops", "tables": "--parquet"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class Roots:
         """Return the folders of a request."""
         events = None if outputs.events is None else outputs.events.file
         crops = None if outputs.crops is None else str(outputs.crops)
-        named = dict(zip(KINDS, (out, outputs.jsonl, outputs.csv, events, crops), strict=True))
+        tables = None if outputs.tables is None else outputs.tables.files()[0]
+        named = dict(zip(KINDS, (out, outputs.jsonl, outputs.csv, events, crops, tables), strict=True))
+        for kind, option in _PATHS_ONLY.items():
+            if re.match(r"[a-z0-9+]{2,}:/", named[kind] or ""):
+                raise RequestError(f"{option} goes into a folder that all machines share, not to a URL")
         return Roots({kind: place for kind, place in named.items() if place is not None}, stand_in)
 
     def path(self, kind: str) -> Path:
@@ -61,7 +68,8 @@ class Roots:
         """Return the outputs of a task."""
         events = None if task.outputs.events is None else task.outputs.events.file
         copies = [("video", str(file)) for file in (task.out, *task.encoding.sidecars(task.out))]
-        at = [*copies, ("jsonl", task.outputs.jsonl), ("csv", task.outputs.csv), ("events", events)]
+        tables = [] if task.outputs.tables is None else [("tables", file) for file in task.outputs.tables.files()]
+        at = [*copies, ("jsonl", task.outputs.jsonl), ("csv", task.outputs.csv), ("events", events), *tables]
         named = [(kind, Path(path).relative_to(self.path(kind)).as_posix()) for kind, path in at if path]
         files = [self._file(kind, name) for kind, name in named]
         if "crops" in self.places:
@@ -110,11 +118,13 @@ class Planned:
         task: by paths, which stand in for URLs.
         place: where it is.
         size: in bytes.
+        relative: its name below the folder that was read.
     """
 
     task: VideoTask
     place: str
     size: int
+    relative: str
 
 
 def plan(
@@ -140,12 +150,13 @@ def plan(
             files.append(file)
             places[file.path] = place, size
     tasks = plan_videos(files, out, results, [one for one in local if Path(one).is_dir()], encoding)
+    relative = {file.path: file.relative.as_posix() for file in files}
     planned = []
     for task in tasks:
         place, size = places[task.source]
         name = shown(place) if is_remote(place) else public_name(place)
         _refuse_itself(place, roots.files(task))
-        planned.append(Planned(replace(task, name=name), real_place(place), size))
+        planned.append(Planned(replace(task, name=name), real_place(place), size, relative[task.source]))
     return sorted(planned, key=lambda one: -one.size)
 
 

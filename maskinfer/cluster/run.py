@@ -31,6 +31,7 @@ from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.tasks import VideoTask
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
+from maskinfer.engine.tables.write import ParquetTables
 
 RECORDS, PIECES = ".maskinfer-done", ".maskinfer-pieces"
 _log = logging.getLogger("maskinfer")
@@ -125,10 +126,8 @@ def _check(outputs: Outputs) -> None:
         raise RequestError(
             "a webhook would be told twice of what is tried again (--webhook with --cluster): write --events"
         )
-    if outputs.tables is not None:
-        raise RequestError(
-            "a cluster writes no tables: write results with --jsonl, and make tables of them with maskinfer tables"
-        )
+    if outputs.tables is not None and not isinstance(outputs.tables, ParquetTables):
+        raise RequestError("a target of results of your own cannot be on other machines: write files, and read those")
     if outputs.sinks:
         raise RequestError("sinks of your own cannot be on other machines: write files, and read those")
 
@@ -222,7 +221,9 @@ def _executor(
     def execute(tasks: Sequence[VideoTask], stopped: Stopped) -> Iterator[JobSummary]:
         journal = ledger.journal
         jobs = [
-            Job(i, one.place, task.shown_as, journal.entry(task), journal.done_as(task), roots.files(task))
+            Job(
+                i, one.place, task.shown_as, one.relative, journal.entry(task), journal.done_as(task), roots.files(task)
+            )
             for i, (task, one) in enumerate(zip(tasks, planned, strict=True))
         ]
         for job, outcome in supervisor.run(jobs, stopped):
