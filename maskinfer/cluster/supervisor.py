@@ -11,8 +11,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from maskinfer.cluster.jobs import Job, Outcome, Setup
@@ -33,12 +34,14 @@ class _Link:
     def __init__(self, hello: Hello) -> None:
         self.said: queue.Queue[Any] = queue.Queue()
         # In a session of its own, so that Ctrl-C reaches the command alone.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "maskinfer.cluster.link"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=_stderr(), start_new_session=True,
-        )  # fmt: skip
+        with _log() as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "maskinfer.cluster.link"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            )  # fmt: skip
         self.send(hello)
-        threading.Thread(target=self._read, daemon=True, name="link").start()
+        self._reader = threading.Thread(target=self._read, daemon=True, name="link")
+        self._reader.start()
 
     def send(self, message: Any) -> None:
         stdin = self._process.stdin
@@ -64,12 +67,20 @@ class _Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(5)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
 
 
-def _stderr() -> Any:
-    """Return where what Ray prints goes: nowhere, or to the file that an environment variable names."""
-    log = os.environ.get("MASKINFER_RAY_LOG")
-    return open(log, "ab") if log else subprocess.DEVNULL  # noqa: PTH123 - the process has it
+@contextmanager
+def _log() -> Iterator[Any]:
+    """Give where what Ray prints goes: the file that an environment variable names, or nowhere."""
+    name = os.environ.get("MASKINFER_RAY_LOG")
+    if not name:
+        yield subprocess.DEVNULL
+        return
+    with Path(name).open("ab") as file:
+        yield file
 
 
 @dataclass(slots=True)

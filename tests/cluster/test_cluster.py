@@ -34,7 +34,7 @@ def archive(portrait: BGRFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     for i in range(4):
         write_clip(folder / f"{i}.mp4", [small] * 20, container_options=IN_FRONT)
     write_clip(folder / "monday/a.avi", [small] * 20, codec="mjpeg", pix_fmt="yuvj420p")
-    cut(write_clip(folder / "cut.mp4", [small] * 60, container_options=IN_FRONT), 0.8)
+    cut(write_clip(folder / "cut.mp4", 60, container_options=IN_FRONT), 0.8)
     (folder / "bad.mp4").write_bytes(b"no video at all")
     return folder
 
@@ -112,6 +112,7 @@ def test_a_node_is_killed_and_nothing_is_lost_or_different(
     assert sorted(noted(tmp_path)) == sorted(noted(alone[0]))
     assert [path.name for path in (tmp_path / "video").rglob(".*")] == [JOURNAL]
     # One machine goes on where the cluster was.
+    assert "Exception" not in said
     assert "7 videos were done before" in run_maskinfer(*command(archive, tmp_path, colour_classifier)).stderr
 
 
