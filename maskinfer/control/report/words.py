@@ -18,7 +18,7 @@ _LABELS = {
     INCORRECT_MASK: "with a mask worn incorrectly",
     UNCERTAIN: "unclear",
 }
-BARE = {"nose": "nose bare", "nose_and_mouth": "nose and mouth bare"}
+BARE = {"nose": "nose uncovered", "nose_and_mouth": "nose and mouth uncovered"}
 WHY_NOT_WATCHED = {
     "lost": "the camera gave no pictures",
     "paused": "the camera was paused",
@@ -31,7 +31,7 @@ def label_words(label: str, bare: str | None = None) -> str:
     """Return a label in words, with what a badly worn mask leaves bare.
 
     >>> label_words("incorrect_mask", "nose"), label_words("without_mask")
-    ('with a mask worn incorrectly (nose bare)', 'without a mask')
+    ('with a mask worn incorrectly (nose uncovered)', 'without a mask')
     """
     words = _LABELS.get(label, label.replace("_", " "))
     return f"{words} ({BARE[bare]})" if bare in BARE else words

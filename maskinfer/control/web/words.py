@@ -75,7 +75,7 @@ def worn(label: str) -> str:
 
 
 def short(label: str, bare: str | None = None) -> str:
-    """Return what somebody has on, as a caption: ``Mask worn incorrectly, nose bare``."""
+    """Return what somebody has on, as a caption: ``Mask worn incorrectly, nose uncovered``."""
     text = _SHORT.get(label, label.replace("_", " "))
     return f"{text}, {BARE.get(bare, bare.replace('_', ' '))}" if bare else text
 

@@ -41,12 +41,13 @@ class Client:
         self._idle: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
         self._is_closed = False
 
-    def ask(self, path: str, body: Any = None, **query: object) -> Answered:
+    def ask(self, path: str, body: Any = None, *, patience_s: float = PATIENCE_S, **query: object) -> Answered:
         """Return the answer to a question.
 
         Args:
             path: what is asked.
             body: data of the types of ``wire``, to be sent along.
+            patience_s: how long to wait for each part of the answer.
             query: more of the question.
 
         Raises:
@@ -55,8 +56,11 @@ class Client:
         try:
             connection = self._idle.get_nowait()
         except Empty:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port)
         try:
+            connection.timeout = patience_s
+            if connection.sock is not None:
+                connection.sock.settimeout(patience_s)
             data = None if body is None else encode(body)
             connection.request("GET" if body is None else "POST", f"{path}?{urlencode(query)}", data, self._headers)
             answer = connection.getresponse()

@@ -15,7 +15,7 @@ from time import monotonic
 from maskinfer.control.room.state import CameraMode, CameraState
 from maskinfer.control.watch.tally import Tally
 from maskinfer.control.watch.watching import Counted, Keeper
-from maskinfer.control.workers.client import Answered, Client
+from maskinfer.control.workers.client import PATIENCE_S, Answered, Client
 from maskinfer.control.workers.figures import added
 from maskinfer.control.workers.wire import Happened, Mode, News, Ready, Start, Task, counted_of, decode, encode
 from maskinfer.engine import errors
@@ -27,10 +27,14 @@ ENDED = "the process that watches it ended, and is started again"
 _ENDED_THEN = "the process that watched it ended, and another one began"
 _SILENT = "the process that watches it does not answer"
 _WAIT_S = 0.5
-_LATE_S = 5.0
+# A process that tells nothing for so long is ended, and another one begun.
+_NEWS_S = 30.0
+_LATE_S = 15.0
+# Whoever looks at the page waits no longer for a picture.
+_LIVE_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _STEADY_S = 60.0
-_END_S = 15.0
+_END_S = 30.0
 # Live pictures of one process have other numbers than those of the process that takes its place.
 _NUMBERS = 1_000_000_000
 
@@ -111,7 +115,7 @@ class Worker:
             self._thread.join(_END_S)
         self._kill(0.0)
 
-    def ask(self, path: str, body: object = None, **query: object) -> Answered:
+    def ask(self, path: str, body: object = None, *, patience_s: float = PATIENCE_S, **query: object) -> Answered:
         """Ask it something; see ``Client.ask``.
 
         Raises:
@@ -120,7 +124,7 @@ class Worker:
         client = self._client
         if client is None:
             raise ConnectionError(ENDED)
-        return client.ask(path, body, **query)
+        return client.ask(path, body, patience_s=patience_s, **query)
 
     def change(self, task: Task) -> None:
         """Give it another task, also for when it is started again."""
@@ -156,16 +160,26 @@ class Worker:
 
     def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number."""
+        if monotonic() - self._news_s > _LATE_S:
+            return None
         began, key = self._began, (camera, blurred)
         made = self._made.get(key)
         after = made[0] - began * _NUMBERS if made is not None else ""
         try:
-            answer = self.ask("/live", camera=camera, blurred=int(blurred), after=after)
+            answer = self.ask("/live", patience_s=_LIVE_S, camera=camera, blurred=int(blurred), after=after)
         except OSError:
             return None
         if answer.status == 200:
             made = self._made[key] = answer.number + began * _NUMBERS, answer.body
         return made if answer.status in (200, 204) else None
+
+    def snapshot(self, camera: str) -> bytes | None:
+        """Return the newest frame, undrawn."""
+        try:
+            answer = self.ask("/snapshot", patience_s=_LIVE_S, camera=camera)
+        except OSError:
+            return None
+        return answer.body if answer.status == 200 else None
 
     def counted(self) -> Counted | None:
         """Return what was counted since the start, over all of its processes."""
@@ -199,7 +213,7 @@ class Worker:
             try:
                 if self._over.is_set() and not is_told:
                     is_told = self.ask("/end", b"").status == 204
-                news = decode(self.ask("/news", after=after, wait_s=_WAIT_S).body, News)
+                news = decode(self.ask("/news", patience_s=_NEWS_S, after=after, wait_s=_WAIT_S).body, News)
             except (OSError, ValueError):
                 return False
             for one in news.happened:

@@ -105,13 +105,7 @@ class Processes:
     def snapshot(self, camera: str) -> bytes | None:
         """Return the newest frame, undrawn."""
         place = self._shares.get(camera)
-        if place is None:
-            return None
-        try:
-            answer = self.workers[place].ask("/snapshot", camera=camera)
-        except OSError:
-            return None
-        return answer.body if answer.status == 200 else None
+        return None if place is None else self.workers[place].snapshot(camera)
 
     def infer(self, images: Sequence[bytes]) -> list[FrameResult]:
         """Return the results of encoded images, of one process after the other."""

@@ -55,7 +55,7 @@ def test_what_the_page_says(store: Store) -> None:
         "<h1>Wednesday, 25 November 2026</h1>",
         "<b>4</b><span>people</span>",
         "33 %, interval 6 % to 79 %",
-        "with a mask worn incorrectly (nose bare) in ward and hall",
+        "with a mask worn incorrectly (nose uncovered) in ward and hall",
         "the camera gave no pictures: &lt;script&gt;",
         "no picture",
         "must not be the only ground for a sanction",

@@ -49,7 +49,7 @@ def test_days_and_times() -> None:
     assert words.moment(NOW, NOW) == "today 14:03"
     assert words.moment(NOW - timedelta(days=1), NOW) == "yesterday 14:03"
     assert words.moment(NOW - timedelta(days=2), NOW) == "Mon 23 Nov 2026 14:03"
-    assert words.short("incorrect_mask", "nose_and_mouth") == "Mask worn incorrectly, nose and mouth bare"
+    assert words.short("incorrect_mask", "nose_and_mouth") == "Mask worn incorrectly, nose and mouth uncovered"
 
 
 def test_a_day_has_all_of_its_hours() -> None:

@@ -15,6 +15,7 @@ from maskinfer.control.room.state import CameraState
 from maskinfer.control.settings.read import read_settings
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
+from maskinfer.control.workers import process
 from maskinfer.control.workers.client import Client
 from maskinfer.control.workers.process import ENDED
 from maskinfer.control.workers.processes import Processes, shared_out
@@ -163,3 +164,18 @@ def test_no_process_outlives_the_command(file: Path, how: signal.Signals, code: 
         assert served.end(how) == code
         wait_until(lambda: not [pid for pid in begun if fate(pid)[:1] not in ([], ["Z"])])
         assert not [line for line in served.lines if "Traceback" in line or "Error" in line], served.lines
+
+
+def test_a_process_that_hangs_is_told_and_replaced(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_until(lambda: {state.state for state in running.room.cameras()} == {"running"})
+    monkeypatch.setattr(process, "_LATE_S", 1.0)
+    monkeypatch.setattr(process, "_NEWS_S", 4.0)
+    first = processes(running).workers[0]
+    pid = first.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: "does not answer" in state_of(running, "door").reason)
+    assert running.room.live_jpeg("door", blurred=False) is None
+    monkeypatch.undo()
+    wait_until(lambda: first.pid not in (None, pid))
+    wait_until(lambda: state_of(running, "door").state == "running")
