@@ -2,13 +2,13 @@
 
     python -m benchmarks.room_cost office720.mp4 group_720p.mp4 walking_1080p.mp4 crowd1080.mp4
 
-Each clip becomes a camera that never ends, with few enough frames a second that all of them get a result: otherwise the
-time of reading those that were left out would count. In each round the same cameras are watched three times:
+Each clip becomes a camera that never ends, with so few frames a second that all of them get a result. In each round the
+same cameras are watched three times:
 
 - ``bare``: faces are found, labelled and followed, and visits made, which nobody keeps;
 - ``room``: ``maskinfer serve`` keeps them in its store, tells mosquitto, shows its figures to somebody who reads them
   every five seconds, as Prometheus does, and serves its page;
-- ``looked at``: the same, and somebody has the page Live open, which takes pictures of all cameras.
+- ``looked at``: the same, and somebody has the page Live open, which takes small pictures of all cameras.
 
 Printed is the processor time of the process for each frame that got a result, how many frames a second did, and which
 share of the processor time the threads took that do each of these things. On a machine with other things to do, the
@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -72,14 +73,6 @@ class Nobody:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a process has done so far: frames, and seconds of processor time by what its threads do."""
-
-    frames: int
-    cpu_s: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """What was measured of one turn: milliseconds of processor time a frame, frames a second, shares of the time."""
 
@@ -96,35 +89,54 @@ def child(kind: str, file: Path) -> None:
         watch = Watch(open_engine(settings.models), settings, Nobody(), say=lambda line: None)
         follow(lambda: sum(one.frames for one in watch.counted().cameras.values()), over.set)
         watch.run(over.is_set, lambda: None)
-        return
-    follow(lambda: frames_of(settings.page.listen), lambda: os.kill(os.getpid(), signal.SIGTERM))
-    run_room(settings, file=file, has_page=True, say=lambda line: None)
+    else:
+        follow(lambda: frames_of(settings.page.listen), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        run_room(settings, file=file, has_page=True, say=lambda line: None)
 
 
 def follow(frames: Callable[[], int], end: Callable[[], None]) -> None:
+    known: dict[int, tuple[str, float]] = {}
+
+    def sample() -> None:
+        while True:
+            known.update(cpu_by_thread())  # of threads that have ended, what is known last goes on counting
+            time.sleep(0.5)
+
     def answer() -> None:
         for _ in sys.stdin:
             try:
                 count = frames()
             except OSError:  # the page is not there yet
                 count = 0
-            print(json.dumps({"frames": count, "cpu_s": cpu_by_part()}), flush=True)
+            known.update(cpu_by_thread())
+            found: dict[str, float] = defaultdict(float)
+            for part, cpu_s in list(known.values()):
+                found[part] += cpu_s
+            print(json.dumps({"frames": count, "cpu_s": found}), flush=True)
         end()
 
-    threading.Thread(target=answer, name="follow", daemon=True).start()
+    for work in (sample, answer):
+        threading.Thread(target=work, name="follow", daemon=True).start()
 
 
-def cpu_by_part() -> dict[str, float]:
-    """Return the seconds of processor time of this process's threads, by what they do."""
+def cpu_by_thread() -> dict[int, tuple[str, float]]:
+    """Return what each thread of this process does, and the seconds of processor time that it took."""
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
-    found: dict[str, float] = defaultdict(float)
+    found = {}
     for place in Path("/proc/self/task").iterdir():
-        fields = (place / "stat").read_text().rpartition(")")[2].split()
         name = names.get(int(place.name), "")
-        part = next((what for pattern, what in PARTS.items() if re.match(pattern, name)), WATCH)
-        if name != "follow":
-            found[part] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        with suppress(OSError):  # it has ended
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+            part = next((what for pattern, what in PARTS.items() if re.match(pattern, name)), WATCH)
+            cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            if name != "follow":
+                found[int(place.name)] = part, cpu_s
     return found
+
+
+def ask(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return bytes(answer.read())
 
 
 def frames_of(address: str) -> int:
@@ -134,17 +146,17 @@ def frames_of(address: str) -> int:
 
 
 @contextmanager
-def running(kind: str, folder: Path) -> Iterator[Callable[[], Seen]]:
+def running(kind: str, folder: Path) -> Iterator[Callable[[], Any]]:
     command = [sys.executable, "-m", "benchmarks.room_cost", "--child", kind, str(folder / "watch.toml")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         reader, writer = process.stdout, process.stdin
 
-        def seen() -> Seen:
+        def seen() -> Any:
             writer.write("?\n")
             writer.flush()
-            return Seen(**json.loads(reader.readline()))
+            return SimpleNamespace(**json.loads(reader.readline()))
 
         try:
             yield seen
@@ -185,17 +197,12 @@ def live(page: str, camera: str) -> Callable[[], None]:
 
     def take() -> None:
         nonlocal after
-        query = urlencode({"camera": camera, "after": after})
+        query = urlencode({"camera": camera, "after": after, "size": "small"})
         with urllib.request.urlopen(f"{page}live.jpg?{query}", timeout=30) as answer:
             answer.read()
             after = answer.headers.get("X-Sequence", after)
 
     return take
-
-
-def ask(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return bytes(answer.read())
 
 
 def measure(kind: str, folder: Path, page: str, settle_s: float, seconds: float) -> Cost:
@@ -250,7 +257,7 @@ def show(rounds: Sequence[dict[str, Cost]]) -> None:
         cpu, fps = median(one.cpu_ms for one in costs), median(one.fps for one in costs)
         print(f"{kind:<12} {cpu:>16.2f} {fps:>16.1f} {spread:>34}")
     for kind in KINDS[1:]:
-        print(f"shares of the processor time, {kind}:")
+        print(f"shares of the time, {kind}:")
         for part in (WATCH, *PARTS.values()):
             shares = [100 * one[kind].shares.get(part, 0.0) for one in rounds]
             print(f"  {part:<24} {median(shares):5.1f} % ({min(shares):.1f} to {max(shares):.1f})")

@@ -111,13 +111,15 @@ class RecordedRoom:
         )
         return replace(state, zones=camera.zones, lines=camera.lines, mode=mode)
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         self.looked.append((camera, blurred))
         if not self._is_there(camera) or camera in self.states or self._modes.get(camera) == "paused":
             return None
         number, (bgr, result) = self._now()
         drawn = bgr.copy()
         annotate(drawn, result, Style(blur_faces=blurred))
+        if small:
+            drawn = np.asarray(cv2.resize(drawn, (640, 640 * drawn.shape[0] // drawn.shape[1])), np.uint8)
         return number, _jpeg(drawn)
 
     def snapshot(self, camera: str) -> bytes | None:

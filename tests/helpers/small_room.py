@@ -57,7 +57,7 @@ class SmallRoom:
     def cameras(self) -> Sequence[CameraState]:
         return list(self.states.values())
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         data = self.snapshot(camera)
         self.frames_shown += 1 if data else 0
         return None if data is None else (self.frames_shown, data)

@@ -111,9 +111,9 @@ class ControlRoom:
         """Return all cameras as they are now, in the order of the settings."""
         return self._watching.cameras()
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number, made only while somebody looks; None if there is none."""
-        return self._watching.live_jpeg(camera, blurred=blurred)
+        return self._watching.live_jpeg(camera, blurred=blurred, small=small)
 
     def snapshot(self, camera: str) -> bytes | None:
         """Return the newest frame as JPEG, undrawn; None if there is none."""

@@ -125,8 +125,14 @@ class Room(Protocol):
     def cameras(self) -> Sequence[CameraState]:
         """Return all cameras as they are now, in the order of the settings."""
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
-        """Return the newest drawn frame with its number, made only while somebody looks; None if there is none."""
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
+        """Return the newest drawn frame with its number, made only while somebody looks; None if there is none.
+
+        Args:
+            camera: its name.
+            blurred: faces are made unrecognizable.
+            small: 640 pixels wide at most, rather than 1280, which takes a third of the time.
+        """
 
     def snapshot(self, camera: str) -> bytes | None:
         """Return the newest frame as JPEG, undrawn; None if there is none."""

@@ -18,8 +18,8 @@ from maskinfer.engine.results import BGRFrame, FrameResult
 Box = tuple[float, float, float, float]
 _STYLES = {True: Style(blur_faces=True), False: Style()}
 _JPEG_QUALITY = 80
-# On a page a camera is hardly ever wider.
-_MOST_WIDTH = 1280
+# On a page with several cameras one is hardly ever wider than the small picture, and alone not wider than the other.
+_WIDTHS = {False: 1280, True: 640}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class View:
         self._count = 0
         self._cover = Cover(_STYLES[True].blur_hold_s)
         self._lock = Lock()
-        self._made: dict[bool, _Made] = {}
+        self._made: dict[tuple[bool, bool], _Made] = {}
 
     def show(self, picture: Picture, result: FrameResult) -> None:
         """Take a frame, which nobody may use any more, and its result; those of a source in their order."""
@@ -59,19 +59,19 @@ class View:
         """Forget where faces were: the next frame is of another source, or on another clock."""
         self._cover = Cover(_STYLES[True].blur_hold_s)
 
-    def live(self, *, blurred: bool, most_fps: float) -> tuple[int, bytes] | None:
+    def live(self, *, blurred: bool, most_fps: float, small: bool = False) -> tuple[int, bytes] | None:
         """Return a number, which grows, and the newest frame with its faces drawn; None before there is one."""
         with self._lock:
-            shown, made = self._shown, self._made.get(blurred)
+            shown, made = self._shown, self._made.get((blurred, small))
             if shown is None:
                 return None
             if made is not None and (made.number == shown.number or monotonic() - made.at_s < 1 / most_fps):
                 return made.number, made.jpeg
             made_s = monotonic()
-            bgr, scale = _sized(shown.picture)
+            bgr, scale = _sized(shown.picture, _WIDTHS[small])
             annotate(bgr, _scaled(shown.result, scale), _STYLES[blurred], hidden=_scaled_boxes(shown.hidden, scale))
-            self._made[blurred] = _Made(shown.number, made_s, _jpeg(bgr))
-            return shown.number, self._made[blurred].jpeg
+            made = self._made[blurred, small] = _Made(shown.number, made_s, _jpeg(bgr))
+            return made.number, made.jpeg
 
     def snapshot(self) -> bytes | None:
         """Return the newest frame as it came; None before there is one."""
@@ -84,10 +84,10 @@ class View:
         return None if self._shown is None else self._shown.result
 
 
-def _sized(picture: Picture) -> tuple[BGRFrame, float]:
+def _sized(picture: Picture, most_width: int) -> tuple[BGRFrame, float]:
     """Return a picture as the page shows it, to be drawn on, and by how much it is smaller."""
     width, height = picture.size_wh
-    scale = min(1.0, _MOST_WIDTH / width)
+    scale = min(1.0, most_width / width)
     size_wh = round(width * scale), max(1, round(height * scale))
     # Made smaller before it becomes BGR, a picture of 1080p takes a third of the time.
     method = cv2.INTER_AREA if scale <= 1 / 2 else cv2.INTER_LINEAR

@@ -127,10 +127,11 @@ class Watch:
         cameras = self._cameras
         return [cameras[one.name].now() for one in self._settings.cameras if one.name in cameras]
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number."""
         one = self._cameras.get(camera)
-        return None if one is None else one.view.live(blurred=blurred, most_fps=self._settings.page.live_fps)
+        most_fps = self._settings.page.live_fps
+        return None if one is None else one.view.live(blurred=blurred, most_fps=most_fps, small=small)
 
     def snapshot(self, camera: str) -> bytes | None:
         """Return the newest frame, undrawn."""

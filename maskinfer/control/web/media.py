@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
@@ -38,7 +38,7 @@ def picture(request: Request) -> Response:
 async def live_jpeg(request: Request) -> Response:
     """Return the newest picture of a camera; with ``after``, wait for one that is newer than that."""
     site, camera = site_of(request), request.query_params.get("camera", "")
-    look = partial(site.room.live_jpeg, camera, blurred=not visitor_of(request).sees_faces)
+    look = _look(request)
     _refuse_unknown(site, camera)
     after = request.query_params.get("after", "")
     ends_s, pause_s = time.monotonic() + (_WAIT_S if after else 0), _pause_s(site)
@@ -56,7 +56,7 @@ async def live_mjpeg(request: Request) -> Response:
     """Return the pictures of a camera one after the other, as ``multipart/x-mixed-replace``, for other programs."""
     site, camera = site_of(request), request.query_params.get("camera", "")
     _refuse_unknown(site, camera)
-    look = partial(site.room.live_jpeg, camera, blurred=not visitor_of(request).sees_faces)
+    look = _look(request)
 
     async def parts() -> AsyncIterator[bytes]:
         shown = None
@@ -89,6 +89,12 @@ def recording(request: Request) -> Response:
     if path is None:
         raise HTTPException(404, "This recording is not kept any more.")
     return FileResponse(path, filename=path.name, content_disposition_type="inline")
+
+
+def _look(request: Request) -> Callable[[], tuple[int, bytes] | None]:
+    asked, sees_faces = request.query_params, visitor_of(request).sees_faces
+    look = site_of(request).room.live_jpeg
+    return partial(look, asked.get("camera", ""), blurred=not sees_faces, small=asked.get("size") == "small")
 
 
 def _refuse_unknown(site: Site, camera: str) -> None:

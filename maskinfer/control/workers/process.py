@@ -59,7 +59,7 @@ class Worker:
         self._before: Counted | None = None
         self._figures = threading.Lock()
         self._open: dict[str, Visit] = {}
-        self._made: dict[tuple[str, bool], tuple[int, bytes]] = {}
+        self._made: dict[tuple[str, bool, bool], tuple[int, bytes]] = {}
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -158,15 +158,16 @@ class Worker:
             )
         return found
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number."""
         if monotonic() - self._news_s > _LATE_S:
             return None
-        began, key = self._began, (camera, blurred)
+        began, key = self._began, (camera, blurred, small)
         made = self._made.get(key)
         after = made[0] - began * _NUMBERS if made is not None else ""
         try:
-            answer = self.ask("/live", patience_s=_LIVE_S, camera=camera, blurred=int(blurred), after=after)
+            asked = {"camera": camera, "blurred": int(blurred), "small": int(small), "after": after}
+            answer = self.ask("/live", patience_s=_LIVE_S, **asked)
         except OSError:
             return None
         if answer.status == 200:

@@ -97,10 +97,10 @@ class Processes:
         known = {name: state for worker in self.workers for name, state in worker.cameras().items()}
         return [known[one.name] for one in self._settings.cameras if one.name in known]
 
-    def live_jpeg(self, camera: str, *, blurred: bool) -> tuple[int, bytes] | None:
+    def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number."""
         place = self._shares.get(camera)
-        return None if place is None else self.workers[place].live_jpeg(camera, blurred=blurred)
+        return None if place is None else self.workers[place].live_jpeg(camera, blurred=blurred, small=small)
 
     def snapshot(self, camera: str) -> bytes | None:
         """Return the newest frame, undrawn."""

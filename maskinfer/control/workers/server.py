@@ -68,7 +68,8 @@ class Served:
         return 200, encode(news), {}
 
     def _live(self, query: dict[str, str]) -> Answer:
-        found = self.watch.live_jpeg(query["camera"], blurred=query["blurred"] == "1")
+        how = {name: query[name] == "1" for name in ("blurred", "small")}
+        found = self.watch.live_jpeg(query["camera"], **how)
         if found is None:
             return 404, b"", {}
         number, jpeg = found

@@ -78,6 +78,8 @@ def test_live_pictures_have_numbers_that_grow_with_them(room: Room) -> None:
     assert decoded(jpeg)[2] == 3
     wait_until(lambda: (room.live_jpeg("door", blurred=False) or (0, b""))[0] > number)
     assert room.live_jpeg("door", blurred=True)
+    _, small = room.live_jpeg("door", blurred=False, small=True) or (0, b"")
+    assert decoded(small)[1] <= 640
 
 
 def test_snapshots_have_the_size_of_live_pictures(room: Room) -> None:

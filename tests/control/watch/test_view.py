@@ -58,6 +58,16 @@ def test_a_large_picture_is_made_smaller_and_the_box_with_it(picture: Picture) -
     assert rows.max() == pytest.approx(500, abs=12)
 
 
+def test_a_small_picture_is_half_as_wide_and_does_not_take_the_place_of_the_other() -> None:
+    view = View()
+    view.show(Picture(noise(SIZE_WH)), FrameResult("door", 0, 0.0, SIZE_WH, ()))
+    shapes = []
+    for small in (True, False, True):
+        number, jpeg = view.live(blurred=False, most_fps=0.1, small=small) or (0, b"")
+        shapes.append((number, cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape))
+    assert shapes == [(1, (360, 640, 3)), (1, (720, 1280, 3)), (1, (360, 640, 3))]
+
+
 def test_a_blurred_face_is_blurred_where_it_is_shown(picture: Picture) -> None:
     bgr = shown(picture, blurred=True)
     inside, beside = (620, 220, 780, 480), (900, 220, 1060, 480)

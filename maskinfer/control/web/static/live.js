@@ -12,12 +12,15 @@ function looked() {
 
 async function follow(figure) {
   const image = figure.querySelector("img"), least = 1000 / Number(section.dataset.fps);
-  let after = "0", shown = "";
+  let after = "0", asked = "", shown = "";
   for (;;) {
     await looked();
     const begun = performance.now();
     try {
-      const query = new URLSearchParams({camera: figure.dataset.camera, after});
+      // A picture of the other size would come at once, though it is the same one: it counts as another.
+      const size = figure.clientWidth * devicePixelRatio > 700 ? "large" : "small";
+      const query = new URLSearchParams({camera: figure.dataset.camera, after: size === asked ? after : "0", size});
+      asked = size;
       const answer = await fetch(`/live.jpg?${query}`);
       if (answer.status === 401) return location.reload();
       if (answer.status === 200) {
