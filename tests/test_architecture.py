@@ -60,6 +60,7 @@ ARROWS: dict[str, set[str]] = {
             "engine.sources",
             "engine.catalog",
             "engine.runtime",
+            "engine.visits",
         ),
         *("engine.frames", "engine.files", "engine.flow"),
     },

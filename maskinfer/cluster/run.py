@@ -30,7 +30,7 @@ from maskinfer.engine.jobs.journal import JOURNAL, Journal, job_settings
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.tasks import VideoTask
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
-from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, check_style_labels, refuse_clear_crops
 from maskinfer.engine.tables.write import ParquetTables
 
 RECORDS, PIECES = ".maskinfer-done", ".maskinfer-pieces"
@@ -91,6 +91,7 @@ def run_on_cluster(
     refuse_clear_crops(outputs, style)
     shipped = models_for(models)
     check_crop_labels(outputs, shipped.engine.classifier)
+    check_style_labels(style, shipped.engine.classifier.contract.labels)
     with tempfile.TemporaryDirectory(prefix="maskinfer-") as stand_in:
         roots = Roots.of(out, outputs, Path(stand_in))
         planned = plan(sources, roots, outputs, encoding, progress.say)

@@ -14,8 +14,6 @@ from maskinfer.commands.options import Output, grouped, option, refuse
 
 if TYPE_CHECKING:
     from maskinfer.commands.engine_options import TrackingOptions
-    from maskinfer.engine.frames.annotate import Style
-    from maskinfer.engine.sinks.copies.encoding import Encoding
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import EventOptions
     from maskinfer.engine.sinks.outputs import Outputs
@@ -175,75 +173,4 @@ table_options = grouped(
     option("--parquet", type=Output("job"), metavar="FOLDER",
            help="Write tables of faces, visits and files into this folder, for `query` and `report`; needs "
                 "maskinfer[table]."),
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class EncodingOptions:
-    """How annotated videos are made."""
-
-    overlay: bool
-
-    def read(self) -> Encoding:
-        """Return how annotated videos are made."""
-        from maskinfer.engine.sinks.copies.encoding import COPY, Encoding
-
-        return Encoding(COPY) if self.overlay else Encoding()
-
-
-encoding_options = grouped(
-    "encoded", EncodingOptions, "Annotated video",
-    option("--overlay", is_flag=True,
-           help="Encode nothing: copy the source's own pictures and sound into a .mkv with boxes and labels as a "
-                "subtitle track, and write the track to .ass and .vtt files beside it."),
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class StillBlurOptions:
-    """Whether faces of images are blurred, and how."""
-
-    blur_faces: bool
-    blur_margin: float
-
-    def read(self) -> Style:
-        """Return how images are annotated."""
-        from maskinfer.engine.frames.annotate import Style
-
-        if not self.blur_faces:
-            refuse(("blur_margin",), "faces are blurred only with --blur-faces")
-        return Style(blur_faces=self.blur_faces, blur_margin=self.blur_margin)
-
-
-@dataclass(frozen=True, slots=True)
-class BlurOptions:
-    """Whether faces are blurred, and how."""
-
-    blur_faces: bool
-    blur_margin: float
-    blur_hold: float
-
-    def read(self, *, boxes: bool = True, captions: bool = True, counts: bool = True) -> Style:
-        """Return how frames are annotated."""
-        from maskinfer.engine.frames.annotate import Style
-
-        if not self.blur_faces:
-            refuse(("blur_margin", "blur_hold"), "faces are blurred only with --blur-faces")
-        return Style(
-            boxes=boxes, captions=captions, counts=counts,
-            blur_faces=self.blur_faces, blur_margin=self.blur_margin, blur_hold_s=self.blur_hold,
-        )  # fmt: skip
-
-
-_BLUR = (
-    option("--blur-faces", is_flag=True, help="Make every face unrecognizable in annotated pictures and videos."),
-    option("--blur-margin", type=click.FloatRange(0, 2), default=0.15, show_default=True, metavar="SHARE",
-           help="Margin around the box of a blurred face, as a share of the box."),
-)  # fmt: skip
-still_blur_options = grouped("blur", StillBlurOptions, "Blurring", *_BLUR)
-blur_options = grouped(
-    "blur", BlurOptions, "Blurring", *_BLUR,
-    option("--blur-hold", type=click.FloatRange(0, 10), default=1.0, show_default=True, metavar="SECONDS",
-           help="How long a tracked face that is not detected stays blurred where it was; in recorded videos also "
-                "where it is going to be, and on its way between two detections."),
 )  # fmt: skip

@@ -22,20 +22,24 @@ from maskinfer.commands.engine_options import (
     tracking_options,
 )
 from maskinfer.commands.groups.cluster import ClusterOptions, cluster_options, public_place
-from maskinfer.commands.options import Command, Output, exit_with, read_duration, refuse
-from maskinfer.commands.output_options import (
+from maskinfer.commands.groups.drawing import (
     BlurOptions,
     EncodingOptions,
+    LookOptions,
+    StillBlurOptions,
+    blur_options,
+    encoding_options,
+    look_options,
+    still_blur_options,
+)
+from maskinfer.commands.options import Command, Output, exit_with, read_duration, refuse
+from maskinfer.commands.output_options import (
     EventOutputs,
     EventRules,
     OutputOptions,
-    StillBlurOptions,
     TableOptions,
-    blur_options,
-    encoding_options,
     event_options,
     output_options,
-    still_blur_options,
     table_options,
 )
 from maskinfer.engine.errors import printable
@@ -75,6 +79,7 @@ def image(
     """
     from maskinfer.console.job import show_image, show_summary
     from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.images import run_images
     from maskinfer.engine.sinks.outputs import Outputs
 
@@ -88,7 +93,7 @@ def image(
             engine,
             sources,
             out=out,
-            style=blur.read(),
+            style=blur.read(Style()),
             outputs=outputs,
             on_result=None if is_silent else show_image,
             progress=progress,
@@ -119,6 +124,7 @@ def _recorded(reports: Sequence[SourceReport]) -> dict[str, object]:
     "--overwrite", is_flag=True,
     help="In a folder, replace files that were made with other settings, or that no job made.",
 )  # fmt: skip
+@look_options
 @blur_options
 @MAX_ERROR_OPTION
 @output_options
@@ -133,6 +139,7 @@ def video(
     jobs: int,
     encoded: EncodingOptions,
     overwrite: bool,
+    look: LookOptions,
     blur: BlurOptions,
     max_error: float | None,
     results: OutputOptions,
@@ -161,6 +168,7 @@ def video(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import archive_bar, progress_bar
+    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.jobs.archive import run_videos
     from maskinfer.engine.jobs.video import run_video
     from maskinfer.engine.sinks.outputs import Outputs
@@ -173,7 +181,7 @@ def video(
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
-    track, style, encoding = tracking.read(), blur.read(), encoded.read()
+    track, style, encoding = tracking.read(), look.read(blur.read(Style())), encoded.read()
     name = printable(Path(public_name(sources[0])).name)
     outputs = tables.read(results.read(event_outputs.read(rules, tracking)), name if is_one else None)
     if out is None and outputs == Outputs():
@@ -216,7 +224,7 @@ def _is_one(sources: Sequence[str], out: Path | str | None) -> bool:
 def _check_without_video(is_one: bool) -> None:
     if not is_one:
         raise click.UsageError("of several videos -o has to name a folder; only of one it may be left out")
-    for group in (BlurOptions, EncodingOptions):
+    for group in (BlurOptions, LookOptions, EncodingOptions):
         refuse(group, "nothing is drawn without -o FILE")
 
 
@@ -297,6 +305,7 @@ def stream(
     """
     from maskinfer.console.job import show_summary
     from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.frames.stillness import LOOK_AFTER_S
     from maskinfer.engine.jobs.watch import Sinks, run_watch
     from maskinfer.engine.sources.camera import is_live
@@ -322,7 +331,7 @@ def stream(
             reading=FeedOptions(policy, give_up_after),
             heartbeat_s=heartbeat,
             track=track if track is None or every_frame else replace(track, still_s=LOOK_AFTER_S),
-            style=blur.read(),
+            style=blur.read(Style()),
             sinks=Sinks(show, record, segment, outputs),
             progress=progress,
         )

@@ -75,7 +75,7 @@ def test_the_help_of_stream_says_how_sources_get_names() -> None:
 def test_help_shows_options_in_groups() -> None:
     text = CliRunner().invoke(main, ["video", "--help"]).output
     headings = re.findall(r"^(\w+):$", text, re.MULTILINE)
-    assert headings == ["Options", "Blurring", "Results", "Events", "Tracking", "Models"]
+    assert headings == ["Options", "Look", "Blurring", "Results", "Events", "Tracking", "Models"]
     assert text.index("Events:") < text.index("--webhook") < text.index("--event-hold") < text.index("Tracking:")
 
 

@@ -10,16 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from maskinfer.engine.frames.look import LABEL_COLOURS, OTHER_COLOUR, USUAL, Look, colour_of
 from maskinfer.engine.frames.picture import BGR, AnyPicture, Picture, as_picture
-from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, BGRFrame, Face, FrameResult
+from maskinfer.engine.results import BGRFrame, Face, FrameResult
 
-# Okabe and Ito's palette, told apart with every kind of colour blindness.
-LABEL_COLOURS: dict[str, BGR] = {
-    WITH_MASK: (115, 158, 0),
-    WITHOUT_MASK: (0, 94, 213),
-    INCORRECT_MASK: (66, 228, 240),
-}
-OTHER_COLOUR: BGR = (176, 176, 176)
 TEXT_COLOUR: BGR = (0, 0, 0)
 """Of captions, on a label's colour."""
 LEGEND_TEXT_COLOUR: BGR = (255, 255, 255)
@@ -35,6 +29,9 @@ _OVERHANG = 1.6
 """A caption may be so many times as wide as its face before it is shortened."""
 
 
+__all__ = ["LABEL_COLOURS", "OTHER_COLOUR", "colour_of", "draw_result"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Caption:
     """A text whose background has ``size_wh`` pixels."""
@@ -44,7 +41,9 @@ class _Caption:
     size_wh: tuple[int, int]
 
 
-def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True, counts: bool = True) -> None:
+def draw_result(
+    frame: AnyPicture, result: FrameResult, *, captions: bool = True, counts: bool = True, look: Look = USUAL
+) -> None:
     """Draw ``result`` onto ``frame`` in place.
 
     Line width and text size follow from the frame's height; the box and caption of a small face are thinner and
@@ -55,19 +54,22 @@ def draw_result(frame: AnyPicture, result: FrameResult, *, captions: bool = True
         result: its faces' boxes in pixels of the frame.
         captions: draw labels and scores; of a badly worn mask what it leaves uncovered, if that is known.
         counts: draw how many there are of each label.
+        look: colours, words, sizes and clock.
     """
     picture = as_picture(frame)
     width, height = picture.size_wh
     scale = scale_of(picture.size_wh)
     boxes = _inside(np.array([face.xyxy for face in result.faces], np.float64).reshape(-1, 4), width, height)
     if counts:
-        _draw_legend(picture, result, scale)
+        _draw_legend(picture, look.counts(result), look)
+    if (time := look.time(result.time_s)) is not None:
+        _draw_panel(picture, [(None, time)], look, is_low=False)
     # From far to near: what is big lies on top of what is small.
     order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     for i in order:
-        _draw_box(picture, boxes[i], colour_of(result.faces[i].label), scale)
+        _draw_box(picture, boxes[i], look.colour(result.faces[i].label), scale, look.line)
     if captions:
-        _draw_captions(picture, result, boxes, order, scale)
+        _draw_captions(picture, result, boxes, order, look)
 
 
 def scale_of(size_wh: tuple[int, int]) -> float:
@@ -75,19 +77,14 @@ def scale_of(size_wh: tuple[int, int]) -> float:
     return max(0.42, min(size_wh) / 1440)
 
 
-def colour_of(label: str) -> BGR:
-    """Return the blue, green and red, 0 to 255, that a label is drawn in; grey for one that is not known."""
-    return LABEL_COLOURS.get(label, OTHER_COLOUR)
-
-
 def _inside(xyxy: NDArray[np.float64], width: int, height: int) -> NDArray[np.int64]:
     return np.clip(np.rint(xyxy), 0, [width - 1, height - 1, width - 1, height - 1]).astype(np.int64)
 
 
-def line_px(xyxy: Sequence[float] | NDArray[np.int64], scale: float) -> int:
-    """Return the width of the line around a face."""
+def line_px(xyxy: Sequence[float] | NDArray[np.int64], scale: float, line: float = 1.0) -> int:
+    """Return the width of the line around a face, thinner around a small one; ``line`` times the usual one."""
     side = int(min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]))
-    return max(1, min(round(4 * scale), round(side / 24)))
+    return max(1, round(min(4 * scale, side / 24) * line))
 
 
 def edge_px(scale: float) -> int:
@@ -95,76 +92,58 @@ def edge_px(scale: float) -> int:
     return max(1, round(1.4 * scale))
 
 
-def _draw_box(picture: Picture, box: NDArray[np.int64], colour: BGR, scale: float) -> None:
+def _draw_box(picture: Picture, box: NDArray[np.int64], colour: BGR, scale: float, line: float) -> None:
     left, top, right, bottom = (int(v) for v in box)
-    width = line_px(box, scale)
+    width = line_px(box, scale, line)
     if width > 1:
         picture.outline((left, top, right, bottom), _OUTLINE_COLOUR, width + 2 * edge_px(scale))
     picture.outline((left, top, right, bottom), colour, width)
 
 
 def _draw_captions(
-    picture: Picture, result: FrameResult, boxes: NDArray[np.int64], order: NDArray[np.intp], scale: float
+    picture: Picture, result: FrameResult, boxes: NDArray[np.int64], order: NDArray[np.intp], look: Look
 ) -> None:
+    scale = scale_of(picture.size_wh)
     # All that a caption should not hide: the boxes with their lines, then the captions that are there already.
     taken = np.empty((2 * len(boxes), 4), np.int64)
     for i, box in enumerate(boxes):
-        taken[i] = box + line_px(box, scale) // 2 * _OUTWARD
+        taken[i] = box + line_px(box, scale, look.line) // 2 * _OUTWARD
     count = len(boxes)
     for i in reversed(order):
         face = result.faces[i]
-        caption = _caption_for(face, int(boxes[i, 2] - boxes[i, 0]), scale)
+        caption = _caption_for(face, int(boxes[i, 2] - boxes[i, 0]), scale, look)
         if caption is None:
             continue
         place = _place(caption.size_wh, taken[i], taken[:count], picture.size_wh)
         if place is not None:
             taken[count] = place
             count += 1
-            picture.paste(place[:2], _filled(caption, colour_of(face.label)))
+            picture.paste(place[:2], _filled(caption, look.colour(face.label)))
 
 
-def caption_of(face: Face, face_width: int, scale: float) -> tuple[str, float] | None:
+def caption_of(face: Face, face_width: int, scale: float, look: Look = USUAL) -> tuple[str, float] | None:
     """Return the text of a face's caption and its scale; None for none, as of a face too small for one.
 
     Args:
         face: that is shown.
         face_width: in pixels.
         scale: of the frame, from ``scale_of``.
+        look: words and sizes.
     """
-    caption = _caption_for(face, face_width, scale)
+    caption = _caption_for(face, face_width, scale, look)
     return None if caption is None else (caption.text, caption.font_scale)
 
 
-def caption_words(face: Face) -> str:
-    """Return all that a caption may say of a face.
-
-    >>> caption_words(Face((0, 0, 9, 9), 0.9, None, "with_mask", 0.97, {}))
-    'with mask 97%'
-    """
-    return f"{_words(face.label) if face.bare is None else f'{_words(face.bare)} uncovered'} {face.score:.0%}"
-
-
-def counts_of(result: FrameResult) -> list[tuple[str, str]]:
-    """Return each label that is counted, and the words for how many faces have it."""
-    counts = result.counts()
-    labels = [*LABELS, *sorted(set(counts) - set(LABELS))]
-    return [(label, f"{_words(label)} {counts.get(label, 0)}") for label in labels]
-
-
-def _caption_for(face: Face, face_width: int, scale: float) -> _Caption | None:
+def _caption_for(face: Face, face_width: int, scale: float, look: Look) -> _Caption | None:
     """Return the longest and largest caption that does not drown the face; None when each would."""
-    score = f"{face.score:.0%}"
+    score, scale = f"{face.score:.0%}", scale * look.font
     small = max(_MIN_FONT_SCALE, 0.72 * scale)
-    texts = list(dict.fromkeys([caption_words(face), f"{_words(face.label)} {score}"]))
+    texts = list(dict.fromkeys([look.caption(face), f"{look.label_words(face.label)} {score}"]))
     for text, font_scale in ((texts[0], scale), *((text, small) for text in texts), (score, small)):
         caption = _caption(text, font_scale)
         if caption.size_wh[0] <= _OVERHANG * face_width:
             return caption
     return None
-
-
-def _words(label: str) -> str:
-    return label.replace("_", " ")
 
 
 @lru_cache(maxsize=2048)
@@ -220,26 +199,35 @@ def _write(bgr: BGRFrame, text: str, corner_xy: tuple[int, int], font_scale: flo
     cv2.putText(bgr, text, origin, _FONT, font_scale, colour, _stroke(font_scale), cv2.LINE_AA)
 
 
-def _draw_legend(picture: Picture, result: FrameResult, scale: float) -> None:
-    """Draw the counts in the lower left corner, in a row or, where that is too wide, in a column."""
-    counts = counts_of(result)
-    captions = [_caption(text, scale) for _, text in counts]
+def _draw_legend(picture: Picture, counts: Sequence[tuple[str, str]], look: Look) -> None:
+    if counts:
+        _draw_panel(picture, counts, look, is_low=True)
+
+
+def _draw_panel(picture: Picture, parts: Sequence[tuple[str | None, str]], look: Look, *, is_low: bool) -> None:
+    """Draw texts in a left corner, in a row or, where that is too wide, in a column; each after its label's colour."""
+    scale = scale_of(picture.size_wh) * look.font
+    captions = [_caption(text, scale) for _, text in parts]
     line_height = captions[0].size_wh[1]
     swatch = round(line_height * 0.45)
-    indent = padding_px(scale) + swatch  # a caption begins with a padding of its own
-    widths = [indent + caption.size_wh[0] for caption in captions]
+    # A caption begins with a padding of its own.
+    indents = [0 if label is None else padding_px(scale) + swatch for label, _ in parts]
+    widths = [indent + caption.size_wh[0] for indent, caption in zip(indents, captions, strict=True)]
     frame_w, frame_h = picture.size_wh
     in_row = sum(widths) <= frame_w
     panel_wh = (sum(widths), line_height) if in_row else (max(widths), line_height * len(widths))
     if panel_wh[0] > frame_w or panel_wh[1] > frame_h - frame_h // 2:
         return
-    panel = _shaded(picture.cut((0, frame_h - panel_wh[1], panel_wh[0], frame_h)))
+    corner_y = frame_h - panel_wh[1] if is_low else 0
+    panel = _shaded(picture.cut((0, corner_y, panel_wh[0], corner_y + panel_wh[1])))
     left, top = 0, 0
-    for (label, _), caption, width in zip(counts, captions, widths, strict=True):
-        _draw_swatch(panel, (left + padding_px(scale), top + (line_height - swatch) // 2), swatch, colour_of(label))
+    for (label, _), caption, indent, width in zip(parts, captions, indents, widths, strict=True):
+        if label is not None:
+            corner_xy = left + padding_px(scale), top + (line_height - swatch) // 2
+            _draw_swatch(panel, corner_xy, swatch, look.colour(label))
         _write(panel, caption.text, (left + indent, top), scale, LEGEND_TEXT_COLOUR)
         left, top = (left + width, top) if in_row else (left, top + line_height)
-    picture.paste((0, frame_h - panel_wh[1]), panel)
+    picture.paste((0, corner_y), panel)
 
 
 def _draw_swatch(bgr: BGRFrame, corner_xy: tuple[int, int], side: int, colour: BGR) -> None:

@@ -24,7 +24,7 @@ from maskinfer.engine.jobs.tasks import VideoTask, output_folders, plan_videos
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
-from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import Outputs, check_crop_labels, check_style_labels, refuse_clear_crops
 
 _POLL_S = 0.5
 Stopped = Callable[[], int]
@@ -86,6 +86,7 @@ def run_videos(
         without ``overwrite``, files of other settings. OutputError: ``out_dir`` cannot be made.
     """
     refuse_clear_crops(outputs, style)
+    check_style_labels(style, engine.classifier.contract.labels)
     check_crop_labels(outputs, engine.classifier)
     folders = output_folders(out_dir, outputs or Outputs())
     without = inner_folders(folders, sources)
@@ -133,7 +134,7 @@ def run_videos(
                 partial_name(file).unlink(missing_ok=True)
         return summary
 
-    return run_tasks(tasks, _in_threads(jobs, do), progress)
+    return run_tasks(tasks, in_threads(jobs, do), progress)
 
 
 def run_tasks(tasks: Sequence[VideoTask], execute: Executor, progress: Progress) -> JobSummary:
@@ -148,7 +149,7 @@ def run_tasks(tasks: Sequence[VideoTask], execute: Executor, progress: Progress)
     return total
 
 
-def _in_threads(jobs: int, run: Callable[[VideoTask, Stopped], JobSummary]) -> Executor:
+def in_threads(jobs: int, run: Callable[[VideoTask, Stopped], JobSummary]) -> Executor:
     """Return what does so many videos at a time on this machine."""
 
     def execute(tasks: Sequence[VideoTask], stopped: Stopped) -> Iterator[JobSummary]:

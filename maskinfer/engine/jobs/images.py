@@ -20,7 +20,7 @@ from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import Outputs, check_style_labels, open_outputs, refuse_clear_crops
 
 _PICTURE_SUFFIXES = IMAGE_SUFFIXES | HEIF_SUFFIXES | WRITTEN_SUFFIXES | {".gif", ".jxl"}
 Infer = Callable[[Frame], FrameResult]
@@ -64,6 +64,7 @@ def run_images(
     several = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
     outputs = outputs or Outputs()
     refuse_clear_crops(outputs, style)
+    check_style_labels(style, engine.classifier.contract.labels)
     summary = JobSummary()
     images = list_images(several, progress.say, without=inner_folders([out, outputs.crops], several))
     targets = _plan(images, several, None if out is None else Path(out), outputs)

@@ -7,12 +7,13 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from maskinfer import __version__
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.errors import OutputError, RequestError
+from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.tracker import TrackOptions
@@ -62,12 +63,47 @@ def job_settings(
         parts["events"] = outputs.events.options
         values["webhook"] = outputs.events.webhook is not None
     for name, part in parts.items():
-        values |= _flat(name, part)
+        values |= flat(name, part)
     if outputs.crops is not None:
         values["crop_labels"] = sorted(outputs.crop_labels)
     values["sinks"] = [type(sink).__qualname__ for sink in outputs.sinks]
-    values = json.loads(json.dumps(values, default=repr, sort_keys=True))
-    return JobSettings(values, _digest(json.dumps(values, sort_keys=True)))
+    return settings_of(values)
+
+
+def settings_of(values: Mapping[str, object]) -> JobSettings:
+    """Return settings by their values, as JSON holds them."""
+    plain = json.loads(json.dumps(values, default=_plain, sort_keys=True))
+    return JobSettings(plain, _digest(json.dumps(plain, sort_keys=True)))
+
+
+def last_settings(folder: Path) -> Mapping[str, Any]:
+    """Return the settings of the job that wrote into a folder last.
+
+    Raises:
+        SourceNotFoundError: no job of many videos wrote into it.
+    """
+    try:
+        lines = (folder / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"no job wrote into {folder}: expected the output folder of maskinfer video or render"
+        ) from error
+    known: dict[str, Mapping[str, Any]] = {}
+    last: Mapping[str, Any] = NOTHING
+    for line in lines:
+        try:
+            record = json.loads(line)
+            if "values" in record:
+                known[record["settings"]] = dict(record["values"])
+            else:
+                last = known.get(record["settings"], last)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return last
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 def _model(model: object) -> str:
@@ -78,7 +114,8 @@ def _model(model: object) -> str:
     return f"{contract.name} {contract.version} {_digest(repr(contract))[:8]}"
 
 
-def _flat(name: str, part: object) -> dict[str, object]:
+def flat(name: str, part: object) -> dict[str, object]:
+    """Return the values of a dataclass by ``name.field``, or of anything else by its name."""
     if not hasattr(part, "__dataclass_fields__"):
         return {name: part}
     return {f"{name}.{key}": value for key, value in asdict(part).items()}  # type: ignore[call-overload]

@@ -26,7 +26,7 @@ from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult
 from maskinfer.engine.sinks.copies.annotated import open_copy
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
-from maskinfer.engine.sinks.outputs import Outputs, open_outputs, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import Outputs, check_style_labels, open_outputs, refuse_clear_crops
 from maskinfer.engine.sources.video import open_video
 
 T = TypeVar("T")
@@ -76,6 +76,7 @@ def run_video(
     """
     outputs = outputs or Outputs()
     refuse_clear_crops(outputs, style)
+    check_style_labels(style, engine.classifier.contract.labels)
     check_video_outputs(source, out, outputs, style, encoding)
     summary = JobSummary()
     with ExitStack() as stack:
@@ -106,7 +107,11 @@ def run_video(
         try:
             pairs = _until(stopped, labelled, summary)
             hides = style.blur_faces and copy is not None
-            shown = covered(pairs, itemgetter(1), style.blur_hold_s) if hides else ((pair, None) for pair in pairs)
+            shown = (
+                covered(pairs, itemgetter(1), style.blur_hold_s, style.hides)
+                if hides
+                else ((pair, None) for pair in pairs)
+            )
             for (frame, result), hidden in shown:
                 with stage("results"):
                     add(frame.picture, result)

@@ -26,7 +26,7 @@ from maskinfer.engine.jobs.look import Seen, look
 from maskinfer.engine.jobs.recovery import recover_videos
 from maskinfer.engine.jobs.summary import JobSummary, OnResult, number_of
 from maskinfer.engine.results import FrameResult
-from maskinfer.engine.sinks.outputs import OpenOutputs, Outputs, open_outputs, refuse_clear_crops
+from maskinfer.engine.sinks.outputs import OpenOutputs, Outputs, check_style_labels, open_outputs, refuse_clear_crops
 from maskinfer.engine.sinks.recording import Recorder
 from maskinfer.engine.sinks.run import Run
 from maskinfer.engine.sinks.video import check_suffix
@@ -160,6 +160,7 @@ def run_watch(
     sinks = sinks or Sinks()
     outputs = sinks.outputs or Outputs()
     refuse_clear_crops(outputs, style)
+    check_style_labels(style, engine.classifier.contract.labels)
     inputs = [address for _, address in names_of(sources)]
     _check_outputs(inputs, sinks.record, outputs)
     summary = JobSummary()
@@ -288,7 +289,7 @@ def _draw(desk: _SourceState, fed: FeedFrame, result: FrameResult, style: Style)
     """Record and show a frame; return False when its window was closed. A recording that fails holds nobody up."""
     if desk.recorder is None and desk.window is None:
         return True
-    desk.cover = desk.cover or Cover(style.blur_hold_s)
+    desk.cover = desk.cover or Cover(style.blur_hold_s, style.hides)
     desk.cover.add(result)
     annotate(fed.frame.picture, result, style, hidden=desk.cover.boxes(result))
     desk.cover.forget(result.time_s)

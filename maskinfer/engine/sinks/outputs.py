@@ -118,6 +118,19 @@ def refuse_clear_crops(outputs: Outputs | None, style: Style) -> None:
         raise RequestError("crops show faces as they are, and blurring hides them: leave out one of the two")
 
 
+def check_style_labels(style: Style, labels: Sequence[str]) -> None:
+    """Check that a style names labels that there are: one that is misspelled would leave faces clear.
+
+    Raises:
+        RequestError: it does not.
+    """
+    known = (*labels, UNCERTAIN)
+    named = (*style.blur_labels, *style.blur_except, *(style.look.counted or ()), *dict(style.look.colours))
+    for label in named:
+        if label not in known:
+            raise RequestError(f"there is no label {label!r}: choose from {', '.join(known)}")
+
+
 def check_crop_labels(outputs: Outputs | None, classifier: ContractClassifier) -> None:
     """Check that crops of labels are asked for that a classifier gives.
 

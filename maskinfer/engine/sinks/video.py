@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import av.error
@@ -22,6 +22,7 @@ from maskinfer.engine.frames.colour import UNSPECIFIED, yuv_converter
 from maskinfer.engine.frames.frame import VideoInfo
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.sinks.audio import FORMATS, open_sound
+from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sources.video import STDIN
 
 _log = logging.getLogger(__name__)
@@ -126,8 +127,7 @@ def open_writer(
     info: VideoInfo,
     *,
     audio_from: str | Path | None = None,
-    crf: int = 23,
-    preset: str = "ultrafast",
+    encoding: Encoding = PLAIN_ENCODING,
     threads: int = 0,
     keep: bool = False,
     tags: Mapping[str, str] | None = None,
@@ -143,8 +143,7 @@ def open_writer(
         path: ends in .mp4, .mov or .mkv; not the source, which jobs refuse before they begin.
         info: of the source; gives size, times and colours.
         audio_from: file to take all sound tracks from; copied where the container takes the codec, else AAC.
-        crf: x264's quality, 0 (best) to 51.
-        preset: x264's, from "ultrafast" to "placebo". A slower one makes smaller files of the same quality.
+        encoding: the encoder with its preset and quality. A slower preset makes smaller files of the same quality.
         threads: of the encoder; 0 lets it choose.
         keep: what cannot be made again: it is written in pieces of a second, and also appears, as far as it came,
             when the block raises or the disk is full. ``path`` is a name that ``taken_name`` gave, and no file that
@@ -168,9 +167,7 @@ def open_writer(
         stack.callback(_close_quietly, container, file)
         container.metadata.update(tags or {})
         with _as_output_error(path):
-            # Without B-frames a film of varying frame rate has its exact length in MP4, which sums up the
-            # distances of frames in the order of decoding.
-            stream = _add_stream(container, info, {"crf": str(crf), "preset": preset, "bf": "0"}, threads)
+            stream = _add_stream(container, info, encoding, threads)
         writer = VideoWriter(path, container, stream, info)
         if audio_from is not None and can_be_read_twice(str(audio_from), info):
             sound = open_sound(audio_from, container, path.suffix.lower(), info.clock_start_s, writer.problems.append)
@@ -251,8 +248,9 @@ def _open_container(target: str | BinaryIO, path: Path, time_base: Fraction, kee
         return av.open(target, "w", format=FORMATS[suffix], options=options)
 
 
-def _add_stream(container: OutputContainer, info: VideoInfo, options: dict[str, str], threads: int) -> av.VideoStream:
-    stream = container.add_stream("libx264", rate=info.frame_rate or 30, options=options)
+def _add_stream(container: OutputContainer, info: VideoInfo, encoding: Encoding, threads: int) -> av.VideoStream:
+    made = container.add_stream(encoding.encoder, rate=info.frame_rate or 30, options=encoding.options)
+    stream = cast(av.VideoStream, made)
     context = stream.codec_context
     context.width, context.height = (side + side % 2 for side in info.size_wh)
     context.pix_fmt = "yuv420p"

@@ -14,6 +14,7 @@ import pytest
 
 from maskinfer.engine.errors import OutputError, RequestError
 from maskinfer.engine.frames.frame import VideoInfo
+from maskinfer.engine.sinks.copies.encoding import Encoding
 from maskinfer.engine.sinks.video import open_writer
 from maskinfer.engine.sources.video import open_video
 from tests.conftest import shared
@@ -103,7 +104,7 @@ def test_colours_are_tagged_as_they_were_made(tmp_path: Path, matrix: int, full_
         matrix=matrix,
         full_range=full_range,
     )
-    out = copy(source, tmp_path / "out.mp4", crf=5)
+    out = copy(source, tmp_path / "out.mp4", encoding=Encoding(quality=5))
     with av.open(str(out)) as container:
         frame = next(container.decode(video=0))
         assert (int(frame.colorspace), int(frame.color_range), frame.format.name) == (matrix, 1, "yuv420p")
@@ -184,7 +185,7 @@ def test_an_encoder_that_refuses_is_an_output_error(tmp_path: Path) -> None:
     info = VideoInfo("camera 0", (64, 48), Fraction(1, 25))
 
     def write() -> None:
-        with open_writer(tmp_path / "out.mp4", info, preset="warp") as writer:
+        with open_writer(tmp_path / "out.mp4", info, encoding=Encoding(preset="warp")) as writer:
             writer.write(numbered_frame(0), 0, Fraction(1, 25))
 
     with pytest.raises(OutputError, match=r"cannot write .*out\.mp4: ") as caught:
@@ -227,6 +228,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, suffix: str)
 def test_real_clips_keep_times_and_sound(tmp_path: Path, name: str) -> None:
     source = shared("videos", name)
     before = facts(source)
-    after = facts(copy(source, tmp_path / "out.mp4", preset="ultrafast"))
+    after = facts(copy(source, tmp_path / "out.mp4", encoding=Encoding(preset="ultrafast")))
     assert after.times == before.times
     assert after.sounds == before.sounds

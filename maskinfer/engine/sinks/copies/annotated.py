@@ -93,5 +93,5 @@ def open_copy(
             yield _Overlaid(overlay)
         return
     audio = source if with_sound else None
-    with open_writer(out, info, audio_from=audio, threads=threads, is_partial=is_partial) as writer:
+    with open_writer(out, info, audio_from=audio, encoding=encoding, threads=threads, is_partial=is_partial) as writer:
         yield _Encoded(writer, style)

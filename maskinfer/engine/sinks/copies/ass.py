@@ -15,8 +15,6 @@ from maskinfer.engine.frames.draw import (
     LEGEND_TEXT_COLOUR,
     TEXT_COLOUR,
     caption_of,
-    colour_of,
-    counts_of,
     edge_px,
     line_px,
     padding_px,
@@ -55,12 +53,13 @@ class AssEvents:
         self._across = float(pixel_aspect)
         self._size_wh = max(1, round(size_wh[0] * self._across)), size_wh[1]
         self._scale = scale_of(self._size_wh)
-        self._style = style
+        self._style, self._look = style, style.look
 
     def header(self) -> Iterator[str]:
         """Yield the lines before the events."""
         width, height = self._size_wh
-        font_px, edge, padding = self._font_px(self._scale), edge_px(self._scale), padding_px(self._scale)
+        font_px, edge = self._font_px(self._scale * self._look.font), edge_px(self._scale)
+        padding = padding_px(self._scale * self._look.font)
         yield from ("[Script Info]", "; faces that maskinfer found", "ScriptType: v4.00+")
         yield from (f"PlayResX: {width}", f"PlayResY: {height}", f"LayoutResX: {width}", f"LayoutResY: {height}")
         yield from ("ScaledBorderAndShadow: yes", "WrapStyle: 2", "YCbCr Matrix: None", "", "[V4+ Styles]")
@@ -78,11 +77,13 @@ class AssEvents:
         """Yield the lines for a face."""
         first, last = self._shown(piece.face.xyxy), self._shown(piece.last)
         span_ms = round(1000 * (piece.reached_s - piece.from_s))
-        colour = _colour(colour_of(piece.face.label))
-        width = line_px(first, self._scale) // 2 * 2 + 1  # as OpenCV draws it
+        colour = _colour(self._look.colour(piece.face.label))
+        width = line_px(first, self._scale, self._look.line) // 2 * 2 + 1  # as OpenCV draws it
         yield from self._event(_BOXES, piece, "box", f"{_way(_grown(first, width), _grown(last, width), span_ms)}"
                                f"\\1c{colour}\\p1", _frame(first, width))  # fmt: skip
-        caption = caption_of(piece.face, int(first[2] - first[0]), self._scale) if self._style.captions else None
+        caption = (
+            caption_of(piece.face, int(first[2] - first[0]), self._scale, self._look) if self._style.captions else None
+        )
         if caption is not None:
             text, scale = caption
             size = self._font_px(scale)
@@ -92,16 +93,23 @@ class AssEvents:
 
     def counts(self, result: FrameResult, from_s: float, to_s: float) -> Iterator[str]:
         """Yield the lines for how many faces have each label, while that is the same."""
-        swatch = round(CAPITAL_PX * self._scale)
+        swatch = round(CAPITAL_PX * self._scale * self._look.font)
         square = f"m 0 0 l {swatch} 0 {swatch} {swatch} 0 {swatch}"
+        letters = _colour(LEGEND_TEXT_COLOUR)
         parts = [
-            f"{{\\1c{_colour(colour_of(label))}\\p1}}{square}{{\\p0\\1c{_colour(LEGEND_TEXT_COLOUR)}}} {_plain(text)}"
-            for label, text in counts_of(result)
+            f"{{\\1c{_colour(self._look.colour(label))}\\p1}}{square}{{\\p0\\1c{letters}}} {_plain(text)}"
+            for label, text in self._look.counts(result)
         ]
-        padding = padding_px(self._scale)
+        padding = padding_px(self._scale * self._look.font)
         at = f"\\an1\\pos({padding},{self._size_wh[1] - padding})"
-        if _time(from_s) < _time(to_s):
+        if parts and _time(from_s) < _time(to_s):
             yield _line(_COUNTS, from_s, to_s, "counts", at, "   ".join(parts))
+
+    def clock(self, text: str, from_s: float, to_s: float) -> Iterator[str]:
+        """Yield the line for what the clock says."""
+        padding = padding_px(self._scale * self._look.font)
+        if _time(from_s) < _time(to_s):
+            yield _line(_COUNTS, from_s, to_s, "counts", f"\\an7\\pos({padding},{padding})", _plain(text))
 
     def _event(self, layer: int, piece: Piece, style: str, tags: str, text: str) -> Iterator[str]:
         if _time(piece.from_s) < _time(piece.to_s):

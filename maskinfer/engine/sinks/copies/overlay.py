@@ -39,9 +39,10 @@ class OverlayWriter:
         self._step_s = 1 / (info.frame_rate or Fraction(30))
         self._ass, self._vtt = ass, vtt
         self._events = AssEvents(info.size_wh, info.pixel_aspect, style)
-        self._cues = VttCues(info.size_wh)
+        self._cues = VttCues(info.size_wh, style.look)
         self._paths, self._cue_paths = Paths(), Paths(_CUE_TOLERANCE)
         self._counts: tuple[FrameResult, float] | None = None
+        self._clock: tuple[str, float] | None = None
         self.end_s = Fraction(0)
         self.problems: list[str] = []
         self._put(ass, self._events.header())
@@ -55,6 +56,7 @@ class OverlayWriter:
         if self._ass is not None and self._style.boxes:
             self._put_pieces(self._ass, self._paths.add(result, at_s), self._events.piece)
             self._count(result, at_s)
+            self._tell_time(result, at_s)
         if self._vtt is not None and self._style.boxes:
             self._put_pieces(self._vtt, self._cue_paths.add(result, at_s), self._cues.piece)
 
@@ -65,6 +67,16 @@ class OverlayWriter:
         self._put_pieces(self._vtt, self._cue_paths.finish(end_s), self._cues.piece)
         if self._counts is not None:
             self._put(self._ass, self._events.counts(*self._counts, end_s))
+        if self._clock is not None:
+            self._put(self._ass, self._events.clock(*self._clock, end_s))
+
+    def _tell_time(self, result: FrameResult, at_s: float) -> None:
+        text = self._style.look.time(result.time_s)
+        if text is None or (self._clock is not None and self._clock[0] == text):
+            return
+        if self._clock is not None:
+            self._put(self._ass, self._events.clock(*self._clock, at_s))
+        self._clock = text, at_s
 
     def _count(self, result: FrameResult, at_s: float) -> None:
         if not self._style.counts:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from maskinfer.engine.frames.draw import TEXT_COLOUR, caption_words, colour_of
+from maskinfer.engine.frames.draw import TEXT_COLOUR
+from maskinfer.engine.frames.look import Look
 from maskinfer.engine.frames.picture import BGR
 from maskinfer.engine.results import LABELS, UNCERTAIN
 from maskinfer.engine.sinks.copies.paths import Piece
@@ -22,16 +23,18 @@ class VttCues:
 
     Args:
         size_wh: of the upright frames, in pixels.
+        look: colours and words.
     """
 
-    def __init__(self, size_wh: tuple[int, int]) -> None:
-        self._size_wh = size_wh
+    def __init__(self, size_wh: tuple[int, int], look: Look) -> None:
+        self._size_wh, self._look = size_wh, look
 
     def header(self) -> Iterator[str]:
         """Yield the lines before the cues."""
         yield from ("WEBVTT", "", "NOTE faces that maskinfer found", "", "STYLE")
-        for label in (*LABELS, UNCERTAIN):
-            yield f"::cue(.{_class(label)}) {{ background: {_css(colour_of(label))}; color: {_css(TEXT_COLOUR)}; }}"
+        for label in dict.fromkeys((*LABELS, UNCERTAIN, *(label for label, _ in self._look.colours))):
+            colours = f"background: {_css(self._look.colour(label))}; color: {_css(TEXT_COLOUR)};"
+            yield f"::cue(.{_class(label)}) {{ {colours} }}"
         yield ""
 
     def piece(self, piece: Piece) -> Iterator[str]:
@@ -42,7 +45,7 @@ class VttCues:
         left, top, _, _ = piece.face.xyxy
         x, y = (min(max(100 * v / side, 0), 100) for v, side in zip((left, top), self._size_wh, strict=True))
         yield f"{_time(start)} --> {_time(end)} position:{x:.1f}%,line-left line:{y:.1f}%,end align:left"
-        yield from (f"<c.{_class(piece.face.label)}>{_escaped(caption_words(piece.face))}</c>", "")
+        yield from (f"<c.{_class(piece.face.label)}>{_escaped(self._look.caption(piece.face))}</c>", "")
 
 
 def _time(ms: int) -> str:
