@@ -19,7 +19,7 @@ _MARK = "MASKINFER_TEST_NODE"
 _START_S = 120.0
 _STORE_BYTES = 80 << 20
 # Ray gives a node thirty seconds, however busy the machine is.
-_TRIES = 4
+_TRIES = 8
 
 
 @dataclass(slots=True)
