@@ -13,7 +13,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -86,7 +85,8 @@ def same_lines(one: Path, other: Path) -> list[str]:
 
 
 def records(out: Path) -> list[dict[str, object]]:
-    lines = (out / "video/.maskinfer-done.jsonl").read_text(encoding="utf-8").splitlines()
+    file = out / "video/.maskinfer-done.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [record for record in map(json.loads, lines) if "sizes" in record]
 
 
@@ -94,31 +94,36 @@ def chaos(nodes: Nodes, run: list[str], out: Path, kills: int, seed: int) -> Ite
     """Yield what was done to the cluster while the command ran, until it has come to its end undisturbed."""
     chance = random.Random(seed)
     process = start(run, nodes)
-    done = 0
-    while process.poll() is None or done < kills:
-        if process.poll() is not None:
-            yield f"the command ended by itself ({process.returncode}) after {done} kills"
-            return
-        time.sleep(chance.uniform(4, 12))
-        if done >= kills or process.poll() is not None:
-            continue
-        done += 1
-        what = "command" if done % 4 == 0 else "head" if done % 5 == 0 else chance.choice(NODES)
-        before = len(records(out)) if (out / "video/.maskinfer-done.jsonl").exists() else 0
-        if what == "command":
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process = start(run, nodes)
-        elif what == "head":
-            for address in (*NODES, "127.0.0.2"):  # nodes do not outlive the head
-                nodes.kill(address)
-            nodes.start_head()
-            for address in NODES:
-                nodes.start(address)
-        else:
-            nodes.kill(what)
-            nodes.start(what)
-        yield f"kill {done}: {what}, when {before} videos were noted"
+    try:
+        for kill in range(1, kills + 1):
+            wanted = len(records(out)) + chance.randint(1, 6)
+            while len(records(out)) < wanted and process.poll() is None:
+                time.sleep(0.2)
+            time.sleep(chance.uniform(0, 2))
+            if process.poll() is not None:
+                yield f"the command ended by itself ({process.returncode}) after {kill - 1} kills"
+                return
+            what = "command" if kill % 4 == 0 else "head" if kill % 5 == 0 else chance.choice(NODES)
+            yield f"kill {kill}: {what}, when {len(records(out))} videos were noted"
+            if what == "command":
+                process.kill()
+                process.wait()
+                process = start(run, nodes)
+            else:
+                revive(nodes, what)
+        process.wait()
+        yield f"the command ended ({process.returncode})"
+    finally:
+        process.kill()
+
+
+def revive(nodes: Nodes, what: str) -> None:
+    """Kill a node, or the head with all others, which do not outlive it, and start it again."""
+    addresses = ["127.0.0.2", *NODES] if what == "head" else [what]
+    for address in addresses:
+        nodes.kill(address)
+    for address in addresses:
+        nodes.start_head() if address == "127.0.0.2" else nodes.start(address)
 
 
 def start(run: list[str], nodes: Nodes) -> subprocess.Popen[bytes]:

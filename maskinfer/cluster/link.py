@@ -25,6 +25,7 @@ from maskinfer.cluster.worker import actor_class
 _STORE_BYTES = 80 << 20
 _POLL_S, _LOOK_S, _STUCK_S = 0.1, 1.0, 900.0
 _FAILED_STARTS, _BEGINNINGS = 3, 3
+_LET_GO_S = 10.0
 
 
 @dataclass(slots=True)
@@ -64,6 +65,8 @@ def _read(stdin: BinaryIO, asked: queue.Queue[Any]) -> None:
             asked.put(pickle.load(stdin))
         except Exception as error:  # it has ended: the command is gone
             print(f"the command is gone: {error!r}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever looks
+            # Ray waits for a head that is gone before it lets go.
+            threading.Timer(_LET_GO_S, os._exit, (0,)).start()
             import ray
 
             ray.shutdown()
