@@ -16,10 +16,9 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 _MARK = "MASKINFER_TEST_NODE"
-_START_S = 120.0
+_START_S = 300.0
 _STORE_BYTES = 80 << 20
-# Ray gives a node thirty seconds, however busy the machine is.
-_TRIES = 8
+_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -91,7 +90,17 @@ class Nodes:
         done = subprocess.run(
             command, env=variables, capture_output=True, text=True, timeout=_START_S, check=False
         )  # fmt: skip
-        return None if done.returncode == 0 else done.stdout + done.stderr
+        said = done.stdout + done.stderr
+        # Ray gives a node thirty seconds. On a busy machine it takes longer, and comes up all the same.
+        is_late = "timed out during startup" in said and any("raylet" in _name(process) for process in _marked(mark))
+        return None if done.returncode == 0 or is_late else said
+
+
+def _name(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _marked(mark: str) -> list[int]:
