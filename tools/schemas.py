@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from maskinfer.control.settings.types import Settings
+from maskinfer.engine.catalog.promoted import PromotedModels
 from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import CameraRecord, EventRecord, FrameRecord
 from maskinfer.engine.schema import json_schema
 from maskinfer.export.adopt.model_description import ModelDescription
+from maskinfer.site.label.answers import Answer
+from maskinfer.site.pool import PoolPicture
 from maskinfer.training.classifier.recipe import Recipe
 from maskinfer.training.detector.recipe import TASK, DetectorRecipe
 from maskinfer.training.evaluation.report.card import Notes
@@ -20,11 +23,14 @@ FOLDER = Path(__file__).resolve().parent.parent / "maskinfer" / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ADDRESS = "https://github.com/maskinfer/maskinfer/schemas"
 _KINDS: dict[str, tuple[str, type]] = {
+    "answer": ("maskinfer answer of a labeller", Answer),
     "card_notes": ("maskinfer notes of a model card", Notes),
     "classifier_recipe": ("maskinfer recipe of a classifier", Recipe),
     "detector_recipe": ("maskinfer recipe of a detector", DetectorRecipe),
     "frame_result": ("maskinfer frame result", FrameRecord),
     "model_description": ("maskinfer description of a foreign model", ModelDescription),
+    "pool_picture": ("maskinfer collected picture", PoolPicture),
+    "promoted": ("maskinfer promoted models", PromotedModels),
     "registry": ("maskinfer registry of models", Registry),
     "watch": ("maskinfer settings of a control room", Settings),
 }

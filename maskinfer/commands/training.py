@@ -189,15 +189,22 @@ def _tune(
     help="Annotated scenes, bare faces or crops; may be repeated.",
 )  # fmt: skip
 @MAP_OPTION
+@click.option(
+    "--start", type=MODEL, default="retinaface", show_default=True, metavar="NAME|FILE",
+    help="Detector to start from: retinaface, retinaface-mask, or one that `maskinfer export` wrote.",
+)  # fmt: skip
 @_OUT_OPTION
 @_RESUME_OPTION
-def train_detector(recipe: str, data: tuple[Path, ...], names: tuple[str, ...], out: Path, resume: bool) -> None:
-    """Train the face detector with PyTorch, starting from the published RetinaFace.
+def train_detector(
+    recipe: str, data: tuple[Path, ...], names: tuple[str, ...], start: str, out: Path, resume: bool
+) -> None:
+    """Train the face detector with PyTorch, starting from the published RetinaFace or from another detector.
 
     \b
     Examples:
       maskinfer train-detector --data my-scenes/ --out runs/detector
       maskinfer train-detector --data my-scenes/ --out runs/detector --resume
+      maskinfer train-detector --start retinaface-mask --data site/ --data my-scenes/ --out runs/site-detector
     """
     from maskinfer.console.progress import progress_bar
 
@@ -206,7 +213,7 @@ def train_detector(recipe: str, data: tuple[Path, ...], names: tuple[str, ...], 
         from maskinfer.training.detector.train import train_detector as run
     every = as_folders(data, names)
     with progress_bar("train", "steps") as progress:
-        summary = run(load_detector_recipe(recipe), every, out, resume=resume, progress=progress)
+        summary = run(load_detector_recipe(recipe), every, out, start=start, resume=resume, progress=progress)
     click.echo(summary)
 
 

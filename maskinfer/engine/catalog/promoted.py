@@ -72,7 +72,13 @@ class PromotedName:
 
 
 @dataclass(frozen=True, slots=True)
-class _Promoted:
+class PromotedModels:
+    """The file ``promoted.json``: which file each promoted name stands for, and stood for before.
+
+    Attributes:
+        models: by their names.
+    """
+
     models: Mapping[str, PromotedName]
 
 
@@ -90,7 +96,7 @@ def promoted() -> Mapping[str, PromotedName]:
     """
     path = promoted_folder() / _LIST
     try:
-        names = from_plain(parse_json(path.read_text(encoding="utf-8")), _Promoted).models
+        names = from_plain(parse_json(path.read_text(encoding="utf-8")), PromotedModels).models
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

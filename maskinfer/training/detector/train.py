@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.atomic import atomic_write
+from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.detector.checkpoint import save_checkpoint
@@ -80,10 +81,11 @@ def train_detector(
     out: Path,
     *,
     labels: Path | None = None,
+    start: str = _START,
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> DetectorSummary:
-    """Train the detector, from the weights of the shipped ``retinaface`` on, and write its run folder.
+    """Train the detector, from the weights of a shipped one on, and write its run folder.
 
     The folder holds ``checkpoint.pt``; ``recipe.json`` and ``environment.json``, which say how it came about;
     ``labels.jsonl``, where the pictures' faces were said to be; and ``metrics.jsonl`` with about 50 lines. While the
@@ -94,6 +96,7 @@ def train_detector(
         data: folders of pictures; see ``labels``.
         out: the run folder; it is made, and must be empty if it exists.
         labels: ``labels.jsonl`` of an earlier training, instead of asking the teacher again; ``data`` is not read.
+        start: name or file of the detector to begin from.
         resume: go on with the training that was stopped in ``out``, with its labels if it had them all; it ends as if
             it had not been stopped.
         progress: told of the stages labelling, reading and training, and of each line of figures.
@@ -102,10 +105,14 @@ def train_detector(
         SourceError: the data cannot be used. OutputError: the folder cannot. ModelError: the weights, or the state to
             go on from, cannot. RequestError: there is none, or it is of another training.
     """
-    start = find_model(_START, "detector")
-    model = load_weights(start)
+    file = find_model(start, "detector")
+    model = load_weights(file)
     enter_folder(out, resume=resume)
-    origin = {"recipe": to_dict(recipe), "environment": {**environment(), "weights": start.name}}
+    origin = {
+        "recipe": to_dict(recipe),
+        "inputs": {"start": start, "sha256": sha256_of(file)},
+        "environment": {**environment(), "weights": file.name},
+    }
     write_origin(out, origin, resume=resume)
     with cleared_if_nothing_begun(out, resume=resume):
         labelled = _labelled(recipe, data, out, labels, resume, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from maskinfer.training.classifier.tuning.graph import load_network, read_graph,
 from maskinfer.training.classifier.tuning.run import peak_bytes, tune  # noqa: E402
 from maskinfer.training.classifier.tuning.schedule import plan  # noqa: E402
 from tests.commands.test_run import check_error, maskinfer  # noqa: E402
+from tests.helpers.progress import Watcher  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -48,7 +50,11 @@ def site(portrait: BGRFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "site"
-    summary = tune(SMALL, [site], out, keep=0.0, dev=[site])
+    watcher = Watcher()
+    dev = Path(shutil.copytree(site, tmp_path_factory.mktemp("dev") / "dev"))
+    summary = tune(SMALL, [site], out, keep=0.0, dev=[dev], progress=watcher)
+    assert "24 of 24 pictures to test on have a relative in --data" in watcher.lines, "they are the same pictures"
+    assert any("copies of each other" in line for line in watcher.lines)
     assert summary.faces == 24
     assert summary.accuracy is not None
     before, now = summary.accuracy

@@ -18,7 +18,7 @@ from maskinfer.engine.errors import ModelError, OutputError, ParityError, Reques
 from maskinfer.engine.faces.boxes import iou_matrix  # noqa: E402
 from maskinfer.engine.faces.detector import load_detector  # noqa: E402
 from maskinfer.engine.results import BGRFrame  # noqa: E402
-from maskinfer.export.detector import export_detector  # noqa: E402
+from maskinfer.export.detector import export_detector, parity_with_torch  # noqa: E402
 from maskinfer.export.verify.run import verify  # noqa: E402
 from maskinfer.training.detector import windows as samples  # noqa: E402
 from maskinfer.training.detector.checkpoint import load_checkpoint, restore, save_checkpoint  # noqa: E402
@@ -243,3 +243,8 @@ def test_what_cannot_be_used_is_refused(data: Path, tmp_path: Path) -> None:
     for weights in ("weights.onnx", "labels.jsonl", "nothing.onnx"):
         with pytest.raises(ModelError):
             load_weights(tmp_path / weights)
+
+
+def test_a_detector_that_was_exported_is_rebuilt_with_the_same_outputs() -> None:
+    file = find_model("retinaface-mask", "detector")
+    assert parity_with_torch(file.read_bytes(), load_weights(file)) < 1e-4

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from maskinfer.engine.errors import SourceError, SourceNotFoundError
+from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.training.data.formats.class_folders import class_names, read_class_folders
 from maskinfer.training.data.formats.coco import read_coco
 from maskinfer.training.data.formats.cvat import read_cvat
@@ -56,7 +56,13 @@ class Found:
     path: Path
 
     def read(self, images: Path | None = None) -> RawData:
-        """Return what another tool's data say; see the module of each."""
+        """Return what another tool's data say; see the module of each.
+
+        Raises:
+            RequestError: they are maskinfer's own. SourceNotFoundError, SourceError: they cannot be read.
+        """
+        if self.format == "maskinfer":
+            raise RequestError(f"{self.path} holds maskinfer's own data: every command takes them as they are")
         return _READERS[self.format](self.path, images)
 
 

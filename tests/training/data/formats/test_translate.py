@@ -180,6 +180,8 @@ def test_what_is_imported_is_what_commands_read(tmp_path: Path) -> None:
     assert one.path.read_bytes() == (tmp_path / "in/a.jpg").read_bytes()
     assert one.path.stat().st_mode & 0o777 == 0o600
     assert two.labels == ()
+    with pytest.raises(RequestError, match="holds maskinfer's own data"):
+        read_data(tmp_path / "out", {})
     with pytest.raises(OutputError, match="holds data already"):
         import_data(read_data(file, {"mask": "with_mask"}), tmp_path / "out")
 
