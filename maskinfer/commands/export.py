@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from maskinfer.commands.options import MODEL, PATH, Command, Output, train_extra
+from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, train_extra
 from maskinfer.commands.site.data_options import as_folder
 
 
@@ -138,9 +138,22 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     "--faces", type=PATH, metavar="FILE|FOLDER", help="Annotated scenes, to fit how it tells faces from other things."
 )
 @click.option(
+    "--proposals-from", type=SHARE, default=0.3, show_default=True, metavar="SCORE",
+    help="Least score of the detector from which on --faces asks the classifier.",
+)  # fmt: skip
+@click.option(
+    "--false-positives", type=click.FloatRange(0), metavar="N",
+    help="Per picture, how many --faces may let pass; by default as many as the detector alone gives.",
+)  # fmt: skip
+@click.option(
     "--bare", type=PATH, multiple=True, metavar="FOLDER",
     help="Training folder that says what badly worn masks leave uncovered, to learn that from; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--prior", "priors", multiple=True, metavar="LABEL=SHARE", callback=read_shares,
+    help="How often a label occurs where the model is used, instead of what the contract says; once for every label.",
+)  # fmt: skip
+@click.option("--version", metavar="TEXT", help="Version of the new file, instead of the model's.")
 @click.option(
     "--detector",
     type=MODEL,
@@ -150,7 +163,16 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     help="Detector that finds the faces, and whose proposals --faces judges.",
 )
 def calibrate(
-    model: str, out: Path, figures: Path | None, faces: Path | None, bare: tuple[Path, ...], detector: str
+    model: str,
+    out: Path,
+    figures: Path | None,
+    faces: Path | None,
+    proposals_from: float,
+    false_positives: float | None,
+    bare: tuple[Path, ...],
+    priors: dict[str, float] | None,
+    version: str | None,
+    detector: str,
 ) -> None:
     """Write a copy of a classifier whose contract holds the score thresholds for given error rates.
 
@@ -174,7 +196,19 @@ def calibrate(
         from maskinfer.export.calibrate import calibrate as run
     scenes = None if faces is None else as_folder(faces)
     with progress_bar("calibrate", "pictures") as bar:
-        summary = run(model, figures, out, faces=scenes, bare=bare, detector=detector, progress=bar)
+        summary = run(
+            model,
+            figures,
+            out,
+            faces=scenes,
+            proposals_from=proposals_from,
+            false_positives=false_positives,
+            bare=bare,
+            priors=priors,
+            version=version,
+            detector=detector,
+            progress=bar,
+        )
     click.echo(summary)
 
 

@@ -40,8 +40,8 @@ _RESUME_OPTION = click.option(
 )  # fmt: skip
 @click.option(
     "--teacher", "teachers", type=PATH, multiple=True, metavar="FILE",
-    help="Checkpoint of a network, as wide or wider, to start from and to learn from; may be repeated to learn from "
-         "the mean of several.",
+    help="Checkpoint or exported file of a network, as wide or wider, to start from and to learn from; may be repeated "
+         "to learn from the mean of several.",
 )  # fmt: skip
 @click.option(
     "--start", type=MODEL, metavar="NAME|FILE",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.bare import add_bare_output
-from maskinfer.export.face_check import fit_face_check
+from maskinfer.export.face_check import PROPOSALS_FROM, fit_face_check
 from maskinfer.export.metadata import write_contract
+from maskinfer.export.priors import change_priors
 from maskinfer.training.data.bare import read_bare_faces
 from maskinfer.training.data.scenes import read_scenes
 
@@ -37,12 +38,14 @@ class CalibrateSummary:
         thresholds: pairs of a share of wrong labels and the least probability for it; empty if not asked for.
         face_check: how it tells faces; None if not asked for.
         bare_faces: of how many faces it learnt what a badly worn mask leaves uncovered; 0 if not asked for.
+        priors: how often each label is now taken to occur; empty if not asked for.
     """
 
     out: Path
     thresholds: Pairs = ()
     face_check: FaceCheck | None = None
     bare_faces: int = 0
+    priors: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
@@ -56,6 +59,8 @@ class CalibrateSummary:
             )
         if self.bare_faces:
             parts.append(f"tells what a badly worn mask leaves bare, learnt from {self.bare_faces} faces")
+        if self.priors:
+            parts.append("priors " + ", ".join(f"{label} {share:g}" for label, share in self.priors.items()))
         return f"wrote {self.out}: {'; '.join(parts)}"
 
 
@@ -65,7 +70,11 @@ def calibrate(
     out: Path,
     *,
     faces: Path | None = None,
+    proposals_from: float = PROPOSALS_FROM,
+    false_positives: float | None = None,
     bare: Sequence[Path] = (),
+    priors: Mapping[str, float] | None = None,
+    version: str | None = None,
     detector: str = AUTO_DETECTOR,
     progress: Progress = SILENT,
 ) -> CalibrateSummary:
@@ -76,8 +85,11 @@ def calibrate(
         figures: that ``maskinfer evaluate --json`` wrote of it, on faces that no training saw.
         out: the ONNX file; it appears when it is whole.
         faces: annotated scenes; the contract then says too how it tells faces behind the detector.
+        proposals_from, false_positives: of the former; see ``fit_face_check``.
         bare: training folders whose pictures say what badly worn masks leave uncovered (``training.data.bare``); the
             graph then has an output that tells it.
+        priors: how often each label occurs where the model will be used; None leaves it as it is.
+        version: of the new file; None for the model's.
         detector: a shipped model's name, or an ONNX file with a contract.
         progress: told of each of those scenes or pictures.
 
@@ -93,28 +105,42 @@ def calibrate(
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise RequestError(f"{file} is a face detector, expected a mask classifier")
-    if figures is None and faces is None and not bare:
+    if figures is None and faces is None and not bare and not priors:
         raise RequestError(
-            "nothing to learn from: give figures, annotated scenes, or faces of which is known what is bare"
+            "nothing to learn from: give figures, annotated scenes, faces of which is known what is bare, or priors"
         )
-    thresholds = contract.error_thresholds
+    thresholds = () if priors else contract.error_thresholds  # other priors err otherwise
     if figures is not None:
         thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
     check = contract.face_check
     if faces is not None:
         finder = load_detector(detector, provider="cpu")
-        check = fit_face_check(OnnxClassifier(session, contract), finder, read_scenes(faces), progress)
+        check = fit_face_check(
+            OnnxClassifier(session, contract),
+            finder,
+            read_scenes(faces),
+            progress,
+            proposals_from=proposals_from,
+            false_positives=false_positives,
+        )
     graph = onnx.load(str(file))
+    if priors:
+        contract = change_priors(graph, contract, priors)
     known = read_bare_faces(bare) if bare else []
     if known:
         add_bare_output(graph, contract, load_detector(detector, provider="cpu", box_margin=0.0), known, progress)
     tells_bare = bool(known) or contract.tells_bare
-    write_contract(graph, replace(contract, error_thresholds=thresholds, face_check=check, tells_bare=tells_bare))
+    contract = replace(contract, error_thresholds=thresholds, face_check=check, tells_bare=tells_bare)
+    write_contract(graph, replace(contract, version=version or contract.version))
     data = graph.SerializeToString()
     with atomic_write(out) as partial:
         partial.write_bytes(data)
     return CalibrateSummary(
-        out, () if figures is None else thresholds, None if faces is None else check, bare_faces=len(known)
+        out,
+        () if figures is None else thresholds,
+        None if faces is None else check,
+        bare_faces=len(known),
+        priors=priors or {},
     )
 
 

@@ -25,7 +25,7 @@ from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import FloatArray
 from maskinfer.training.data.scenes import Scene
 
-PROPOSALS_FROM = 0.4
+PROPOSALS_FROM = 0.3
 MIN_SIDE_PX = 16
 _FACE_IOU, _COUNTED_IOU, _NO_FACE_IOU = 0.45, 0.4, 0.1
 _MARGINS = tuple(float(margin) for margin in np.round(np.arange(-0.1, 0.26, 0.01), 2))
@@ -62,16 +62,20 @@ def fit_face_check(
     detector: OnnxDetector,
     scenes: Sequence[Scene],
     progress: Progress = SILENT,
+    *,
+    proposals_from: float = PROPOSALS_FROM,
+    false_positives: float | None = None,
 ) -> FaceCheck:
     """Return how the two decide together what is a face.
 
-    The threshold is the least at which there are, in the mean over the data sets, no more false positives than the
-    detector alone gives at its own.
+    The threshold is the least at which there are, in the mean over the data sets, no more false positives than allowed.
 
     Args:
         classifier: its graph has the second output.
         detector: with the threshold that it has on its own.
         scenes: annotated; best such as neither of both was trained on.
+        proposals_from: least score of the detector for the classifier to be asked.
+        false_positives: allowed per scene; None for as many as the detector alone gives at its own threshold.
         progress: told of each scene.
 
     Raises:
@@ -79,15 +83,18 @@ def fit_face_check(
     """
     if FACE_OUTPUT not in [output.name for output in classifier.session.get_outputs()]:
         raise RequestError(f"{classifier.contract.name} does not tell faces from other things: train it to")
-    low = replace(detector, contract=replace(detector.contract, det_threshold=PROPOSALS_FROM))
+    low = replace(detector, contract=replace(detector.contract, det_threshold=proposals_from))
     by_set: dict[str, list[tuple[Scene, FloatArray, FloatArray, FloatArray]]] = {}
     for scene in counted(scenes, len(scenes), progress):
         by_set.setdefault(scene.set, []).append((scene, *_propose(low, classifier, scene)))
     sets = [_compared(rows) for rows in by_set.values()]
     weight, detector_weight, bias = _regress(sets)
     base = detector.contract.name.removesuffix(_INT8)
-    check = FaceCheck((base, base + _INT8), PROPOSALS_FROM, 0.5, weight, detector_weight, bias)
-    return replace(check, threshold=_threshold(check, sets, detector.contract.det_threshold))
+    check = FaceCheck((base, base + _INT8), proposals_from, 0.5, weight, detector_weight, bias)
+    if false_positives is None:
+        alone = detector.contract.det_threshold
+        false_positives = float(np.mean([one.false_positives(one.scores, alone) for one in sets]))
+    return replace(check, threshold=_threshold(check, sets, false_positives))
 
 
 def _propose(
@@ -140,9 +147,8 @@ def _regress(sets: Sequence[Proposals]) -> tuple[float, float, float]:
     return round(float(beta[0]), 4), round(float(beta[1]), 4), round(float(beta[2]), 4)
 
 
-def _threshold(check: FaceCheck, sets: Sequence[Proposals], alone: float) -> float:
-    """Return the least threshold at which there are no more false positives than at the detector's own."""
-    allowed = np.mean([one.false_positives(one.scores, alone) for one in sets])
+def _threshold(check: FaceCheck, sets: Sequence[Proposals], allowed: float) -> float:
+    """Return the least threshold at which there are no more false positives per image than allowed."""
     scores = [face_scores(check, one.seen_as, one.scores) for one in sets]
     for threshold in np.round(np.arange(0.05, 0.96, 0.01), 2):
         pairs = zip(sets, scores, strict=True)

@@ -12,12 +12,13 @@ import pytest
 pytest.importorskip("onnx")
 
 import maskinfer
-from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.contract import ClassifierContract, FaceCheck
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.detector import load_detector
+from maskinfer.engine.faces.face_check import face_scores
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.export.calibrate import calibrate
-from maskinfer.export.face_check import Proposals, _regress
+from maskinfer.export.face_check import Proposals, _regress, _threshold
 from tests.helpers.graphs import save_checking_classifier
 
 
@@ -52,6 +53,20 @@ def test_false_positives_are_boxes_over_no_face() -> None:
     assert proposals.false_positives(values, 0.5) == 1.0
 
 
+def test_the_threshold_lets_no_more_pass_than_allowed() -> None:
+    sets = [_proposals(0), _proposals(1)]
+    check = FaceCheck(("d",), 0.3, 0.5, *_regress(sets))
+    thresholds = [_threshold(check, sets, allowed) for allowed in (0.5, 1.0, 2.0)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert len(set(thresholds)) == 3
+    for allowed, threshold in zip((0.5, 1.0, 2.0), thresholds, strict=True):
+        rates = [
+            np.mean([one.false_positives(face_scores(check, one.seen_as, one.scores), least) for one in sets])
+            for least in (threshold, threshold - 0.01)
+        ]
+        assert rates[0] <= allowed < rates[1]
+
+
 @pytest.fixture
 def scenes(tmp_path: Path, portrait: BGRFrame) -> Path:
     """The portrait in green, annotated, beside a red one that is not."""
@@ -77,6 +92,12 @@ def test_a_classifier_that_was_told_faces_drops_the_rest(scenes: Path, colour_cl
     assert "a face from" in str(summary)
     (face,) = maskinfer.load("retinaface-mask", str(scenes / "checked.onnx"), det_threshold=0.5)(picture).faces
     assert face.xyxy[2] < 512
+    assert summary.face_check.proposals_from == 0.3
+    asked = calibrate(
+        str(plain), None, scenes / "asked.onnx", faces=scenes, proposals_from=0.5, false_positives=1.0
+    ).face_check
+    assert asked is not None
+    assert asked.proposals_from == 0.5
     with pytest.raises(RequestError, match="does not tell faces"):
         calibrate(str(colour_classifier), None, scenes / "no.onnx", faces=scenes)
     with pytest.raises(RequestError, match="nothing to learn from"):

@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "d9b037c0765c95e86c9150af8a48c559e4843c326825793b13847c729bf51527",
+        "d0c13d13b5bdf47a05263ef9785afb01667bbb624be4491c33336dcfd844f42e",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "bff7807b02289068f5ebca6fa29d4a1bb24f57096c11e12423c3f5c78387da21",
+        "6f3c2f537dda4c576fee39714766071258a06688f09dad838055b97723072286",
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),

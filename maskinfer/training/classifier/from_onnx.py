@@ -1,4 +1,4 @@
-"""A network with the weights of an exported classifier, to go on training from.
+"""A network with the weights of an exported classifier, to go on training from or to learn from.
 
 An exported graph holds no batch norms: they are folded into the convolutions. Here each gets the statistics that its
 convolution's outputs have on some pictures, and the scale and shift with which it then does what the graph does.
@@ -6,6 +6,7 @@ convolution's outputs have on some pictures, and the scale and shift with which 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 from maskinfer.engine.contract import ClassifierContract, from_metadata
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import BGRFrame
-from maskinfer.training.classifier.network import STD_RGB, to_network_input
+from maskinfer.training.classifier.network import STD_RGB, build, to_network_input
 from maskinfer.training.classifier.recipe import Recipe
 
 _HALF = "_half"
+# Of MobileNetV2 at its full width.
+_STEM_CHANNELS = 32
 
 
 def begin_from(model: Any, file: Path, recipe: Recipe, crops: BGRFrame) -> None:
@@ -36,21 +39,49 @@ def begin_from(model: Any, file: Path, recipe: Recipe, crops: BGRFrame) -> None:
     Raises:
         ContractError: the file carries no contract. RequestError: its labels or its layers are others.
     """
+    contract, weights = _read(file, recipe)
+    try:
+        with torch.no_grad():
+            _load_features(model, weights)
+            _load_head(model.classifier[-1], weights, contract, recipe)
+            _measure(model, crops)
+    except (KeyError, RuntimeError) as error:
+        raise RequestError(f"{file} has other layers than the recipe {recipe.name}: {error}") from error
+
+
+def exported_network(file: Path, recipe: Recipe) -> tuple[nn.Module, float]:
+    """Return the network of an exported file with the recipe's labels, ready to predict, and its width.
+
+    Args:
+        file: an ONNX file that ``maskinfer export`` wrote, in float32 or with weights in float16.
+        recipe: of the training that learns from it.
+
+    Raises:
+        ContractError: the file carries no contract. RequestError: its labels are others, or it is no MobileNetV2.
+    """
+    contract, weights = _read(file, recipe)
+    try:
+        width = len(weights["features.0.0.weight"]) / _STEM_CHANNELS
+        head = next(w for n, w in weights.items() if n.startswith("classifier.") and n.endswith(".weight"))
+        model: Any = build(replace(recipe.network, weights="none", width=width, head="linear"), len(head))
+        with torch.no_grad():
+            _load_features(model, weights)
+            _load_head(model.classifier[-1], weights, contract, recipe)
+    except (KeyError, RuntimeError, StopIteration) as error:
+        raise RequestError(f"{file} is no MobileNetV2 with a linear layer, which could teach: {error}") from error
+    return model.eval(), width
+
+
+def _read(file: Path, recipe: Recipe) -> tuple[ClassifierContract, dict[str, Tensor]]:
+    """Return a file's contract and its weights by name."""
     graph = onnx.load(str(file))
     contract = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(file))
     if not isinstance(contract, ClassifierContract) or contract.labels != recipe.labels:
         raise RequestError(f"{file} is no classifier of {', '.join(recipe.labels)}: the training cannot begin from it")
-    weights = {
+    return contract, {
         entry.name.removesuffix(_HALF): torch.from_numpy(numpy_helper.to_array(entry).astype(np.float32))
         for entry in graph.graph.initializer
     }
-    try:
-        with torch.no_grad():
-            _load_features(model, weights)
-            _load_head(model.classifier[-1], weights, contract)
-            _measure(model, crops)
-    except (KeyError, RuntimeError) as error:
-        raise RequestError(f"{file} has other layers than the recipe {recipe.name}: {error}") from error
 
 
 def _pairs(model: Any) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
@@ -75,13 +106,17 @@ def _load_features(model: Any, weights: dict[str, Tensor]) -> None:
         norm.running_var.fill_(1 - norm.eps)  # type: ignore[union-attr]
 
 
-def _load_head(layer: nn.Linear, weights: dict[str, Tensor], contract: ClassifierContract) -> None:
+def _load_head(layer: nn.Linear, weights: dict[str, Tensor], contract: ClassifierContract, recipe: Recipe) -> None:
+    """Load the last layer, without temperature, and with the recipe's shares of the labels in place of priors."""
     name = next(name for name in weights if name.startswith("classifier.") and name.endswith(".weight"))
-    rows = min(len(layer.weight), len(weights[name]))
-    scale = torch.ones(rows, 1)
-    scale[: len(contract.labels)] = contract.temperature
-    layer.weight[:rows] = weights[name][:rows] * scale
-    layer.bias[:rows] = weights[name.replace(".weight", ".bias")][:rows] * scale[:, 0]
+    rows, labels = min(len(layer.weight), len(weights[name])), len(contract.labels)
+    layer.weight[:rows] = weights[name][:rows]
+    layer.bias[:rows] = weights[name.replace(".weight", ".bias")][:rows]
+    drawn = recipe.sampling.class_shares
+    if contract.priors and all(drawn.get(label, 0) > 0 for label in contract.labels):
+        layer.bias[:labels] += torch.tensor([drawn[n] / contract.priors[n] for n in contract.labels]).log()
+    layer.weight[:labels] *= contract.temperature
+    layer.bias[:labels] *= contract.temperature
 
 
 def _measure(model: Any, crops: BGRFrame) -> None:

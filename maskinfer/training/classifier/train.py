@@ -28,7 +28,7 @@ from maskinfer.training.classifier.dataset import (
     with_rights,
 )
 from maskinfer.training.classifier.faces import NO_FACE
-from maskinfer.training.classifier.from_onnx import begin_from
+from maskinfer.training.classifier.from_onnx import begin_from, exported_network
 from maskinfer.training.classifier.loop import ClassifierTraining, Epoch, begin, fit, predict
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
@@ -104,8 +104,9 @@ def train(
         data: folders of pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
         dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
-        teachers: checkpoints of networks with the same labels; the mean of their probabilities is learnt along with
-            the labels. The network begins with the channels of the first, which has to be wide enough.
+        teachers: checkpoints or exported files of networks with the same labels; the mean of their probabilities is
+            learnt along with the labels. The network begins with the channels of the first, which has to be wide
+            enough.
         start: an exported classifier to begin from, instead of the recipe's weights.
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
@@ -182,17 +183,24 @@ def _train(
 
 def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[nn.Module]:
     """Give a network the channels of its first teacher that matter most; return the teachers."""
-    networks = []
-    for teacher in teachers:
-        checkpoint = load_checkpoint(teacher)
-        if checkpoint.recipe.labels != recipe.labels or checkpoint.recipe.network.width < recipe.network.width:
-            raise RequestError(
-                f"{teacher} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
-                f"and a width from {recipe.network.width:g}"
-            )
-        networks.append(restore(checkpoint))
+    networks = [_teacher(file, recipe) for file in teachers]
     slim(networks[0], model)
     return networks
+
+
+def _teacher(file: Path, recipe: Recipe) -> nn.Module:
+    if file.suffix == ".onnx":
+        network, width = exported_network(file, recipe)
+        labels = recipe.labels
+    else:
+        checkpoint = load_checkpoint(file)
+        network, width, labels = restore(checkpoint), checkpoint.recipe.network.width, checkpoint.recipe.labels
+    if labels != recipe.labels or width < recipe.network.width:
+        raise RequestError(
+            f"{file} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
+            f"and a width from {recipe.network.width:g}"
+        )
+    return network
 
 
 def _load(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,9 @@ torch = pytest.importorskip("torch")
 from torchvision.models import mobilenet_v2  # noqa: E402
 
 from maskinfer.engine.errors import MaskinferError, ModelError, OutputError, RequestError  # noqa: E402
+from maskinfer.export.classifier import export_classifier  # noqa: E402
 from maskinfer.training.classifier.checkpoint import load_checkpoint, restore  # noqa: E402
+from maskinfer.training.classifier.from_onnx import exported_network  # noqa: E402
 from maskinfer.training.classifier.network import to_network_input  # noqa: E402
 from maskinfer.training.classifier.prune import slim  # noqa: E402
 from maskinfer.training.classifier.train import train  # noqa: E402
@@ -220,6 +223,22 @@ def test_a_narrower_network_learns_from_a_wider_one(run: Path, pictures: Path, r
             tmp_path / "other",
             teachers=[run / "checkpoint.pt", tmp_path / "run/checkpoint.pt"],
         )
+
+
+def test_an_exported_network_teaches_as_its_checkpoint_does(run: Path, pictures: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.onnx"
+    export_classifier(run / "checkpoint.pt", teacher, temperature=0.7)
+    trained = load_checkpoint(run / "checkpoint.pt")
+    network, width = exported_network(teacher, trained.recipe)
+    crops = torch.rand(4, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(network(crops), restore(trained)(crops), atol=1e-4)
+    assert width == 1.0
+    file = tmp_path / "narrow.toml"
+    file.write_text(RECIPE.replace("frozen_blocks = 0", "width = 0.5").replace("epochs = 3", "epochs = 1"))
+    train(str(file), [pictures], tmp_path / "run", teachers=[teacher])
+    with pytest.raises(RequestError, match="is no classifier of without_mask"):
+        exported_network(teacher, replace(trained.recipe, labels=("without_mask", "with_mask")))
 
 
 def test_slimming_to_the_same_width_changes_nothing() -> None:
