@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def chaos(nodes: Nodes, run: list[str], out: Path, kills: int, seed: int) -> Ite
             if process.poll() is not None:
                 yield f"the command ended by itself ({process.returncode}) after {kill - 1} kills"
                 return
-            what = "command" if kill % 4 == 0 else "head" if kill % 5 == 0 else chance.choice(NODES)
+            what = "command" if kill % 4 == 0 else "head" if kill == 5 else chance.choice(NODES)
             yield f"kill {kill}: {what}, when {len(records(out))} videos were noted"
             if what == "command":
                 process.kill()
@@ -119,11 +120,18 @@ def chaos(nodes: Nodes, run: list[str], out: Path, kills: int, seed: int) -> Ite
 
 def revive(nodes: Nodes, what: str) -> None:
     """Kill a node, or the head with all others, which do not outlive it, and start it again."""
-    addresses = ["127.0.0.2", *NODES] if what == "head" else [what]
-    for address in addresses:
+    lost = [*NODES] if what == "head" else [what]
+    for address in lost:
         nodes.kill(address)
-    for address in addresses:
-        nodes.start_head() if address == "127.0.0.2" else nodes.start(address)
+    if what == "head":
+        nodes.kill("127.0.0.2")
+        nodes.start_head()
+    start_all(nodes, lost)
+
+
+def start_all(nodes: Nodes, addresses: Sequence[str]) -> None:
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        list(pool.map(nodes.start, addresses))
 
 
 def start(run: list[str], nodes: Nodes) -> subprocess.Popen[bytes]:
@@ -157,8 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ray_folder.mkdir()
     with ray_nodes(ray_folder, given.port) as nodes:
         nodes.start_head()
-        for address in NODES:
-            nodes.start(address)
+        start_all(nodes, NODES)
         began_s = time.monotonic()
         for line in chaos(
             nodes, command(archive, many, "--cluster", nodes.address, "--piece", "3"), many, given.kills, given.seed
