@@ -85,7 +85,7 @@ class Meter:
         >>> meter = Meter(4000, 4, _began_s=time.monotonic() - 60)
         >>> meter.finish(0, 1000, 1800.0, 1200)
         >>> meter.line("2 workers")
-        '0.5 of about 2.0 h, 20 faces/s, 3 min left, 2 workers'
+        '30 min of about 2.0 h of film, 20 faces/s, 3 min left, 2 workers'
         """
         with self._lock:
             running = list(self._running.values())
@@ -93,9 +93,9 @@ class Meter:
             film_s = self._done_film_s + sum(one[1] for one in running)
             faces = self._done_faces + sum(one[2] for one in running)
             share = self._share(running)
-        parts = [f"{film_s / 3600:.1f} h"]
+        parts = [f"{_rounded(film_s)} of film"]
         if share:
-            parts = [f"{film_s / 3600:.1f} of about {film_s / share / 3600:.1f} h"]
+            parts = [f"{_rounded(film_s)} of about {_rounded(film_s / share)} of film"]
         parts.append(f"{faces / passed_s:.0f} faces/s")
         if share:
             parts.append(f"{_rounded(passed_s * (1 - share) / share)} left")

@@ -17,13 +17,13 @@ class Shown:
 
 def test_hours_faces_and_time_left() -> None:
     meter = Meter(4000, 4, _began_s=time.monotonic() - 600)
-    assert meter.line() == "0.0 h, 0 faces/s"
+    assert meter.line() == "0 s of film, 0 faces/s"
     meter.finish(0, 1000, 3600.0, 12_000)
-    assert meter.line() == "1.0 of about 4.0 h, 20 faces/s, 30 min left"
+    assert meter.line() == "60 min of about 4.0 h of film, 20 faces/s, 30 min left"
     meter.reach(1, 1000, 1800.0, 6000)
-    assert meter.line("2 workers") == "1.5 of about 4.0 h, 30 faces/s, 17 min left, 2 workers"
+    assert meter.line("2 workers") == "1.5 h of about 4.0 h of film, 30 faces/s, 17 min left, 2 workers"
     meter.finish(1, 1000, 3600.0, 12_000)
-    assert meter.line() == "2.0 of about 4.0 h, 40 faces/s, 10 min left"
+    assert meter.line() == "2.0 h of about 4.0 h of film, 40 faces/s, 10 min left"
 
 
 def test_files_are_counted_by_whoever_does_them() -> None:
@@ -33,4 +33,4 @@ def test_files_are_counted_by_whoever_does_them() -> None:
             watch(i * 1800.0, 7200)
     meter.tell(shown, "1 worker")  # type: ignore[arg-type]
     meter.tell(shown)  # type: ignore[arg-type]
-    assert shown.lines == ["1.0 of about 2.0 h, 3 faces/s, 2.0 h left, 1 worker"]
+    assert shown.lines == ["60 min of about 2.0 h of film, 3 faces/s, 2.0 h left, 1 worker"]
