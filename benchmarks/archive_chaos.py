@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -130,8 +129,9 @@ def revive(nodes: Nodes, what: str) -> None:
 
 
 def start_all(nodes: Nodes, addresses: Sequence[str]) -> None:
-    with ThreadPoolExecutor(len(addresses)) as pool:
-        list(pool.map(nodes.start, addresses))
+    # One after the other: those of one machine would take the same name of a socket.
+    for address in addresses:
+        nodes.start(address)
 
 
 def start(run: list[str], nodes: Nodes) -> subprocess.Popen[bytes]:
