@@ -10,11 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
+from maskinfer.engine.contract import CropRule
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
-from maskinfer.engine.results import BGRFrame
+from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.crop import cut_crops
+from maskinfer.engine.results import BGRBatch, BGRFrame
 from maskinfer.site.label.answers import Answer, agreements, answers_file, kappa_of, read_labellers
+from maskinfer.site.label.noise import doubtful_labels
 from maskinfer.site.label.queue import Queue
-from maskinfer.site.pool import append_line, picture_file, read_pool
+from maskinfer.site.pool import PoolPicture, append_line, picture_file, read_pool
 from maskinfer.training.data.scenes import read_scenes
 from tests.commands.test_run import check_error, maskinfer
 
@@ -165,6 +169,34 @@ def test_two_labellers_and_how_far_they_agree(own: Path) -> None:
     done = maskinfer("label", own, "--agreement")
     assert f"anna and ben: {total} faces" in done.stdout
     assert "Cohen's kappa" in done.stdout
+
+
+def test_labels_that_all_models_doubt_are_asked_once_more(own: Path, colour_classifier: Path) -> None:
+    queue = Queue(own, "anna")
+    answer_all(queue, "without_mask")
+    model = load_classifier(str(colour_classifier))
+    labels = {
+        (picture.id, i): model.contract.labels[int(model(crop(own, picture, i)).argmax())]
+        for picture in queue.pool
+        for i in range(len(picture.faces))
+    }
+    expected = {key: label for key, label in labels.items() if label != "without_mask"}
+    assert expected, "the classifier of colours sees red"
+    doubted = doubtful_labels(own, queue.pool, read_labellers(own), [model])
+    assert doubted == expected
+    # Who agrees with the labels in the end doubts nothing, nor do two that do not say the same.
+    shipped = load_classifier("mobilenetv2-128")
+    both = doubtful_labels(own, queue.pool, read_labellers(own), [model, shipped])
+    assert both.items() <= doubted.items()
+    again = Queue(own, "anna", only=set(doubted))
+    assert again.now()["left"] == again.now()["total"] == len(doubted)
+    assert answer_all(again, "incorrect_mask") == len(doubted)
+    assert Counter(a.label for a in read_labellers(own)["anna"].answers.values())["incorrect_mask"] == len(doubted)
+
+
+def crop(site: Path, picture: PoolPicture, face: int) -> BGRBatch:
+    image = cv2.imread(str(picture_file(site, picture.id)))
+    return cut_crops(image, np.asarray([picture.faces[face].bbox], np.float32), CropRule(), (16, 16))
 
 
 @pytest.mark.parametrize(

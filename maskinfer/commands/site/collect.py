@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from maskinfer.commands.addresses import read_secret_addresses
 from maskinfer.commands.engine_options import EngineOptions, engine_options
-from maskinfer.commands.options import PATH, Command, Output
+from maskinfer.commands.options import MODEL, PATH, Command, Output, refuse
+
+if TYPE_CHECKING:
+    from maskinfer.site.label.answers import Key
 
 
 @click.command(cls=Command, short_help="Collect pictures of a place to learn from.")
@@ -80,8 +84,12 @@ def collect(
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8601, show_default=True, metavar="N", help="Port; 0 for any."
 )
+@click.option(
+    "--doubt", "doubters", type=MODEL, multiple=True, metavar="NAME|FILE",
+    help="Ask once more for faces of which this model says otherwise; with several, those of which all say the same.",
+)  # fmt: skip
 @click.option("--agreement", is_flag=True, help="Say how far those who labelled agree (Cohen's kappa), and end.")
-def label(site: Path, name: str | None, again: bool, port: int, agreement: bool) -> None:
+def label(site: Path, name: str | None, again: bool, port: int, doubters: tuple[str, ...], agreement: bool) -> None:
     """Label the faces that `maskinfer collect` found, on a page of this machine: one at a time, with a key.
 
     1 is a mask over nose and mouth, 2 none, 3 one that is worn badly, 4 cannot be told, 0 is no face; U takes the last
@@ -92,6 +100,7 @@ def label(site: Path, name: str | None, again: bool, port: int, agreement: bool)
     Examples:
       maskinfer label site/
       maskinfer label site/ --name anna --again
+      maskinfer label site/ --doubt mobilenetv2-128 --doubt mobilenetv2-small-112
       maskinfer label site/ --agreement
     """
     from maskinfer.console.label import show_agreement, show_label_result
@@ -108,12 +117,28 @@ def label(site: Path, name: str | None, again: bool, port: int, agreement: bool)
     from maskinfer.site.label.queue import Queue
     from maskinfer.site.label.serve import open_label_page
 
-    queue = Queue(site, name or getpass.getuser(), again=again)
+    only = _doubtful(site, doubters) if doubters else None
+    queue = Queue(site, name or getpass.getuser(), again=again, only=only)
     with stop_on_signal() as stopped, open_label_page(queue, site, port) as address:
         click.echo(f"open {address}")
         click.echo("Ctrl-C ends; every answer is kept at once")
         _wait(stopped)
     show_label_result(site, queue.save(), queue.now())
+
+
+def _doubtful(site: Path, models: tuple[str, ...]) -> set[Key]:
+    from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.faces.classifier import load_classifier
+    from maskinfer.site.label.answers import read_labellers
+    from maskinfer.site.label.noise import doubtful_labels
+    from maskinfer.site.pool import read_pool
+
+    refuse(("again",), "--doubt asks whatever was answered")
+    with progress_bar("doubt", "pictures") as progress:
+        classifiers = [load_classifier(model) for model in models]
+        found = doubtful_labels(site, read_pool(site), read_labellers(site), classifiers, progress)
+    click.echo(f"{len(found)} labels are doubted by {' and '.join(models)}")
+    return set(found)
 
 
 def _wait(stopped: Callable[[], int]) -> None:

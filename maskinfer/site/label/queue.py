@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -35,13 +36,14 @@ class Queue:
         site: the folder.
         name: of the labeller.
         again: ask for faces that others have answered too.
+        only: ask for these faces once more, whoever has answered them; None for those that are open.
 
     Raises:
         SourceNotFoundError, SourceError: the folder cannot be read.
     """
 
-    def __init__(self, site: Path, name: str, *, again: bool = False) -> None:
-        self._site, self._again = site, again
+    def __init__(self, site: Path, name: str, *, again: bool = False, only: Collection[Key] | None = None) -> None:
+        self._site, self._again, self._only = site, again, only
         self._lock = threading.Lock()
         self.pool = read_pool(site)
         self._by_id = {picture.id: picture for picture in self.pool}
@@ -108,6 +110,8 @@ class Queue:
         return self._by_id[picture]
 
     def _is_open(self, key: Key) -> bool:
+        if self._only is not None:
+            return key in self._only and key not in self._done
         others = () if self._again else self._labellers.values()
         return key not in self._me.answers and all(key not in one.answers for one in others)
 
@@ -116,6 +120,7 @@ class Queue:
 
     def _now(self) -> dict[str, Any]:
         every = [(picture.id, i) for picture in self.pool for i in range(len(picture.faces))]
+        every = every if self._only is None else [key for key in every if key in self._only]
         left = sum(self._is_open(key) for key in every)
         record: dict[str, Any] = {
             "total": len(every),
