@@ -18,16 +18,9 @@ from tests.conftest import ROOT
 _MARK = "MASKINFER_TEST_NODE"
 _START_S = 300.0
 _STORE_BYTES = 80 << 20
-_TRIES = 3
-# Ray gives a node thirty seconds, which on a busy machine is not enough, and no option changes that: the clock that it
-# waits by goes slower.
-_PATIENT_RAY = """
-import time, types
-import ray._private.node as node
-node.time = types.SimpleNamespace(**{**vars(time), "monotonic": lambda: time.monotonic() / 10})
-from ray.scripts.scripts import main
-main()
-"""
+_TRIES = 6
+# Ray gives the parts of a node 15 seconds to find each other, which on a busy machine is not enough.
+_HURRY = -10
 
 
 @dataclass(slots=True)
@@ -87,7 +80,7 @@ class Nodes:
         """Start a node; return what was said if it does not start."""
         mark = self._marks[address] = secrets.token_hex(8)
         command = [
-            sys.executable, "-c", _PATIENT_RAY, "start", f"--node-ip-address={address}",
+            sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={address}",
             f"--object-store-memory={_STORE_BYTES}", *options,
         ]  # fmt: skip
         variables = {
@@ -97,9 +90,17 @@ class Nodes:
             **environment, _MARK: mark,
         }  # fmt: skip
         done = subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=_START_S, check=False
+            command, env=variables, capture_output=True, text=True, timeout=_START_S, check=False, preexec_fn=_hurry
         )  # fmt: skip
+        for process in _marked(mark):
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process, 0)
         return None if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _hurry() -> None:
+    with suppress(OSError):  # of whoever is not root
+        os.setpriority(os.PRIO_PROCESS, 0, _HURRY)
 
 
 def _marked(mark: str) -> list[int]:
