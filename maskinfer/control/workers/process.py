@@ -53,6 +53,7 @@ class Worker:
         self._number, self._task, self._keeper, self._say = number, task, keeper, say
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Client | None = None
+        self._token = ""
         self._began, self._began_s = 0, 0.0
         self._news: News | None = None
         self._news_s = 0.0

@@ -103,6 +103,7 @@ def open_server(served: Served) -> Iterator[int]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     block_on_close = False  # whoever asks still is the first process, and hears that this one has ended
 
     def handle_error(self, request: object, client_address: object) -> None:
