@@ -72,6 +72,7 @@ def page(watch: Watch) -> Iterator[Page]:
 
 def log_in(page: Page, watch: Watch) -> None:
     page.look_like()
+    page.open("about:blank")  # a page that goes on asking for pictures would be refused them
     page.command("Network.clearBrowserCookies")
     page.open(watch.url)
     page.wait("location.pathname === '/login'")
