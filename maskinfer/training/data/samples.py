@@ -15,7 +15,7 @@ from pathlib import Path
 
 from maskinfer.engine.errors import SourceError, SourceNotFoundError
 from maskinfer.engine.files.listing import APPLE_DOUBLE, IMAGE_SUFFIXES
-from maskinfer.training.data.scenes import read_records
+from maskinfer.training.data.scenes import SCENES_FILE, read_records
 
 CROPS_FILE = "crops.jsonl"
 BARE_FILE = "scenes_bare.jsonl"
@@ -53,7 +53,7 @@ def read_samples(folders: Sequence[Path], labels: Sequence[str]) -> list[Labelle
             raise SourceNotFoundError(f"{folder} is not a folder: expected pictures to train on")
         every = list(_read_folder(folder))
         found = [sample for sample in every if sample.label in labels]
-        if not found and not (folder / "scenes.jsonl").is_file():
+        if not found and not (folder / SCENES_FILE).is_file():
             others = ", ".join(sorted({sample.label for sample in every})[:8])
             what = f"no pictures labelled {' or '.join(labels)}, but {others}" if others else "no pictures to train on"
             raise SourceNotFoundError(
@@ -68,7 +68,8 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage]:
     lists = [file for name in (CROPS_FILE, BARE_FILE) if (file := folder / name).is_file()]
     for file in lists:
         yield from _read_list(file)
-    if not lists:
+    # Of a folder with a list of scenes, the folders in it hold their pictures, and are no classes.
+    if not lists and not (folder / SCENES_FILE).is_file():
         for path in sorted(folder.glob("*/*")):
             if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(APPLE_DOUBLE):
                 yield LabelledImage(path, _label_of(path.parent.name), folder.name)

@@ -18,6 +18,7 @@ from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.classifier.dataset import Pictures, draw_order, load_pictures
 from maskinfer.training.classifier.faces import NO_FACE, WINDOW_MARGIN, WINDOW_PX, collect_faces, window_share
 from maskinfer.training.classifier.recipe import load_recipe
+from maskinfer.training.data.audit.items import read_items
 from maskinfer.training.data.audit.related import related_groups
 from maskinfer.training.data.main_face import find_main_face
 from maskinfer.training.data.samples import read_samples
@@ -206,3 +207,11 @@ def test_pictures_of_one_visit_form_a_group(tmp_path: Path) -> None:
     _lines(tmp_path / "scenes.jsonl", *lines)
     sources = [str(tmp_path / f"{number}.png") for number in range(4)]
     assert related_groups([tmp_path], LABELS, sources).tolist() == [0, 1, 0, 2]
+
+
+def test_folders_of_a_list_of_scenes_are_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures/a.png"), np.zeros((40, 40, 3), np.uint8))
+    line = {"image": "pictures/a.png", "set": "s", "faces": [{"bbox": [1, 1, 30, 30], "label": "with_mask"}]}
+    _lines(tmp_path / "scenes.jsonl", line)
+    assert [(item.name, item.labels) for item in read_items([tmp_path])] == [("pictures/a.png", ("with_mask",))]
