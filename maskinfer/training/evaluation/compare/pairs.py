@@ -15,6 +15,8 @@ from maskinfer.training.evaluation.intervals import Estimate, Floats, bootstrap
 
 # With fewer faces that only one of the two has right, resampling sees too little of the spread.
 _LEAST_DIFFERING = 20
+# Of a label with fewer faces in a group the share is chance, and would count as much as that of the others.
+_LEAST_OF_LABEL = 10
 Bools = NDArray[np.bool_]
 
 
@@ -44,7 +46,8 @@ class Difference:
 
     Attributes:
         faces: how many.
-        old, new: share that was found and labelled right, the mean over the labels that occur.
+        old, new: share that was found and labelled right, the mean over labels with at least 10 faces; over all that
+            occur where no label has as many.
         change: of that share, with its paired 95 % interval.
         won, lost: faces that only the new model, or only the old one, has right.
         p: of McNemar's test, exact: how often chance alone would divide won and lost so unevenly.
@@ -65,7 +68,9 @@ def difference(faces: PairedFaces) -> Difference:
     The interval is that of pictures, or visits, drawn with replacement (Efron 1979); of few faces that differ it is
     Agresti and Min's for paired shares (Statistics in Medicine 24, 2005).
     """
-    present = [label for label in LABELS if (faces.labels == label).any()]
+    counts = {label: int((faces.labels == label).sum()) for label in LABELS}
+    present = [label for label, count in counts.items() if count >= _LEAST_OF_LABEL]
+    present = present or [label for label, count in counts.items() if count]
     own = [faces.only(faces.labels == label) for label in present]
     won, lost = int((faces.new & ~faces.old).sum()), int((faces.old & ~faces.new).sum())
     old, new = (float(np.mean([getattr(f, side).mean() for f in own])) if own else 0.0 for side in ("old", "new"))

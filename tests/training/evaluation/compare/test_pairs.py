@@ -52,6 +52,14 @@ def test_labels_count_the_same_whatever_their_number() -> None:
     assert (found.old, found.new, found.change.value) == (0.5, 1.0, 0.5)
 
 
+def test_a_label_of_few_faces_does_not_count_as_much_as_the_others() -> None:
+    labels = ["with_mask"] * 50 + ["without_mask"] * 50 + ["incorrect_mask"] * 4
+    found = difference(faces([True] * 100 + [False] * 4, [True] * 104, labels))
+    assert (found.faces, found.old, found.new, found.change.value, found.won) == (104, 1.0, 1.0, 0.0, 4)
+    few = difference(faces([True, False], [True, True], ["with_mask", "incorrect_mask"]))
+    assert (few.old, few.new) == (0.5, 1.0), "there are no others"
+
+
 def test_faces_of_one_visit_say_less_than_as_many_of_many() -> None:
     rng = np.random.default_rng(0)
     old = rng.random(50) < 0.5
