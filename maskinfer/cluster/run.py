@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def run_on_cluster(
         settings = job_settings(shipped.engine, track, style, outputs, encoding=encoding)
         with nothing_begun():
             roots.make()
-            ledger = Ledger(roots, out, Journal(_fetched_journal(roots, out), settings, roots.size_of))
+            ledger = Ledger(roots, out, Journal(fetched_journal(roots, out), settings, roots.size_of))
         ledger.adopt_left()
         if not overwrite:
             ledger.refuse_replacing([one.task for one in planned])
@@ -138,7 +138,7 @@ def _without_files(outputs: Outputs) -> Outputs:
     return replace(outputs, jsonl=None, csv=None, events=events)
 
 
-def _fetched_journal(roots: Roots, out: str) -> Path:
+def fetched_journal(roots: Roots, out: str) -> Path:
     """Return the folder of the journal, which of a URL is a copy of it."""
     folder = roots.path("video")
     there = read_bytes(below(out, JOURNAL)) if is_remote(out) else None
@@ -160,6 +160,7 @@ class Ledger:
     roots: Roots
     out: str
     journal: Journal
+    _taken: list[str] = field(default_factory=list)
 
     def adopt_left(self) -> None:
         """Take the lines of an earlier job whose command did not live to take them."""
@@ -168,7 +169,7 @@ class Ledger:
         for name in [name for name in names if name.endswith(".json")]:
             with suppress(ValueError):
                 self.journal.adopt(json.loads(read_bytes(below(folder, name)) or b""))
-            remove(below(folder, name))
+            self._let_go(below(folder, name))
 
     def refuse_replacing(self, tasks: Sequence[VideoTask]) -> None:
         """Refuse to replace what other settings made; see ``Journal.refuse_replacing``."""
@@ -186,8 +187,15 @@ class Ledger:
             self.journal.adopt(line)
         except OutputError as error:
             return str(error)
-        remove(below(below(self.out, RECORDS), record_name(self.journal.place(task))))
+        self._let_go(below(below(self.out, RECORDS), record_name(self.journal.place(task))))
         return None
+
+    def _let_go(self, record: str) -> None:
+        """Remove a line that a worker left; at a URL only when the journal is there, which until then is a copy."""
+        if is_remote(self.out):
+            self._taken.append(record)
+        else:
+            remove(record)
 
     def close(self) -> None:
         """Bring the journal to its place."""
@@ -195,6 +203,8 @@ class Ledger:
             file = self.roots.path("video") / JOURNAL
             if file.exists():
                 publish(file, below(self.out, JOURNAL), lambda: None)
+            for record in self._taken:
+                remove(record)
         else:
             for name in (RECORDS, PIECES):
                 with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from maskinfer.cluster.places import Roots, plan
+from maskinfer.cluster.attempt import record_name
+from maskinfer.cluster.places import Planned, Roots, plan
+from maskinfer.cluster.run import Ledger, fetched_journal
 from maskinfer.cluster.storage import (
     below,
     fetch,
@@ -26,6 +29,8 @@ from maskinfer.cluster.storage import (
     without_secrets,
 )
 from maskinfer.engine.errors import OutputError, RequestError, SourceError, SourceNotFoundError
+from maskinfer.engine.jobs.journal import JobSettings, Journal
+from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING
 from maskinfer.engine.sinks.outputs import Outputs
 from tests.helpers.waiting import wait_until
@@ -116,6 +121,44 @@ def test_videos_at_urls_are_planned(folder: str, tmp_path: Path) -> None:
         )
     with pytest.raises(SourceNotFoundError, match="holds no video"):
         plan([f"{folder}/results"], roots, Outputs(), PLAIN_ENCODING, print)
+
+
+def test_what_is_done_at_a_url_is_known_after_the_command_was_killed(folder: str, tmp_path: Path) -> None:
+    out, settings = f"{folder}/out", JobSettings({}, "settings")
+
+    def ledger(name: str) -> tuple[Ledger, list[Planned]]:
+        roots = Roots.of(out, Outputs(), tmp_path / name)
+        roots.make()
+        return (
+            Ledger(roots, out, Journal(fetched_journal(roots, out), settings, roots.size_of)),
+            plan([f"{folder}/archive"], roots, Outputs(), PLAIN_ENCODING, print),
+        )
+
+    for name in ("a.mp4", "b.mp4"):
+        publish_text("video", f"{folder}/archive/{name}")
+        publish_text("drawn", f"{out}/{name}")
+    killed, planned = ledger("killed")
+    for one in planned:
+        entry = killed.journal.entry(one.task)
+        line = entry.done(f"key of {entry.place}", {entry.place: 5}, JobSummary(frames=3, problems=["odd"]))
+        publish_text(json.dumps(line), f"{out}/.maskinfer-done/{record_name(entry.place)}")
+        if entry.place == "a.mp4":
+            assert killed.take(one.task, line) is None  # and the other one nobody has heard of
+    assert read_bytes(f"{out}/.maskinfer-done.jsonl") is None
+
+    again, planned = ledger("again")
+    again.adopt_left()
+    again.refuse_replacing([one.task for one in planned])
+    assert [again.journal.done_as(one.task) for one in planned] == ["key of a.mp4", "key of b.mp4"]
+    assert again.journal.problems_of("key of b.mp4", planned[1].task) == ["odd"]
+    again.close()
+    assert sorted(files_below(out)) == [".maskinfer-done.jsonl", "a.mp4", "b.mp4"]
+    third, planned = ledger("third")
+    assert [third.journal.done_as(one.task) for one in planned] == ["key of a.mp4", "key of b.mp4"]
+    other, planned = ledger("other")
+    publish_text("of somebody else", f"{out}/a.mp4")
+    with pytest.raises(RequestError, match=r"1 file would be replaced \(memory://.*/out/a\.mp4\)"):
+        other.refuse_replacing([one.task for one in planned])
 
 
 @pytest.fixture(scope="module")

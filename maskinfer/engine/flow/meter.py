@@ -29,7 +29,6 @@ class Meter:
     _done_bytes: int = 0
     _done_film_s: float = 0.0
     _done_faces: int = 0
-    _done: int = 0
     _begun: int = 0
     _told_s: float = 0.0
     _running: dict[int, tuple[int, float, int]] = field(default_factory=dict)
@@ -49,10 +48,12 @@ class Meter:
             self._running[number] = size, film_s, faces
 
     def finish(self, number: int, size: int, film_s: float, faces: int) -> None:
-        """Note that a file is over."""
+        """Note that a file is over; one that nobody looked at, as it was done before, is left out of account."""
         with self._lock:
             self._running.pop(number, None)
-            self._done += 1
+            if film_s <= 0:
+                self.total_bytes -= size
+                return
             self._done_bytes += size
             self._done_film_s += film_s
             self._done_faces += faces
