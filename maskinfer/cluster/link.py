@@ -11,6 +11,7 @@ import os
 import pickle
 import queue
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from maskinfer.cluster.worker import actor_class
 _STORE_BYTES = 80 << 20
 _POLL_S, _LOOK_S, _STUCK_S = 0.1, 1.0, 900.0
 _FAILED_STARTS, _BEGINNINGS = 3, 3
-_LET_GO_S = 10.0
+_LET_GO_S, _KNOCK_S = 10.0, 10.0
 
 
 @dataclass(slots=True)
@@ -93,9 +94,21 @@ def _connect(hello: Hello) -> None:
         os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
         _begin_here(hello.setup.workers, common)
     else:
+        _knock(hello.address)
         import ray
 
         ray.init(address=hello.address, **common)
+
+
+def _knock(address: str) -> None:
+    """See whether anybody answers at ``HOST:PORT``, which Ray would find out in minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
 
 
 def _begin_here(cores: int | None, common: dict[str, Any]) -> None:

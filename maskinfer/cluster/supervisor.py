@@ -18,7 +18,7 @@ from typing import Any
 
 from maskinfer.cluster.jobs import Job, Outcome, Setup
 from maskinfer.cluster.messages import LOCAL, Died, Done, Hello, Lost, State
-from maskinfer.engine.errors import ClusterError
+from maskinfer.engine.errors import ClusterError, nothing_begun
 
 ATTEMPTS = 3
 """So often a video is tried before it fails."""
@@ -159,7 +159,8 @@ class Supervisor:
         if message is not None and message.is_ours:
             raise ClusterError(f"the workers of the cluster {where} cannot begin: {reason}")
         if seen_s is None:
-            raise ClusterError(f"there is no Ray cluster {where} that can be used: {reason}")
+            with nothing_begun():
+                raise ClusterError(f"there is no Ray cluster {where} that can be used: {reason}")
         if time.monotonic() - seen_s > _PATIENCE_S:
             raise ClusterError(f"the cluster {where} has been gone for {_PATIENCE_S / 60:.0f} minutes: {reason}")
         self.counts["cluster lost"] += 1
