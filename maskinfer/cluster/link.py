@@ -92,7 +92,7 @@ def _connect(hello: Hello) -> None:
     if hello.address == LOCAL:
         # For whoever else is on this machine; Ray would write one of its own into the home folder.
         os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
-        _begin_here(hello.setup.workers, common)
+        _begin_here(hello.setup.workers, {**common, "_temp_dir": hello.folder})
     else:
         _knock(hello.address)
         import ray

@@ -11,10 +11,17 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First message to the link: where the cluster is, and what its workers need."""
+    """First message to the link: where the cluster is, and what its workers need.
+
+    Attributes:
+        address: of the head, or ``local``.
+        setup: of the workers.
+        folder: for what Ray writes of a local cluster; whoever began the link removes it.
+    """
 
     address: str
     setup: Setup
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -124,10 +126,12 @@ class Supervisor:
         todo = {job.id for job in jobs}
         self._flying = {job.id: job for job in jobs}
         link, seen_s = None, None
+        # Ray keeps its logs for good; its paths of sockets have to be short.
+        folder = tempfile.mkdtemp(prefix="maskinfer-ray-")
         try:
             while todo and not stopped():
                 if link is None:
-                    link = self._open()
+                    link = self._open(folder)
                 try:
                     message = link.said.get(timeout=_POLL_S)
                 except queue.Empty:
@@ -146,9 +150,10 @@ class Supervisor:
         finally:
             if link is not None:
                 link.close()
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _open(self) -> _Link:
-        link = _Link(Hello(self.address, self.setup))
+    def _open(self, folder: str) -> _Link:
+        link = _Link(Hello(self.address, self.setup, folder))
         for job in self._flying.values():
             link.send(job)
         return link
