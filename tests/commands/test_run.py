@@ -36,6 +36,9 @@ COMMANDS = (
     "train-detector",
     "benchmark",
     "calibrate",
+    "compare",
+    "collect",
+    "label",
 )
 
 
