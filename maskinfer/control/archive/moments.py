@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from maskinfer.control.archive.count import Where
-from maskinfer.control.archive.tables import ask
+from maskinfer.control.archive.tables import ask, faces_of
 from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Moment:
         best_s: when the person is seen best; None if the label was never shown in a frame of its own.
         xyxy: of the face at that time, in pixels of a frame of ``size_wh``.
         size_wh: of the video's frames.
+        track_ids: that show the person.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Moment:
     best_s: float | None
     xyxy: Box | None
     size_wh: tuple[int, int]
+    track_ids: tuple[int, ...]
 
     @property
     def shown_s(self) -> float:
@@ -71,10 +73,10 @@ def find_moments(
     """
     condition, values = (where or Where()).sql()
     sql = f"""
-        SELECT m.*, f.width, f.height FROM (
+        SELECT m.*, f.width, f.height, v.track_ids FROM (
           SELECT * FROM (SELECT *, from_at AS moment FROM spans) WHERE list_contains(?, label) AND {condition}
           ORDER BY to_s - from_s DESC LIMIT ?
-        ) m JOIN files f USING (name) ORDER BY m.name, m.from_s, m.visit
+        ) m JOIN files f USING (name) JOIN visits v USING (name, visit) ORDER BY m.name, m.from_s, m.visit
     """
     rows = ask(database, sql, [list(labels), *values, (1 << 62) if most is None else most]).to_pylist()
     return [
@@ -82,7 +84,7 @@ def find_moments(
             row["name"], row["camera"], row["visit"], row["label"], row["bare"], row["from_s"], row["to_s"],
             row["from_at"], row["best_s"],
             None if row["left"] is None else (row["left"], row["top"], row["right"], row["bottom"]),
-            (row["width"], row["height"]),
+            (row["width"], row["height"]), tuple(row["track_ids"]),
         )
         for row in rows
     ]  # fmt: skip
@@ -92,11 +94,10 @@ def boxes_of(database: duckdb.DuckDBPyConnection, moment: Moment, every_s: float
     """Return where a person's face is during a moment: times in seconds, and boxes in pixels."""
     sql = """
         SELECT time_s, "left", top, "right", bottom FROM faces
-        WHERE name = ? AND time_s BETWEEN ? AND ?
-          AND list_contains((SELECT track_ids FROM visits WHERE visit = ?), track_id)
-        ORDER BY time_s
+        WHERE time_s BETWEEN ? AND ? AND list_contains(?, track_id) ORDER BY time_s
     """
-    rows = ask(database, sql, [moment.name, moment.from_s - 2, moment.to_s + 2, moment.visit]).to_pylist()
+    values = [moment.from_s - 2, moment.to_s + 2, list(moment.track_ids)]
+    rows = faces_of(database, moment.name, sql, values).to_pylist()
     found: list[tuple[float, Box]] = []
     for row in rows:
         if not found or row["time_s"] - found[-1][0] >= every_s:
@@ -106,7 +107,7 @@ def boxes_of(database: duckdb.DuckDBPyConnection, moment: Moment, every_s: float
 
 def faces_near(database: duckdb.DuckDBPyConnection, moment: Moment, within_s: float = 0.5) -> list[Box]:
     """Return where any face was shortly before or after a moment's picture, so that none is missed: boxes in pixels."""
-    sql = 'SELECT "left", top, "right", bottom FROM faces WHERE name = ? AND time_s BETWEEN ? AND ?'
+    sql = 'SELECT "left", top, "right", bottom FROM faces WHERE time_s BETWEEN ? AND ?'
     at_s = moment.shown_s
-    rows = ask(database, sql, [moment.name, at_s - within_s, at_s + within_s]).to_pylist()
+    rows = faces_of(database, moment.name, sql, [at_s - within_s, at_s + within_s]).to_pylist()
     return [(row["left"], row["top"], row["right"], row["bottom"]) for row in rows]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskinfer.engine.errors import MissingExtraError, RequestError, SourceError, SourceNotFoundError
+from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.tables.columns import EXTRA, FACES, SUFFIX, TABLES, schema_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,28 @@ def table_files(places: Sequence[Path], table: str = FACES) -> list[Path]:
         for file in (place.rglob(f"*.{table}{SUFFIX}") if place.is_dir() else ())
         if file.is_file() and not file.name.startswith(".")
     )
+
+
+def name_of(file: Path, places: Sequence[Path], table: str = FACES) -> str:
+    """Return which video a file of a table is of."""
+    place = next(place for place in places if file.is_relative_to(place))
+    return as_text(file.relative_to(place)).removesuffix(f".{table}{SUFFIX}")
+
+
+def faces_of(database: duckdb.DuckDBPyConnection, name: str, sql: str, values: Sequence[object]) -> pa.Table:
+    """Return the answer to a question about the faces of one video, for which the files of no other are opened.
+
+    Args:
+        database: from ``open_tables``.
+        name: of the video.
+        sql: one SELECT from ``faces``.
+        values: of its parameters.
+
+    Raises:
+        SourceError: the tables cannot be read.
+    """
+    files = ask(database, "SELECT path FROM face_files WHERE name = ?", [name])["path"].to_pylist()
+    return ask(database, f"WITH faces AS (SELECT * FROM read_parquet(?)) {sql}", [files, *values])
 
 
 @contextmanager
@@ -43,6 +66,7 @@ def open_tables(places: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
     except ImportError as error:
         raise MissingExtraError("duckdb", EXTRA) from error
     found = {table: [str(file.absolute()) for file in table_files(places, table)] for table in TABLES}
+    faces = [(name_of(file, places), str(file.absolute())) for file in table_files(places, FACES)]
     if not all(found.values()):
         where = ", ".join(map(str, places))
         raise SourceNotFoundError(
@@ -57,6 +81,8 @@ def open_tables(places: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
                 database.read_parquet(files, union_by_name=True).create_view(table)
         except duckdb.Error as error:
             raise SourceError(f"the tables cannot be read: {_line(error)}") from error
+        database.execute("CREATE TEMP TABLE face_files (name VARCHAR, path VARCHAR)")
+        database.executemany("INSERT INTO face_files VALUES (?, ?)", faces)
         database.execute("SET allowed_paths = ?", [[file for files in found.values() for file in files]])
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
