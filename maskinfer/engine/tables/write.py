@@ -17,7 +17,7 @@ from maskinfer.engine.files.atomic import IsPartial, atomic_write, never_partial
 from maskinfer.engine.files.places import make_folder
 from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.frames.picture import AnyPicture
-from maskinfer.engine.results import LABELS, FrameResult
+from maskinfer.engine.results import LABELS, FrameResult, of_record
 from maskinfer.engine.sinks.events import EventOptions
 from maskinfer.engine.sinks.table import AddFrame
 from maskinfer.engine.tables.clock import camera_of, named_begin
@@ -139,6 +139,9 @@ class _Rows:
         self.people = People(self.name, self.camera, self.events)
 
     def add(self, _: AnyPicture, result: FrameResult) -> None:
+        # Rounded as in lines of JSON, so that tables made of these say the same, also where a label is held for just
+        # long enough.
+        result = of_record(result.to_dict())
         if self.last is not None:
             self.step_s = result.time_s - self.last.time_s
         self.source, self.last = result.source, result
