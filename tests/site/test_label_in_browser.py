@@ -191,7 +191,7 @@ def test_nobody_else_sees_or_changes_anything(opened: tuple[Page, Queue], site: 
     page, _ = opened
     origin = str(page.run("location.origin"))
     body = json.dumps({"picture": f"{0:016x}", "number": 0, "label": "with_mask"}).encode()
-    for path in ("/", "/now", f"/pictures/{0:016x}.jpg", "/?key=x"):
+    for path in ("/", "/now", f"/pictures/{0:016x}.jpg", "/?key=x", "/?key=%C3%A9"):
         assert status(origin + path) == 403, path
     assert status(f"{origin}/answer", body) == 403
     # The page's own requests need the token that stands in the page, and an answer.

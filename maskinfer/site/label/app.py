@@ -50,7 +50,7 @@ def make_app(queue: Queue, site: Any, key: str) -> Starlette:
     csrf = secrets.token_urlsafe(24)
 
     def begin(request: Request) -> Response:
-        if hmac.compare_digest(request.query_params.get("key", ""), key):
+        if _is(request.query_params.get("key", ""), key):
             answer = RedirectResponse("/", 303)
             answer.set_cookie(_COOKIE, key, httponly=True, samesite="strict", path="/")
             return answer
@@ -64,7 +64,7 @@ def make_app(queue: Queue, site: Any, key: str) -> Starlette:
             if not _may(request, key):
                 return _refused(403, "Open the address that maskinfer label printed, with its key.")
             if request.method == "POST" and not (
-                is_same_site(request) and hmac.compare_digest(request.headers.get("x-csrf-token", ""), csrf)
+                is_same_site(request) and _is(request.headers.get("x-csrf-token", ""), csrf)
             ):
                 return _refused(403, "This request does not come from the page: load it again.")
             return await do(request)
@@ -114,7 +114,12 @@ def _templates() -> Environment:
 
 
 def _may(request: Request, key: str) -> bool:
-    return hmac.compare_digest(request.cookies.get(_COOKIE, "").encode(), key.encode())
+    return _is(request.cookies.get(_COOKIE, ""), key)
+
+
+def _is(given: str, expected: str) -> bool:
+    # In bytes: hmac compares text of ASCII alone, and the other side may send anything.
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
 async def _read(request: Request) -> _Answered:
