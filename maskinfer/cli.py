@@ -14,15 +14,17 @@ from maskinfer.commands.adopt import adopt
 from maskinfer.commands.archive.query import query, tables
 from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
+from maskinfer.commands.evaluate import evaluate
 from maskinfer.commands.export import calibrate, card, quantize, verify
 from maskinfer.commands.models import doctor, models
 from maskinfer.commands.render import render
 from maskinfer.commands.report import report
-from maskinfer.commands.run import image, stream, video
+from maskinfer.commands.run import image, video
 from maskinfer.commands.serve import serve
 from maskinfer.commands.site.collect import collect, label
 from maskinfer.commands.site.compare import compare
-from maskinfer.commands.training import evaluate, export, train, train_detector
+from maskinfer.commands.stream import stream
+from maskinfer.commands.training import export, train, train_detector
 from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, printable
 
 INTERRUPTED = 130

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskinfer.commands.engine_options import EngineOptions, engine_options
+from maskinfer.commands.groups.data import as_folder
+from maskinfer.commands.groups.models import EngineOptions, engine_options
 from maskinfer.commands.options import (
     FRAME_SIZES,
     MODEL,
@@ -27,7 +28,6 @@ from maskinfer.commands.options import (
     refuse,
     write_options,
 )
-from maskinfer.commands.site.data_options import as_folder
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.atomic import atomic_write
 

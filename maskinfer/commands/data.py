@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from maskinfer.commands.groups.data import MAP_OPTION, as_folders
 from maskinfer.commands.options import PATH, SHARE, Command, Output, read_shares, refuse, train_extra
-from maskinfer.commands.site.data_options import MAP_OPTION, as_folders
 
 _FORMATS = ("maskinfer", "yolo", "coco", "voc", "label-studio", "cvat", "fiftyone", "class-folders")
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import click
 
+from maskinfer.commands.groups.data import as_folder
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, train_extra
-from maskinfer.commands.site.data_options import as_folder
 
 
 @click.command(cls=Command, short_help="Quantize a model, if that pays on this machine.")

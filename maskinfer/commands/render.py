@@ -17,8 +17,8 @@ from maskinfer.commands.groups.drawing import (
     encoding_options,
     look_options,
 )
+from maskinfer.commands.groups.outputs import EventRules, event_rules
 from maskinfer.commands.options import PATH, Command, Output, exit_with, is_given, read_duration, refuse
-from maskinfer.commands.output_options import EventRules, event_rules
 from maskinfer.engine.errors import printable
 from maskinfer.engine.files.urls import public_name
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskinfer.commands.groups.outputs import EventRules, event_rules
 from maskinfer.commands.options import PATH, Command, Output
-from maskinfer.commands.output_options import EventRules, event_rules
 from maskinfer.engine.errors import RequestError, printable
 
 if TYPE_CHECKING:

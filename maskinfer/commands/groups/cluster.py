@@ -14,7 +14,7 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.urls import is_url, public_name, read_address
 
 if TYPE_CHECKING:
-    from maskinfer.commands.engine_options import EngineOptions
+    from maskinfer.commands.groups.models import EngineOptions
     from maskinfer.engine.jobs.summary import JobSummary
 
 # What FFmpeg reads itself, one video at a time.

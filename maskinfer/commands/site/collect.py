@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskinfer.commands.addresses import read_secret_addresses
-from maskinfer.commands.engine_options import EngineOptions, engine_options
+from maskinfer.commands.groups.models import EngineOptions, engine_options
 from maskinfer.commands.options import MODEL, PATH, Command, Output, refuse
 
 if TYPE_CHECKING:

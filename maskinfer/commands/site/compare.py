@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.engine_options import EngineOptions, engine_options
+from maskinfer.commands.groups.data import MAP_OPTION, as_folders
+from maskinfer.commands.groups.models import EngineOptions, engine_options
 from maskinfer.commands.options import PATH, Command, Output, train_extra
-from maskinfer.commands.site.data_options import MAP_OPTION, as_folders
 
 
 @click.command(cls=Command, short_help="Compare models on the same faces.")

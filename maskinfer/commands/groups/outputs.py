@@ -13,7 +13,7 @@ from maskinfer.commands.addresses import read_headers, read_secret, read_secret_
 from maskinfer.commands.options import Output, grouped, option, refuse
 
 if TYPE_CHECKING:
-    from maskinfer.commands.engine_options import TrackingOptions
+    from maskinfer.commands.groups.models import TrackingOptions
     from maskinfer.engine.sinks.event_targets import EventTargets
     from maskinfer.engine.sinks.events import EventOptions
     from maskinfer.engine.sinks.outputs import Outputs
