@@ -126,8 +126,8 @@ class Supervisor:
         todo = {job.id for job in jobs}
         self._flying = {job.id: job for job in jobs}
         link, seen_s = None, None
-        # Ray keeps its logs for good; its paths of sockets have to be short.
-        folder = tempfile.mkdtemp(prefix="maskinfer-ray-")
+        # Ray keeps its logs for good.
+        folder = tempfile.mkdtemp(prefix="maskinfer-ray-", dir=_short_place())
         try:
             while todo and not stopped():
                 if link is None:
@@ -226,3 +226,9 @@ class Supervisor:
     def _send(self, job: Job, link: _Link) -> None:
         self._flying[job.id] = job
         link.send(job)
+
+
+def _short_place() -> str | None:
+    """Return a folder for sockets, whose paths may have 103 letters, of which Ray needs 70; None for the usual one."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > 12 and os.access("/tmp", os.W_OK | os.X_OK) else None

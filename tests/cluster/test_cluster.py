@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,7 +21,11 @@ from tests.helpers.ray_nodes import Nodes, ray_nodes
 from tests.helpers.waiting import wait_until
 
 pytest.importorskip("ray", reason="Ray is not installed: there is no cluster to be had")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nodes with addresses of their own need Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="nodes with addresses of their own need Linux"),
+    # The nodes' addresses are the machine's: of tests side by side one process alone has a cluster.
+    pytest.mark.xdist_group("cluster"),
+]
 JOURNAL = ".maskinfer-done.jsonl"
 TIMEOUT_S = 600
 
@@ -40,8 +45,12 @@ def archive(portrait: BGRFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with ray_nodes(tmp_path_factory.mktemp("ray"), 6500 + os.getpid() % 3000) as nodes:
+def nodes() -> Iterator[Nodes]:
+    # A folder with a short name: those of Ray's sockets may have 107 letters in all.
+    with (
+        TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
+        ray_nodes(Path(folder), 6500 + os.getpid() % 3000) as nodes,
+    ):
         nodes.start_head()
         nodes.start("127.0.0.3")
         yield nodes
