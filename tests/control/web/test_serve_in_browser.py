@@ -135,6 +135,10 @@ def test_a_zone_that_is_drawn_counts_the_visits_that_follow(page: Page, watch: W
     log_in(page, watch)
     page.open(f"{watch.url}cameras/zones?camera=door")
     page.wait("document.querySelector('#snapshot').naturalWidth === 320", PATIENCE_S)
+    # A picture that is not there yet comes when it is.
+    page.run("document.querySelector('#snapshot').dispatchEvent(new Event('error'))")
+    assert "The camera has given no picture yet." in page.text()
+    page.wait("document.querySelector('#hint').innerText.startsWith('Drag a corner')")
     wait_until(lambda: visits(watch), timeout_s=PATIENCE_S)
     assert {tuple(visit["zones"]) for visit in visits(watch)} == {()}  # type: ignore[arg-type]
     left, top, width, height = page.run(

@@ -252,10 +252,16 @@ for (const kind of ["zone", "line"]) {
     else begin(kind);
   });
 }
-document.getElementById("new-picture").addEventListener("click", () => {
-  snapshot.src = `/cameras/picture.jpg?${new URLSearchParams({camera, at: Date.now()})}`;
-});
-snapshot.addEventListener("error", () => { hint.textContent = "The camera has given no picture yet."; });
+const ask = () => { snapshot.src = `/cameras/picture.jpg?${new URLSearchParams({camera, at: Date.now()})}`; };
+document.getElementById("new-picture").addEventListener("click", ask);
+const wait = () => {
+  hint.textContent = "The camera has given no picture yet.";
+  setTimeout(ask, 1000);
+};
+snapshot.addEventListener("error", wait);
+snapshot.addEventListener("load", () => { if (hint.textContent.startsWith("The camera")) hint.textContent = REST; });
+// It may have failed before anybody listened.
+if (snapshot.complete && !snapshot.naturalWidth) wait();
 document.getElementById("save").addEventListener("click", async event => {
   event.target.disabled = true;
   const zones = shapes.filter(shape => shape.kind === "zone").map(shape => ({
