@@ -1,6 +1,6 @@
 """An archive of many small files on a cluster whose nodes are killed at random: what is lost, done twice, or different.
 
-    python -m benchmarks.archive_chaos --clips ../shared/videos --work /tmp/chaos
+    python -m benchmarks.archive_chaos --clips CLIPS --work FOLDER
 
 Real Ray nodes with addresses of their own, on this machine. One machine's results come first; then the cluster does the
 same archive while nodes, the head and the command itself are killed; both are compared line by line.

@@ -1,6 +1,6 @@
 """What many machines cost beside the work itself: processor time a video, a piece and a message.
 
-    python -m benchmarks.cluster_overhead --clips ../shared/videos --work /tmp/overhead
+    python -m benchmarks.cluster_overhead --clips CLIPS --work FOLDER
 
 Processor time, which other programs on the machine change little; each pair in turn.
 """

@@ -1,7 +1,7 @@
 """A store with very many visits, and how long the questions of a day take.
 
-    python -m benchmarks.large_store /tmp/large --visits 1000000
-    python -m benchmarks.large_store /tmp/large            # only asks, if the store is there already
+    python -m benchmarks.large_store FOLDER --visits 1000000
+    python -m benchmarks.large_store FOLDER            # only asks, if the store is there already
 
 Four cameras over a year with a morning and an evening peak, nine of ten people with a mask; a zone for each camera.
 No pictures. Each question is asked five times; the medians are printed.

@@ -1,6 +1,6 @@
 """A control room for a long time, with all that goes wrong meanwhile, and what came of it.
 
-    python -m benchmarks.soak_room /tmp/soak --minutes 60
+    python -m benchmarks.soak_room FOLDER --minutes 60
 
 Real RTSP cameras (Debian's GStreamer), mosquitto, Prometheus (if it is installed), a receiver of webhooks, recordings
 with retention, and somebody who looks at the page. Every other minute a camera is killed for ten seconds; the broker

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import IO
 
 from maskinfer.control.room.state import CameraMode, CameraState
 from maskinfer.control.watch.tally import Tally
@@ -79,10 +80,10 @@ class Worker:
         command = [sys.executable, "-m", "maskinfer.control.workers.worker"]
         self._token = secrets.token_hex(16)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        assert self._process.stdin is not None
+        stdin = _pipe(self._process.stdin)
         with suppress(OSError):  # it has ended, which is seen when it should be ready
-            self._process.stdin.write(encode(Start(self._token, self._task)) + b"\n")
-            self._process.stdin.flush()
+            stdin.write(encode(Start(self._token, self._task)) + b"\n")
+            stdin.flush()
 
     def wait_ready(self) -> None:
         """Wait until the process answers.
@@ -90,9 +91,7 @@ class Worker:
         Raises:
             MaskinferError: it cannot begin; the class is that of the fault in the process.
         """
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = b"" if self._process is None else _pipe(self._process.stdout).readline()
         ready = decode(line, Ready) if line else Ready(error=f"process {self._number} of the watch ended at once")
         if ready.error:
             self._kill(0.0)
@@ -268,13 +267,17 @@ class Worker:
         process = self._process
         if process is None:
             return
-        assert process.stdin is not None
-        assert process.stdout is not None
         with suppress(OSError):
-            process.stdin.close()
+            _pipe(process.stdin).close()
         if wait_s:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(wait_s)
         process.kill()
         process.wait()
-        process.stdout.close()
+        _pipe(process.stdout).close()
+
+
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    if end is None:
+        raise OutputError("a process of the watch was begun without a pipe to it")
+    return end
