@@ -87,8 +87,11 @@ def _open(
     wanted: list[Any] = [(provider, given)]
     if provider != CPU:
         wanted.append(CPU)  # for the nodes that the provider does not implement
+        # A library of the provider that is missing is told by the error, not once more by the logger of the process.
+        ort.set_default_logger_severity(4)
     try:
-        session = ort.InferenceSession(str(model), options, providers=wanted)
+        # A fallback would print a banner, and run on the CPU what was asked of the provider.
+        session = ort.InferenceSession(str(model), options, providers=wanted, enable_fallback=0)
     except Exception as error:  # onnxruntime's own exceptions have no common base but this
         if provider == CPU:
             raise ModelError(f"{model} cannot be loaded as an ONNX model: {reason_of(error)}") from error
@@ -100,7 +103,6 @@ def _open(
             f"provider {short_name(provider)} was asked for but is not active (active: {active}); "
             f"its libraries or its device are missing: {hint}"
         )
-    session.disable_fallback()
     return session
 
 
