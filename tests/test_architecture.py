@@ -68,7 +68,7 @@ ARROWS: dict[str, set[str]] = {
     "engine.visits": {"engine.sinks", "engine.faces", "engine.frames"},
     "engine.sinks": {"engine.engine", "engine.faces", "engine.sources", "engine.frames", "engine.files", "engine.flow"},
     "engine.check": {"engine.faces"},
-    "engine.load": {"engine.engine", "engine.faces", "engine.runtime"},
+    "engine.load": {"engine.engine", "engine.faces", "engine.sources", "engine.runtime"},
     "engine.engine": {"engine.faces", "engine.sources", "engine.frames", "engine.flow"},
     "engine.faces": {"engine.catalog", "engine.runtime", "engine.frames", "engine.flow"},
     "engine.sources": {"engine.frames", "engine.files", "engine.flow"},

@@ -18,6 +18,7 @@ from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.journal import job_settings
 from maskinfer.engine.load import load
 from maskinfer.engine.runtime.providers import AUTO
+from maskinfer.engine.sources.decoder import CPU
 
 _GPU_PROVIDERS = {"cuda", "tensorrt"}
 # A GPU has room for the models of several workers, whose cores decode and encode.
@@ -60,7 +61,7 @@ def models_for(arguments: Mapping[str, Any]) -> Models:
             file = find_model(str(chosen[task]), task)
             files[task] = file.name, file.read_bytes()
     # This machine may have no GPU; what the models are does not depend on it.
-    engine = load(**{**chosen, "provider": "cpu"} if is_gpu else chosen)
+    engine = load(**{**chosen, "decoder": CPU, **({"provider": "cpu"} if is_gpu else {})})
     return Models(engine, chosen, files, models_digest(engine), 1 / _WORKERS_A_GPU if is_gpu else 0.0)
 
 

@@ -129,16 +129,16 @@ def look_at(
         for_recordings=None,
     )
     every = 1 if track is None else track.detect_every
-    with closing(_frames(video, piece, skip=-piece.first_frame % every)) as frames:
+    with closing(_frames(video, piece, -piece.first_frame % every, engine.decoder)) as frames:
         for batch in own.follow(frames, track):
             for _, result in batch:
                 on_result(result)
     return memo
 
 
-def _frames(video: Path, piece: Piece, skip: int) -> Generator[Frame, None, None]:
+def _frames(video: Path, piece: Piece, skip: int, decoder: str) -> Generator[Frame, None, None]:
     """Yield the frames of a piece, but for the first few."""
-    with open_container(str(video), str(video), _OPEN_TIMEOUT_S) as container:
+    with open_container(str(video), str(video), _OPEN_TIMEOUT_S, decoder) as container:
         stream = video_stream(container, str(video))
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1

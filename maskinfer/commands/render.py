@@ -17,6 +17,7 @@ from maskinfer.commands.groups.drawing import (
     encoding_options,
     look_options,
 )
+from maskinfer.commands.groups.models import DECODER_OPTION
 from maskinfer.commands.groups.outputs import EventRules, event_rules
 from maskinfer.commands.options import PATH, Command, Output, exit_with, is_given, read_duration, refuse
 from maskinfer.engine.errors import printable
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     help="In a folder, replace files that were made with other settings, or that no job made.",
 )  # fmt: skip
 @encoding_options
+@DECODER_OPTION
 @look_options
 @blur_options
 @click.option(
@@ -82,6 +84,7 @@ def render(
     jobs: int,
     overwrite: bool,
     encoded: EncodingOptions,
+    decoder: str,
     look: LookOptions,
     blur: BlurOptions,
     only: tuple[str, ...],
@@ -125,6 +128,7 @@ def render(
         "style": look.read(blur.read(style)),
         "encoding": encoded.read(encoding),
         "kept": _kept(only, before, after, only_events, rules),
+        "decoder": decoder,
     }
     if is_many:
         with archive_bar() as progress:

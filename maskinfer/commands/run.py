@@ -24,6 +24,7 @@ from maskinfer.commands.groups.drawing import (
     still_blur_options,
 )
 from maskinfer.commands.groups.models import (
+    DECODER_OPTION,
     MAX_ERROR_OPTION,
     EngineOptions,
     TrackingOptions,
@@ -112,6 +113,7 @@ def image(
     help="Process this many of several videos at a time.",
 )  # fmt: skip
 @encoding_options
+@DECODER_OPTION
 @click.option(
     "--overwrite", is_flag=True,
     help="In a folder, replace files that were made with other settings, or that no job made.",
@@ -130,6 +132,7 @@ def video(
     out: Path | str | None,
     jobs: int,
     encoded: EncodingOptions,
+    decoder: str,
     overwrite: bool,
     look: LookOptions,
     blur: BlurOptions,
@@ -182,15 +185,15 @@ def video(
         )
     settings = {"track": track, "style": style, "encoding": encoding, "outputs": outputs}
     if spread.cluster is not None:
-        summary = spread.run(models, max_error, sources, place, jobs, overwrite=overwrite, **settings)
+        summary = spread.run(models, max_error, sources, place, jobs, decoder, overwrite=overwrite, **settings)
     elif is_one:
-        engine = models.open(is_recording=True, max_error=max_error)
+        engine = models.open(is_recording=True, max_error=max_error, decoder=decoder)
         with progress_bar(name, "frames") as progress:
             summary = run_video(
                 engine, sources[0], out, track=track, style=style, encoding=encoding, outputs=outputs, progress=progress
             )
     else:
-        engine = models.open(is_recording=True, max_error=max_error)
+        engine = models.open(is_recording=True, max_error=max_error, decoder=decoder)
         with archive_bar() as progress:
             summary = run_videos(
                 engine, sources, Path(place), jobs=jobs, track=track, style=style, encoding=encoding, outputs=outputs,

@@ -25,6 +25,7 @@ from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import NO_FACES, Detections, FrameResult
 from maskinfer.engine.sources.camera import is_live
+from maskinfer.engine.sources.decoder import CPU
 from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
@@ -67,6 +68,7 @@ class Engine:
         lanes: frames of a video that are processed at the same time, each with its own runs of the models.
         face_check: how the classifier has a say in what is a face; None where the detector alone decides.
         for_recordings: opens the models that ``follow`` uses for recordings; None to use those above.
+        decoder: of recordings, one of ``sources.decoder.DECODERS``.
     """
 
     detector: PictureDetector
@@ -76,6 +78,7 @@ class Engine:
     lanes: int = 1
     face_check: FaceCheck | None = None
     for_recordings: ModelsInLanes | None = field(default=None, repr=False)
+    decoder: str = CPU
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -203,7 +206,8 @@ class Engine:
             SourceError: the source cannot be read to its end; raised after the results of the frames before.
         """
         # The models take most of the time of all stages, so the decoder gets half of the threads.
-        with open_source(source, reading=reading, threads=max(1, self.threads // 2)) as frames:
+        threads = max(1, self.threads // 2)
+        with open_source(source, reading=reading, threads=threads, decoder=self.decoder) as frames:
             if is_live(str(source)):
                 tracker = None if track is None else self.tracker(track)
                 for frame in frames:

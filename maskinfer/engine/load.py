@@ -23,6 +23,7 @@ from maskinfer.engine.faces.protocols import (
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu
+from maskinfer.engine.sources.decoder import CPU, check_decoder
 
 
 def load(
@@ -38,6 +39,7 @@ def load(
     uncertain_below: float | None = None,
     max_error: float | None = None,
     gate: Gate | None = None,
+    decoder: str = CPU,
 ) -> Engine:
     """Open an engine.
 
@@ -61,6 +63,8 @@ def load(
         max_error: turns as many labels into ``uncertain`` as needed for at most this share of the others to be wrong,
             according to the classifier's contract; None for no such limit.
         gate: faces that are smaller or more blurred get the label ``uncertain``; None for no such limit.
+        decoder: of recordings: ``cpu``, or ``cuda``, ``vaapi``, ``videotoolbox``, ``d3d11va`` or ``vulkan`` for what
+            hardware decodes; naming one that does not work here is an error.
 
     Raises:
         ModelNotFoundError: there is no model of that name, or no such file.
@@ -76,6 +80,7 @@ def load(
         raise RequestError(
             f"threads is {budget} and lanes is {of_images}, expected 1 or more threads, and no more lanes than threads"
         )
+    check_decoder(decoder)
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
 
     def models(lanes: int) -> tuple[PictureDetector, ContractClassifier]:
@@ -86,7 +91,8 @@ def load(
         return faces if check is None else _proposing(faces, check), labels
 
     own_models = models(of_images)
-    engine = Engine(*own_models, gate or Gate(), budget, of_images, _check_of(*own_models, det_threshold))
+    check = _check_of(*own_models, det_threshold)
+    engine = Engine(*own_models, gate or Gate(), budget, of_images, check, decoder=decoder)
     if lanes is None and budget > 1 and runs_on_cpu(provider):
         return replace(engine, for_recordings=ModelsInLanes(*own_models, budget, cache(lambda: models(budget))))
     return engine

@@ -30,7 +30,7 @@ class ClusterOptions:
 
     def run(
         self, models: EngineOptions, max_error: float | None, sources: Sequence[str], out: str | Path,
-        jobs: int, **settings: Any,
+        jobs: int, decoder: str, **settings: Any,
     ) -> JobSummary:  # fmt: skip
         """Have an archive done; see ``cluster.run.run_on_cluster``."""
         from maskinfer.cluster.run import Cluster, run_on_cluster
@@ -40,9 +40,8 @@ class ClusterOptions:
         where = Cluster(self.cluster or "", jobs if is_given("jobs") else None, self.piece)
         from_places = [read_address(source) for source in sources]
         with archive_bar() as progress:
-            return run_on_cluster(
-                models.arguments(max_error), from_places, read_address(str(out)), where, progress=progress, **settings
-            )
+            arguments = {**models.arguments(max_error), "decoder": decoder}
+            return run_on_cluster(arguments, from_places, read_address(str(out)), where, progress=progress, **settings)
 
     def check(self, sources: Sequence[str], out: str | Path, is_one: bool) -> None:
         """Check what does not fit whether there is a cluster.

@@ -29,16 +29,17 @@ class EngineOptions:
     min_sharpness: float
     threads: int | None
 
-    def open(self, *, is_recording: bool = False, max_error: float | None = None) -> Engine:
+    def open(self, *, is_recording: bool = False, max_error: float | None = None, decoder: str = "cpu") -> Engine:
         """Open the engine.
 
         Args:
             is_recording: look at as many frames at a time as gives most of them a second.
             max_error: greatest share of wrong labels, by the classifier's contract; None for no limit.
+            decoder: of recordings.
         """
         from maskinfer.engine.load import load, most_lanes
 
-        arguments = self.arguments(max_error)
+        arguments = {**self.arguments(max_error), "decoder": decoder}
         return load(**arguments, lanes=most_lanes(self.provider, self.threads) if is_recording else 1)
 
     def arguments(self, max_error: float | None) -> dict[str, Any]:
@@ -125,6 +126,13 @@ tracking_options = grouped(
            help="Classify a face that is tracked and certain in every Nth frame only, but at least every 0.2 s."),
     option("--detect-every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
            help="Run the detector on every Nth frame only; between them faces keep their motion."),
+)  # fmt: skip
+
+# Those of sources.decoder.DECODERS, which is not imported for --help; a test compares them.
+DECODER_NAMES = ("cpu", "cuda", "vaapi", "videotoolbox", "d3d11va", "vulkan")
+DECODER_OPTION = click.option(
+    "--decoder", type=click.Choice(DECODER_NAMES), default="cpu", show_default=True,
+    help="Decode the videos on the CPU or by this hardware, which is then used or reported as not working.",
 )  # fmt: skip
 
 MAX_ERROR_OPTION = click.option(

@@ -23,6 +23,8 @@ BT601 = 6
 # H.273 matrix code -> the number that swscale gives to its coefficients.
 _SWS_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _LIMITED, _FULL = 1, 2
+_INTERLEAVED = "nv12"
+"""4:2:0 as hardware gives it: the same samples, those of both colours in one plane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,21 @@ def picture_maker() -> ToPicture:
     # looked at anew only when the rotation, which PyAV tells without them, is another one.
     rotations: dict[float, DisplayMatrix | None] = {}
     tone_maps: dict[tuple[int, int], ToneMap] = {}
+    separator = VideoReformatter()
 
     def make(frame: av.VideoFrame) -> Picture:
         if frame.rotation not in rotations:
             rotations[frame.rotation] = display_matrix(frame)
+        rotation = rotations[frame.rotation]
         colour_matrix = colour_matrix_of(int(frame.colorspace), frame.width, frame.height)
         full = _FULL if is_full_range(frame) else _LIMITED
-        is_plain = frame.format.name == FORMAT and frame.width % 2 == 0 and frame.height % 2 == 0 and full == _LIMITED
         coding = transfer_of(frame), int(getattr(frame, "color_primaries", UNSPECIFIED))
         hdr = is_hdr(coding[0])
-        if is_plain and not hdr and rotations[frame.rotation] is None:
+        if frame.format.name == _INTERLEAVED:
+            # The same ranges, so that no sample changes.
+            frame = separator.reformat(frame, format=FORMAT, src_color_range=_LIMITED, dst_color_range=_LIMITED)
+        is_plain = frame.format.name == FORMAT and frame.width % 2 == 0 and frame.height % 2 == 0 and full == _LIMITED
+        if is_plain and not hdr and rotation is None:
             return Picture(planes_of(frame, colour_matrix))
         key = (frame.format.name, frame.width, frame.height, colour_matrix, full, hdr)
         if key not in converters:
@@ -96,7 +103,7 @@ def picture_maker() -> ToPicture:
         if hdr and coding not in tone_maps:
             tone_maps[coding] = tone_mapper(*coding)
         bgr = tone_maps[coding](rgb_frame) if hdr else np.asarray(rgb_frame.to_ndarray(), dtype=np.uint8)
-        return Picture(upright(bgr, rotations[frame.rotation]))
+        return Picture(upright(bgr, rotation))
 
     return make
 

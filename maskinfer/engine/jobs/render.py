@@ -30,6 +30,7 @@ from maskinfer.engine.results import LABELS, FrameResult
 from maskinfer.engine.sinks.copies.annotated import open_copy
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs, check_style_labels
+from maskinfer.engine.sources.decoder import CPU, check_decoder
 from maskinfer.engine.sources.video import open_video
 
 _RESULTS = ".jsonl"
@@ -44,6 +45,7 @@ def run_render(
     style: Style,
     encoding: Encoding = PLAIN_ENCODING,
     kept: Kept | None = None,
+    decoder: str = CPU,
     progress: Progress = SILENT,
     stopped: Stopped | None = None,
 ) -> JobSummary:
@@ -56,6 +58,7 @@ def run_render(
         style: how to draw.
         encoding: how the copy is made.
         kept: what is kept, one scene after the other and without sound; None for all.
+        decoder: of the source, one of ``sources.decoder.DECODERS``.
         progress: told how many frames the source declares, if it does, and how many have been read.
         stopped: returns the number of a signal that ends the job, or 0. By default Ctrl-C and SIGTERM end it.
 
@@ -76,7 +79,7 @@ def run_render(
     scenes = None if kept is None else Scenes(kept.spans(results))
     with ExitStack() as stack:
         stopped = stopped or stack.enter_context(stop_on_signal())
-        video = stack.enter_context(open_video(source))
+        video = stack.enter_context(open_video(source, decoder=decoder))
         # Results are read ahead of the frames, so that what is to be hidden is known of both sides of a gap.
         lines = covered(read_results(results), lambda result: result, style.blur_hold_s, style.hides)
         recover_videos([out], progress.say)
@@ -130,6 +133,7 @@ def run_renders(
     style: Style,
     encoding: Encoding = PLAIN_ENCODING,
     kept: Kept | None = None,
+    decoder: str = CPU,
     jobs: int = 1,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -140,7 +144,7 @@ def run_renders(
         sources: files, folders (with their sub-folders) and glob patterns.
         results: folder of the results, as ``run_videos`` writes them: ``NAME.jsonl`` for each video.
         out_dir: for the videos.
-        style, encoding, kept: as of ``run_render``. A video of which nothing is kept is none of the problems.
+        style, encoding, kept, decoder: as of ``run_render``. A video of which nothing is kept is none of the problems.
         jobs: how many videos at a time.
         overwrite: replace files that were made with other settings, or that no job made.
         progress: told how many videos there are and have been done.
@@ -149,6 +153,7 @@ def run_renders(
         SourceNotFoundError: nothing matches. RequestError: outputs would overwrite something. OutputError: ``out_dir``
         cannot be made.
     """
+    check_decoder(decoder)
     files = list_files(
         sources, VIDEO_SUFFIXES, "video", progress.say, without=inner_folders([out_dir, results], sources)
     )
@@ -179,8 +184,9 @@ def run_renders(
             journal.begin(key, task)
             make_folder(task.out.parent)
             summary = run_render(
-                str(task.source), own, task.out, style=style, encoding=encoding, kept=kept, stopped=stopped
-            )
+                str(task.source), own, task.out,
+                style=style, encoding=encoding, kept=kept, decoder=decoder, stopped=stopped,
+            )  # fmt: skip
             if summary.frames and not summary.signal:
                 journal.note(key, task, summary)
                 for file in task.files():

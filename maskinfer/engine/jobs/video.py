@@ -84,7 +84,8 @@ def run_video(
             stopped = stack.enter_context(stop_on_signal())
         # The models take most of the time of all stages, so the codecs get half of the threads.
         threads = max(1, engine.threads // 2)
-        video = stack.enter_context(open_video(str(source), threads=threads, name=name))
+        opened_video = open_video(str(source), threads=threads, name=name, decoder=engine.decoder)
+        video = stack.enter_context(opened_video)
 
         def is_partial() -> bool:
             return bool(summary.signal)

@@ -9,6 +9,7 @@ from pathlib import Path
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.sources.camera import is_live
+from maskinfer.engine.sources.decoder import CPU
 from maskinfer.engine.sources.feeds import Feeds, open_feeds
 from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.pictures import holds_images, read_images
@@ -17,7 +18,7 @@ from maskinfer.engine.sources.video import open_video
 
 @contextmanager
 def open_source(
-    source: str | Path, *, reading: FeedOptions | None = None, threads: int = 0
+    source: str | Path, *, reading: FeedOptions | None = None, threads: int = 0, decoder: str = CPU
 ) -> Iterator[Iterator[Frame]]:
     """Open an image, a folder of images, a video file, a URL or a camera by its index.
 
@@ -28,9 +29,11 @@ def open_source(
         source: what to read.
         reading: how to read a live source.
         threads: threads of a video file's decoder; 0 lets FFmpeg choose.
+        decoder: of a video file, one of ``decoder.DECODERS``.
 
     Raises:
         SourceError: the source cannot be opened or, while iterating, cannot be read any further.
+        RequestError: the decoder does not work on this machine.
     """
     name = str(source)
     if holds_images(name):
@@ -39,7 +42,7 @@ def open_source(
         with open_feeds([name], reading) as feeds:
             yield _live_frames(feeds)
     else:
-        with open_video(name, threads=threads) as video:
+        with open_video(name, threads=threads, decoder=decoder) as video:
             yield iter(video)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 
@@ -29,6 +30,7 @@ from maskinfer.engine.frames.colour import (
 from maskinfer.engine.frames.frame import Frame, VideoInfo
 from maskinfer.engine.frames.hdr import is_hdr
 from maskinfer.engine.sources.causes import stream_error
+from maskinfer.engine.sources.decoder import CPU, decoding_by, not_decoded
 from maskinfer.engine.sources.packets import Health, declared_end, decoded, is_cut
 from maskinfer.engine.sources.timestamps import clock_of, mender, rate_of, step_of
 
@@ -61,7 +63,7 @@ class VideoReader:
 
 @contextmanager
 def open_video(
-    source: str | Path, *, threads: int = 0, timeout_s: float = 10.0, name: str | None = None
+    source: str | Path, *, threads: int = 0, timeout_s: float = 10.0, name: str | None = None, decoder: str = CPU
 ) -> Iterator[VideoReader]:
     """Open a video file or URL; the container is closed when the block ends, at whatever frame.
 
@@ -73,14 +75,18 @@ def open_video(
         timeout_s: how long a URL may stay silent.
         name: what it is called in results and messages, where ``source`` is a copy; None for ``source`` itself, without
             passwords.
+        decoder: one of ``decoder.DECODERS``; what is named decodes the video, or it is an error.
 
     Raises:
         SourceNotFoundError: there is no such file.
         SourceError: it is no video, holds none, or not one frame of it can be decoded.
+        RequestError: the decoder does not work on this machine.
     """
     name = public_name(str(source)) if name is None else name
-    with open_container(str(source), name, timeout_s) as container:
+    with open_container(str(source), name, timeout_s, decoder) as container:
         stream = video_stream(container, name)
+        if decoder != CPU and not stream.codec_context.is_hwaccel:
+            raise SourceError(not_decoded(decoder, name, stream.codec_context))
         stream.thread_type = "SLICE" if is_url(str(source)) else "AUTO"  # frame threads hold frames back
         stream.codec_context.thread_count = threads
         health = Health(clock=clock_of(container))
@@ -88,6 +94,8 @@ def open_video(
         with closing(decoded(container, stream, step, health)) as pictures:
             first = next(pictures, None)
             if first is None:
+                if decoder != CPU and health.packets and health.error is None:
+                    raise SourceError(not_decoded(decoder, name, stream.codec_context))
                 reason = health.error or "no frame of it can be decoded"
                 raise SourceError(f"{name} is not a video that can be read: {reason}")
             info = _info(name, container, stream, first)
@@ -108,19 +116,23 @@ class _Video:
 
 
 @contextmanager
-def open_container(source: str, name: str, timeout_s: float) -> Iterator[InputContainer]:
+def open_container(source: str, name: str, timeout_s: float, decoder: str = CPU) -> Iterator[InputContainer]:
     """Open a file, a URL or standard input to read its packets.
 
     Args:
         source: as for ``open_video``.
         name: of the source, as it may be shown.
         timeout_s: how long a URL may stay silent.
+        decoder: that its pictures are decoded with.
 
     Raises:
-        SourceNotFoundError: there is no such file. SourceError: it is no video that can be read.
+        SourceNotFoundError: there is no such file. SourceError: it is no video that can be read. RequestError: the
+        decoder does not work on this machine.
     """
     if is_url(source):
-        with _open_url(source, name, timeout_s) as container:
+        with decoding_by(decoder, name) as device:
+            opened = _open_url(source, name, timeout_s, device)
+        with opened as container:
             yield container
         return
     if source == STDIN:
@@ -131,7 +143,8 @@ def open_container(source: str, name: str, timeout_s: float) -> Iterator[InputCo
         # An absolute path is never taken for a protocol, as "take:2.mp4" would be.
         source = str(Path(source).absolute())
     try:
-        container = av.open(source, metadata_errors=_METADATA_ERRORS)
+        with decoding_by(decoder, name) as device:
+            container = av.open(source, metadata_errors=_METADATA_ERRORS, hwaccel=device)
     except av.error.FFmpegError as error:
         hint = "check that it is complete and a video"
         raise SourceError(f"{name} is not a video that can be read: {error.strerror}; {hint}") from error
@@ -139,7 +152,7 @@ def open_container(source: str, name: str, timeout_s: float) -> Iterator[InputCo
         yield container
 
 
-def _open_url(url: str, name: str, timeout_s: float) -> InputContainer:
+def _open_url(url: str, name: str, timeout_s: float, device: HWAccel | None) -> InputContainer:
     """Open a URL; RTSP over TCP, which loses no packets, or over UDP where the camera speaks nothing else."""
     transports: list[dict[str, str]] = [{}]
     if url.lower().startswith("rtsp"):
@@ -147,7 +160,9 @@ def _open_url(url: str, name: str, timeout_s: float) -> InputContainer:
     problem: SourceError | None = None
     for options in transports:
         try:
-            return av.open(url, options=options, metadata_errors=_METADATA_ERRORS, timeout=(timeout_s, timeout_s))
+            return av.open(
+                url, options=options, metadata_errors=_METADATA_ERRORS, timeout=(timeout_s, timeout_s), hwaccel=device
+            )
         except av.error.FFmpegError as error:  # not chained: its text has the URL's password
             problem = problem or stream_error(error, url, name, timeout_s)
             if isinstance(error, (av.error.ConnectionRefusedError, av.error.HTTPUnauthorizedError)):
