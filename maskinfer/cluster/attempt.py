@@ -28,6 +28,7 @@ from maskinfer.engine.jobs.entry import video_key
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.results import FrameResult
+from maskinfer.engine.sinks.copies.encoding import Encoding
 from maskinfer.engine.sinks.outputs import Outputs
 from maskinfer.engine.tables.write import ParquetTables
 
@@ -138,8 +139,9 @@ def _do(engine: Engine, setup: Setup, job: Job, meter: Meter, scratch: Path, vid
     summary = run_video(
         engine if joined is None else joined.engine(engine), video, at["video"],
         track=setup.track, style=setup.style, encoding=setup.encoding, outputs=outputs,
-        on_result=on_result, stopped=lambda: 0, name=job.name,
+        on_result=on_result, stopped=lambda: 0, name=job.name, or_as_it_is=True,
     )  # fmt: skip
+    written = dict(_as_written(file, path, setup.encoding, video) for file, path in written.items())
     summary.problems = [_shown(problem, written) for problem in summary.problems]
     if joined is not None:
         outcome.hits, outcome.misses = joined.hits, joined.misses
@@ -148,6 +150,15 @@ def _do(engine: Engine, setup: Setup, job: Job, meter: Meter, scratch: Path, vid
     outcome.faces, outcome.film_s = dict(summary.faces), summary.film_s
     for piece in job.pieces:
         remove(below(setup.pieces, piece_name(outcome.key, piece.number)))
+
+
+def _as_written(file: OutFile, path: Path, encoding: Encoding, video: Path) -> tuple[OutFile, Path]:
+    """Return an output and where it was written; an overlay's copy may be the file as it is, of another suffix."""
+    plain = encoding.as_it_is(path, video)
+    if file.kind != "video" or plain is None or path.exists():
+        return file, path
+    own = {name: getattr(file, name).removesuffix(path.suffix) + plain.suffix for name in ("name", "place", "shown")}
+    return replace(file, **own), plain
 
 
 def _outputs(outputs: Outputs, at: dict[str, Path], scratch: Path, relative: Path) -> Outputs:

@@ -178,7 +178,7 @@ def _run_one(
         return run_video(
             engine, str(task.source), task.out,
             track=track, style=style, encoding=task.encoding, outputs=task.outputs,
-            on_result=on_result, stopped=stopped,
+            on_result=on_result, stopped=stopped, or_as_it_is=True,
         )  # fmt: skip
     except SourceError as error:
         return JobSummary(problems=[str(error)])

@@ -184,7 +184,7 @@ class Journal:
 
     def _others(self, task: VideoTask) -> list[Path]:
         """Return what is there of a task's files that this job's settings did not make."""
-        there = {file: size for file in task.files() if (size := self._size_of(file)) is not None}
+        there = {file: size for file in task.files(self._size_of) if (size := self._size_of(file)) is not None}
         last = self._last.get(self.place(task), NOTHING)
         if last.get("settings") != self._settings.digest:
             return list(there)
@@ -280,4 +280,4 @@ class Journal:
                 self._take(line)
 
     def _sizes(self, task: VideoTask) -> Sizes:
-        return {as_text(file.name): self._size_of(file) for file in task.files()}
+        return {as_text(file.name): self._size_of(file) for file in task.files(self._size_of)}

@@ -48,6 +48,7 @@ def run_render(
     decoder: str = CPU,
     progress: Progress = SILENT,
     stopped: Stopped | None = None,
+    or_as_it_is: bool = False,
 ) -> JobSummary:
     """Draw a video's results on it.
 
@@ -61,6 +62,7 @@ def run_render(
         decoder: of the source, one of ``sources.decoder.DECODERS``.
         progress: told how many frames the source declares, if it does, and how many have been read.
         stopped: returns the number of a signal that ends the job, or 0. By default Ctrl-C and SIGTERM end it.
+        or_as_it_is: as of ``run_video``.
 
     Raises:
         SourceError: the source or the results cannot be read, or are not of one another.
@@ -85,7 +87,8 @@ def run_render(
         recover_videos([out], progress.say)
         opened = open_copy(
             out, video.info, source, style, encoding,
-            with_sound=scenes is None, is_partial=lambda: bool(summary.signal),
+            with_sound=scenes is None, or_as_it_is=encoding.as_it_is(out, Path(source)) if or_as_it_is else None,
+            is_partial=lambda: bool(summary.signal),
         )  # fmt: skip
         copy = stack.enter_context(opened)
         progress.set_total(video.info.frame_count)
@@ -185,7 +188,7 @@ def run_renders(
             make_folder(task.out.parent)
             summary = run_render(
                 str(task.source), own, task.out,
-                style=style, encoding=encoding, kept=kept, decoder=decoder, stopped=stopped,
+                style=style, encoding=encoding, kept=kept, decoder=decoder, stopped=stopped, or_as_it_is=True,
             )  # fmt: skip
             if summary.frames and not summary.signal:
                 journal.note(key, task, summary)

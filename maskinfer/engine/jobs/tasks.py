@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.sinks.copies.encoding import PLAIN_ENCODING, Encoding
 from maskinfer.engine.sinks.outputs import Outputs
 
+SizeOf = Callable[[Path], int | None]
+"""Returns the size of a file in bytes; None when it is not there."""
 # As which no folder is named on purpose.
 _FILE_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | {".csv", ".json", ".jsonl", ".log", ".parquet", ".tsv", ".txt"}
 
@@ -40,9 +42,16 @@ class VideoTask:
         """What the source is called in results and messages."""
         return as_text(self.source) if self.name is None else self.name
 
-    def files(self) -> list[Path]:
-        """Return the files that appear when it is done."""
-        return [self.out, *self.encoding.sidecars(self.out), *map(Path, self.outputs.files())]
+    def files(self, size_of: SizeOf | None = None) -> list[Path]:
+        """Return the files that appear when it is done.
+
+        Args:
+            size_of: tells by whether there is one if the copy is a .mkv, or the file as it is; None for a .mkv.
+        """
+        out, plain = self.out, self.encoding.as_it_is(self.out, self.source)
+        if size_of is not None and plain is not None and size_of(out) is None and size_of(plain) is not None:
+            out = plain
+        return [out, *self.encoding.sidecars(self.out), *map(Path, self.outputs.files())]
 
 
 def plan_videos(
@@ -76,6 +85,7 @@ def plan_videos(
             raise RequestError(f"{file.path} and {tasks[out].source} would both be written to {out}")
         tasks[out] = VideoTask(file.path, out, _outputs_of(outputs, relative), encoding=encoding)
     written = [one for task in tasks.values() for one in task.files()]
+    written += [one for task in tasks.values() if (one := encoding.as_it_is(task.out, task.source)) is not None]
     crops = Outputs(crops=outputs.crops)
     crops.check([*(file.path for file in files), *folders], written, stoppable=True)
     return list(tasks.values())

@@ -48,6 +48,7 @@ def run_video(
     progress: Progress = SILENT,
     stopped: Callable[[], int] | None = None,
     name: str | None = None,
+    or_as_it_is: bool = False,
 ) -> JobSummary:
     """Label the faces of a recorded video, and write an annotated one; reading, inference and writing overlap.
 
@@ -64,6 +65,8 @@ def run_video(
         stopped: called between frames; returns the number of a signal that ends the job, or 0. By default Ctrl-C and
             SIGTERM end it.
         name: what the source is called in results and messages, where ``source`` is a copy of it; None for its own.
+        or_as_it_is: an overlay of what no .mkv can hold lies beside the file as it is, under ``out``'s name with the
+            source's suffix; otherwise that is an error.
 
     Returns:
         The summary. If the source ends early or is damaged, that is among its problems, and what could be read is
@@ -94,9 +97,11 @@ def run_video(
         with nothing_begun():
             if out is not None:
                 recover_videos([Path(out)], progress.say)
+                plain = encoding.as_it_is(Path(out), Path(source)) if or_as_it_is else None
                 opened_copy = open_copy(
-                    Path(out), video.info, str(source), style, encoding, threads=threads, is_partial=is_partial
-                )
+                    Path(out), video.info, str(source), style, encoding,
+                    threads=threads, or_as_it_is=plain, is_partial=is_partial,
+                )  # fmt: skip
                 copy = stack.enter_context(opened_copy)
             opened = open_outputs(
                 outputs, summary.problems.append, classifier=engine.classifier, inputs=[source], is_partial=is_partial

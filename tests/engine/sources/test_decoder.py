@@ -55,7 +55,8 @@ def test_a_decoder_that_is_not_there_is_told_and_nothing_is_begun(tmp_path: Path
     results = tmp_path / "results.jsonl"
     results.write_text("")
     check_error(run_maskinfer("render", clip, results, "-o", out, "--decoder", MISSING[0]), 2, "does not work here")
-    check_error(run_maskinfer("video", tmp_path, "-o", tmp_path / "o", "--decoder", MISSING[0]), 2, "does not work here")
+    done = run_maskinfer("video", tmp_path, "-o", tmp_path / "o", "--decoder", MISSING[0])
+    check_error(done, 2, "does not work here")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "results.jsonl"]
 
 

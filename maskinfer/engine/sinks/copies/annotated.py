@@ -70,6 +70,7 @@ def open_copy(
     *,
     with_sound: bool = True,
     threads: int = 0,
+    or_as_it_is: Path | None = None,
     is_partial: IsPartial = never_partial,
 ) -> Iterator[AnnotatedCopy]:
     """Open an annotated copy; it appears when the block ends, and not at all when it raises.
@@ -82,6 +83,7 @@ def open_copy(
         encoding: how the copy is made.
         with_sound: carry its sound over, too.
         threads: of the encoder; 0 lets it choose.
+        or_as_it_is: of an overlay; see ``open_overlay``.
         is_partial: asked when it is finished; see ``atomic_write``.
 
     Raises:
@@ -89,7 +91,7 @@ def open_copy(
     """
     encoding.check(out, style)
     if encoding.is_overlay:
-        with open_overlay(out, info, source, style, is_partial=is_partial) as overlay:
+        with open_overlay(out, info, source, style, or_as_it_is=or_as_it_is, is_partial=is_partial) as overlay:
             yield _Overlaid(overlay)
         return
     audio = source if with_sound else None

@@ -77,6 +77,11 @@ class Encoding:
             return []
         return [out.with_suffix(".ass"), out.with_suffix(".vtt")]
 
+    def as_it_is(self, out: Path, source: Path) -> Path | None:
+        """Return what an overlay's copy is called where a .mkv cannot hold the source's pictures; None if nowhere."""
+        is_copy = self.is_overlay and out.suffix.lower() == ".mkv" and source.suffix.lower() not in OVERLAY_SUFFIXES
+        return out.with_suffix(source.suffix) if is_copy and source.suffix else None
+
     def check(self, out: Path, style: Style) -> None:
         """Check that a copy can be made so.
 

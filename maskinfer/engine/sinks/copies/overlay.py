@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -21,6 +23,7 @@ from maskinfer.engine.sinks.copies.remux import remux, why_not_copied
 from maskinfer.engine.sinks.copies.vtt import VttCues
 from maskinfer.engine.sinks.video import can_be_read_twice
 
+_log = logging.getLogger(__name__)
 # A cue of WebVTT stands still: it is renewed when the face has moved by a third of its size.
 _CUE_TOLERANCE = 0.33
 _Write = Callable[[str], object]
@@ -102,7 +105,13 @@ class OverlayWriter:
 
 @contextmanager
 def open_overlay(
-    out: Path, info: VideoInfo, source: str, style: Style, *, is_partial: IsPartial = never_partial
+    out: Path,
+    info: VideoInfo,
+    source: str,
+    style: Style,
+    *,
+    or_as_it_is: Path | None = None,
+    is_partial: IsPartial = never_partial,
 ) -> Iterator[OverlayWriter]:
     """Open an overlay; its files appear when the block ends, and not at all when it raises.
 
@@ -111,20 +120,18 @@ def open_overlay(
         info: of the source.
         source: the video, which is read again when the block ends if it is to be copied.
         style: what is drawn.
+        or_as_it_is: where a .mkv cannot hold the pictures, the source is copied to here, byte by byte; None to refuse.
         is_partial: asked at the end; see ``atomic_write``. The copy then ends with the last frame.
 
     Raises:
         RequestError: the source cannot be read twice. OutputError: a file cannot be written.
     """
-    is_copied = out.suffix.lower() == ".mkv"
-    if is_copied and not can_be_read_twice(source, info):
-        raise RequestError(f"{info.source} cannot be copied, because it cannot be read twice: name a .ass file for -o")
-    if is_copied and (reason := why_not_copied(source, info)) is not None:
-        raise RequestError(f"{info.source} cannot be copied into a .mkv ({reason}): name a .ass file for -o")
-    wanted = (".ass", ".vtt") if is_copied else (out.suffix.lower(),)
+    is_video = out.suffix.lower() == ".mkv"
+    wanted = (".ass", ".vtt") if is_video else (out.suffix.lower(),)
+    is_remuxed = is_video and _is_remuxed(info, source, or_as_it_is)
     with ExitStack() as stack:
         copy = stack.enter_context(atomic_write(out, shows_people=True, is_partial=is_partial, kind="video")) \
-            if is_copied else None  # fmt: skip
+            if is_remuxed else None  # fmt: skip
         parts = {
             suffix: stack.enter_context(atomic_write(out.with_suffix(suffix), is_partial=is_partial))
             for suffix in wanted
@@ -139,6 +146,29 @@ def open_overlay(
             if copy is not None:
                 until_s = writer.end_s if is_partial() else None
                 remux(source, parts[".ass"], copy, info, until_s, writer.problems.append)
+            elif is_video and or_as_it_is is not None and not is_partial():
+                with atomic_write(or_as_it_is, shows_people=True) as part:
+                    shutil.copyfile(source, part)
+
+
+def _is_remuxed(info: VideoInfo, source: str, or_as_it_is: Path | None) -> bool:
+    """Tell whether the packets go into a .mkv; otherwise the file is copied as it is.
+
+    Raises:
+        RequestError: neither can be.
+    """
+    if not can_be_read_twice(source, info):
+        raise RequestError(f"{info.source} cannot be copied, because it cannot be read twice: name a .ass file for -o")
+    reason = why_not_copied(source, info)
+    if reason is None:
+        return True
+    if or_as_it_is is None:
+        raise RequestError(f"{info.source} cannot be copied into a .mkv ({reason}): name a .ass file for -o")
+    _log.warning(
+        "%s: a .mkv cannot hold its pictures (%s); %s is the file as it is, and the boxes are in the files beside it",
+        info.source, reason, or_as_it_is.name,
+    )  # fmt: skip
+    return False
 
 
 @contextmanager

@@ -80,18 +80,25 @@ def why_not_copied(source: str, info: VideoInfo) -> str | None:
             av.open(path, metadata_errors="replace", options=_LENIENT) as pictures,
             av.open(io.BytesIO(), "w", format="matroska") as sink,
         ):
-            sink.add_stream_from_template(video_stream(pictures, info.source))
+            _add_copied(sink, video_stream(pictures, info.source))
             sink.start_encoding()
     except _FAULTS as error:
         return str(getattr(error, "strerror", None) or error)
     return None
 
 
+def _add_copied(sink: OutputContainer, stream: av.VideoStream) -> av.VideoStream:
+    try:
+        return sink.add_stream_from_template(stream)
+    except av.codec.codec.UnknownCodecError:  # what decodes it, as dav1d does AV1, is no encoder's name
+        return sink.add_stream_from_template(stream, opaque=True)
+
+
 def _lanes(
     container: InputContainer, sink: OutputContainer, info: VideoInfo, on_error: OnError
 ) -> dict[int, Callable[[av.Packet[Any]], av.Packet[Any] | None]]:
     stream = video_stream(container, info.source)
-    lanes = {stream.index: _lane(sink.add_stream_from_template(stream), info)}
+    lanes = {stream.index: _lane(_add_copied(sink, stream), info)}
     for other in container.streams.subtitles:
         name = other.codec_context.name if other.codec_context is not None else "unknown"
         if name not in _SUBTITLES:
