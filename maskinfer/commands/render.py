@@ -20,11 +20,12 @@ from maskinfer.commands.groups.drawing import (
 from maskinfer.commands.groups.models import DECODER_OPTION
 from maskinfer.commands.groups.outputs import EventRules, event_rules
 from maskinfer.commands.options import PATH, Command, Output, exit_with, is_given, read_duration, refuse
-from maskinfer.engine.errors import printable
+from maskinfer.engine.errors import RequestError, printable
 from maskinfer.engine.files.urls import public_name
 
 if TYPE_CHECKING:
     from maskinfer.engine.frames.annotate import Style
+    from maskinfer.engine.frames.logo import Logo
     from maskinfer.engine.jobs.scenes import Kept
     from maskinfer.engine.sinks.copies.encoding import Encoding
 
@@ -166,4 +167,24 @@ def _like(folder: Path) -> tuple[Style, Encoding]:
     def part(name: str) -> dict[str, Any]:
         return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
 
-    return from_plain(part("style"), Style, closed=False), from_plain(part("encoding"), Encoding, closed=False)
+    style = part("style")
+    logo = style.pop("logo", None)
+    drawn = from_plain(style, Style, closed=False)
+    if logo is not None and not is_given("logo"):
+        drawn = replace(drawn, logo=_same_logo(logo))
+    return drawn, from_plain(part("encoding"), Encoding, closed=False)
+
+
+def _same_logo(noted: Mapping[str, Any]) -> Logo:
+    """Return the logo of an earlier job.
+
+    Raises:
+        RequestError: its file is gone, or another one.
+    """
+    from maskinfer.engine.frames.logo import read_logo
+
+    file = Path(str(noted["file"]))
+    logo = read_logo(file, str(noted["corner"]), float(noted["width"])) if file.is_file() else None
+    if logo is None or logo.digest != noted["data"]:
+        raise RequestError(f"the logo of that job, {file}, is not there as it was: name one with --logo")
+    return logo

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from maskinfer.commands.options import grouped, is_given, option, refuse
+from maskinfer.commands.options import PATH, grouped, is_given, option, refuse
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from maskinfer.engine.frames.annotate import Style
     from maskinfer.engine.sinks.copies.encoding import Encoding
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _BLURRED = "faces are blurred only with --blur-faces, --blur or --blur-except"
-# Those of encoding.ENCODERS, which is not imported for --help; a test compares them.
+# Those of encoding.ENCODERS and logo.CORNERS, which are not imported for --help; tests compare them.
+LOGO_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 ENCODER_NAMES = ("libx264", "h264_nvenc", "h264_qsv", "h264_vaapi", "copy")
 
 
@@ -99,6 +101,9 @@ class LookOptions:
     count: tuple[str, ...]
     clock: bool
     clock_start: datetime | None
+    logo: Path | None
+    logo_corner: str
+    logo_width: float
 
     def read(self, style: Style) -> Style:
         """Return how frames are annotated, by a style in which what is not given stays as it is."""
@@ -110,7 +115,20 @@ class LookOptions:
         }  # fmt: skip
         names = ("label_colour", "label_words", "line", "font_size", "count", "clock", "clock_start")
         changed = {field: value for (field, value), name in zip(given.items(), names, strict=True) if is_given(name)}
-        return replace(style, look=replace(style.look, **changed)) if changed else style  # type: ignore[arg-type]
+        style = replace(style, look=replace(style.look, **changed)) if changed else style  # type: ignore[arg-type]
+        return self._with_logo(style)
+
+    def _with_logo(self, style: Style) -> Style:
+        from maskinfer.engine.frames.logo import read_logo
+
+        if self.logo is not None:
+            return replace(style, logo=read_logo(self.logo, self.logo_corner, self.logo_width))
+        if style.logo is None:
+            refuse(("logo_corner", "logo_width"), "there is no --logo")
+            return style
+        corner = self.logo_corner if is_given("logo_corner") else style.logo.corner
+        width = self.logo_width if is_given("logo_width") else style.logo.width
+        return replace(style, logo=replace(style.logo, corner=corner, width=width))
 
 
 def _pair(value: str) -> tuple[str, str]:
@@ -160,6 +178,12 @@ look_options = grouped(
     option("--clock", is_flag=True, help="Write the time since the first frame into the upper left corner."),
     option("--clock-start", callback=_read_start, metavar="TIME",
            help="Time of the first frame on the wall, as 2026-11-25T08:00:00, for --clock."),
+    option("--logo", type=PATH, metavar="FILE",
+           help="Draw this image on every frame; what is transparent in it stays so."),
+    option("--logo-corner", type=click.Choice(LOGO_CORNERS), default="bottom-right", show_default=True,
+           help="Where the logo lies."),
+    option("--logo-width", type=click.FloatRange(0, 1, min_open=True), default=0.12, show_default=True,
+           metavar="SHARE", help="Width of the logo, as a share of the picture's."),
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskinfer.engine.frames.cover import Box
 from maskinfer.engine.frames.draw import draw_result
+from maskinfer.engine.frames.logo import Logo, draw_logo
 from maskinfer.engine.frames.look import USUAL, Look
 from maskinfer.engine.frames.picture import AnyPicture, as_picture
 from maskinfer.engine.results import Face, FrameResult
@@ -63,6 +64,7 @@ class Style:
         captions: draw labels and scores with the boxes.
         counts: draw the number of faces for each label with the boxes.
         look: colours, words, sizes and clock.
+        logo: that lies on every frame; None for none.
     """
 
     boxes: bool = True
@@ -75,6 +77,7 @@ class Style:
     blur_except: tuple[str, ...] = ()
     blur_solid: bool = False
     look: Look = USUAL
+    logo: Logo | None = None
 
     def hides(self, face: Face) -> bool:
         """Tell whether a face is to be made unrecognizable by its label."""
@@ -102,3 +105,5 @@ def annotate(
         blur_faces(frame, boxes, margin=style.blur_margin, solid=style.blur_solid)
     if style.boxes:
         draw_result(frame, result, captions=style.captions, counts=style.counts, look=style.look)
+    if style.logo is not None:
+        draw_logo(as_picture(frame), style.logo)

@@ -103,6 +103,8 @@ def last_settings(folder: Path) -> Mapping[str, Any]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return hashlib.blake2b(value, digest_size=16).hexdigest()
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 

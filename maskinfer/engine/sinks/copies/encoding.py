@@ -96,6 +96,8 @@ class Encoding:
             raise RequestError(f"cannot write {what}{out}: the suffix has to be one of {', '.join(suffixes)}")
         if self.is_overlay and style.blur_faces:
             raise RequestError("an overlay hides no face, as the pictures below it stay as they are: encode a copy")
+        if self.is_overlay and style.logo is not None:
+            raise RequestError("an overlay is text and holds no logo: encode a copy")
         if self.encoder not in (COPY, "libx264") and (reason := _why_not(self)) is not None:
             raise RequestError(f"the encoder {self.encoder} does not work here ({reason}): use libx264")
 
