@@ -12,10 +12,11 @@ import click
 from maskinfer import __version__
 from maskinfer.commands.adopt import adopt
 from maskinfer.commands.archive.query import query, tables
-from maskinfer.commands.benchmark import benchmark
 from maskinfer.commands.data import data
 from maskinfer.commands.evaluate import evaluate
 from maskinfer.commands.export import calibrate, card, quantize, verify
+from maskinfer.commands.machine.benchmark import benchmark
+from maskinfer.commands.machine.tune import tune
 from maskinfer.commands.models import doctor, models
 from maskinfer.commands.render import render
 from maskinfer.commands.report import report
@@ -36,7 +37,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Your own door": (collect, label, compare),
     "Training": (data, train, train_detector, evaluate),
     "Models": (models, adopt, export, calibrate, quantize, verify, card),
-    "This machine": (benchmark, doctor),
+    "This machine": (tune, benchmark, doctor),
 }
 
 

@@ -33,9 +33,10 @@ hypothesis.settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What programs keep of their state, such as events that wait for a receiver, is none of the user's."""
+    """What programs keep, such as events that wait for a receiver or the fastest way here, is none of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("MASKINFER_PROFILES", str(tmp_path_factory.mktemp("profiles")))
         yield
 
 

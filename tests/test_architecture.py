@@ -60,6 +60,7 @@ ARROWS: dict[str, set[str]] = {
             "engine.sources",
             "engine.catalog",
             "engine.runtime",
+            "engine.tuned",
             "engine.visits",
         ),
         *("engine.frames", "engine.files", "engine.flow"),
@@ -68,9 +69,12 @@ ARROWS: dict[str, set[str]] = {
     "engine.visits": {"engine.sinks", "engine.faces", "engine.frames"},
     "engine.sinks": {"engine.engine", "engine.faces", "engine.sources", "engine.frames", "engine.files", "engine.flow"},
     "engine.check": {"engine.faces"},
-    "engine.load": {"engine.engine", "engine.faces", "engine.sources", "engine.runtime"},
+    "engine.load": {
+        *("engine.engine", "engine.faces", "engine.sources", "engine.tuned", "engine.presets", "engine.runtime"),
+    },
     "engine.engine": {"engine.faces", "engine.sources", "engine.frames", "engine.flow"},
-    "engine.faces": {"engine.catalog", "engine.runtime", "engine.frames", "engine.flow"},
+    "engine.faces": {"engine.catalog", "engine.presets", "engine.runtime", "engine.frames", "engine.flow"},
+    "engine.tuned": {"engine.catalog", "engine.presets", "engine.runtime", "engine.files", "engine.flow"},
     "engine.sources": {"engine.frames", "engine.files", "engine.flow"},
     "engine.catalog": {"engine.runtime", "engine.files", "engine.flow"},
     "engine.runtime": {"engine.files"},
@@ -82,6 +86,7 @@ ARROWS: dict[str, set[str]] = {
     "engine.records": {"engine.schema"},
     "engine.schema": set(),
     "engine.intervals": set(),
+    "engine.presets": set(),
     "engine.errors": set(),
 }
 MOST_FILES = 14

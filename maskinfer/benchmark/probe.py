@@ -40,7 +40,7 @@ class Probe:
 Shape = tuple[int, ...]
 
 
-def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape]) -> Probe:
+def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape], timeout_s: float | None = None) -> Probe:
     """Predict a fresh process.
 
     Args:
@@ -49,13 +49,19 @@ def probe(model: str, provider: str, threads: int, shapes: Sequence[Shape]) -> P
         threads: of the CPU.
         shapes: of the inputs that it runs on, smallest first; uint8 or float32 as the graph takes. The kernels are
             those of the first.
+        timeout_s: how long it may take; None for as long as it needs.
 
     Raises:
-        ModelError: the process failed.
+        ModelError: the process failed, or took too long.
     """
     texts = [",".join(map(str, shape)) for shape in shapes]
     command = [sys.executable, "-m", __spec__.name, model, provider, str(threads), *texts]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(
+            f"{model} on {provider} was not ready after {timeout_s:g} s, in a process of its own"
+        ) from error
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         batch = max(shape[0] for shape in shapes)

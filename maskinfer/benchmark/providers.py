@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.errors import ProviderError, RequestError
 from maskinfer.engine.faces.detector import AUTO_DETECTOR
+from maskinfer.engine.runtime.cpu import has_bf16
 from maskinfer.engine.runtime.providers import (
     AUTO,
     BF16,
@@ -43,6 +44,22 @@ def active_providers(asked: Sequence[str] = ()) -> tuple[list[str], dict[str, st
         else:
             active.append(name)
     return active, inactive
+
+
+def named_or_present(asked: Sequence[str]) -> list[str]:
+    """Return the short names of the providers that were asked for, or else of all that the installed build has.
+
+    Unlike ``active_providers`` it opens no model on them, which may take minutes.
+
+    Raises:
+        RequestError: there is no such provider.
+        ProviderError: the installed build does not have it.
+    """
+    if asked:
+        return list(dict.fromkeys(map(_named, asked)))
+    present = {short_name(name) for name in present_providers()}
+    rounded = [BF16] if "openvino" in present and has_bf16() else []
+    return ["cpu", *sorted(present - {"cpu"}), *rounded]
 
 
 def _named(name: str) -> str:

@@ -116,7 +116,7 @@ def run_sweep(
     rows: list[tuple[Row, Run]] = []
     progress.describe("comparing")
     for one in counted(opened, len(opened), progress):
-        rows += [(row, _runner(one.model, row.batch)) for row in _facts(one, plan.batches, compare)]
+        rows += [(row, runner(one.model, row.batch)) for row in _facts(one, plan.batches, compare)]
         if not all(_takes(one, size) for size in plan.batches):
             failed[f"batches with {one.name}"] = "its graph takes one frame a run"
     if not rows:
@@ -189,7 +189,7 @@ def _facts(one: _Opened, batches: Sequence[int], compare: Compare) -> list[Row]:
     sizes = [batch for batch in sorted(set(batches)) if _takes(one, batch)]
     if not sizes:
         return []
-    shape = _batch(one.model, 1).shape
+    shape = model_batch(one.model, 1).shape
     asked = probe(str(one.file), one.provider, one.threads, [(size, *shape[1:]) for size in sizes])
     on_provider = _share_on_provider(one, asked, (sizes[0], *shape[1:]))
     compared = compare(one)
@@ -214,14 +214,15 @@ def _takes(one: _Opened, batch: int) -> bool:
     return batch == 1 or not isinstance(one.model, OnnxDetector) or one.model.contract.batch
 
 
-def _runner(model: Model, size: int) -> Run:
-    session, batch = model.session, _batch(model, size)
+def runner(model: Model, size: int) -> Run:
+    """Return what runs a model's session once, on so many real pictures."""
+    session, batch = model.session, model_batch(model, size)
     feed = {session.get_inputs()[0].name: batch}
     return lambda: session.run(None, feed)
 
 
-def _batch(model: Model, size: int) -> Any:
-    """Return real pictures as the graph takes them."""
+def model_batch(model: Model, size: int) -> Any:
+    """Return so many real pictures as the graph takes them."""
     if isinstance(model, OnnxClassifier):
         crops = sample_crops(model.contract)
         return to_input(np.resize(crops, (size, *crops.shape[1:])), model.contract.input)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskinfer.engine.catalog.find import best_precision_name, find_model
+from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.classifier import AUTO_CLASSIFIER
-from maskinfer.engine.faces.detector import AUTO_DETECTOR
 from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.journal import job_settings
 from maskinfer.engine.load import load
+from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.sources.decoder import CPU
+from maskinfer.engine.tuned.way import Asked, usual_way
 
 _GPU_PROVIDERS = {"cuda", "tensorrt"}
 # A GPU has room for the models of several workers, whose cores decode and encode.
@@ -50,17 +50,22 @@ def models_for(arguments: Mapping[str, Any]) -> Models:
     Raises:
         ModelError, RequestError, ProviderError: as ``load``.
     """
-    chosen = {"detector": AUTO, "classifier": AUTO, "provider": AUTO, **arguments, "threads": 1, "lanes": 1}
+    chosen = {"detector": AUTO, "classifier": AUTO, "preset": BALANCED, "provider": AUTO, **arguments}
+    chosen |= {"threads": 1, "lanes": 1}
     provider = chosen["provider"] = "cpu" if chosen["provider"] == AUTO else str(chosen["provider"])
     is_gpu = provider.lower() in _GPU_PROVIDERS
     files = {}
-    for task, standard in (("detector", AUTO_DETECTOR), ("classifier", AUTO_CLASSIFIER)):
-        if chosen[task] == AUTO:
-            chosen[task] = standard if is_gpu else best_precision_name(standard, provider)
+    if chosen["detector"] == AUTO and chosen.get("det_size_wh") is None:
+        chosen["det_size_wh"] = PRESETS[chosen["preset"]].det_size_wh
+    asked = Asked(chosen["detector"], chosen["classifier"], chosen["preset"])
+    # This machine may have no GPU; what the models are does not depend on it.
+    usual = None if is_gpu else usual_way(asked, provider, 1)
+    names = {} if usual is None else {"detector": usual.detector, "classifier": usual.classifier}
+    for task in ("detector", "classifier"):
+        chosen[task] = names.get(task, asked.candidates(task)[0])
         if chosen[task] not in SHIPPED:
             file = find_model(str(chosen[task]), task)
             files[task] = file.name, file.read_bytes()
-    # This machine may have no GPU; what the models are does not depend on it.
     engine = load(**{**chosen, "decoder": CPU, **({"provider": "cpu"} if is_gpu else {})})
     return Models(engine, chosen, files, models_digest(engine), 1 / _WORKERS_A_GPU if is_gpu else 0.0)
 

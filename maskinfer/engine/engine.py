@@ -30,9 +30,6 @@ from maskinfer.engine.sources.live import FeedOptions
 from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
 
-# Frames that share a run of the models when those of a source are looked at one run after the other. In lanes each
-# frame has runs of its own: on one thread of a CPU one frame takes 4.8 ms, each of a batch of 4 takes 5.7.
-_BATCH_FRAMES = 4
 _READ_AHEAD_FRAMES = 4
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
@@ -45,12 +42,14 @@ class ModelsInLanes:
     Attributes:
         detector, classifier: those that they are the same as.
         lanes: frames that are looked at at the same time.
+        batch_frames: frames that share a run of the detector.
         open: opens them, once.
     """
 
     detector: PictureDetector
     classifier: ContractClassifier
     lanes: int
+    batch_frames: int
     open: Callable[[], tuple[PictureDetector, ContractClassifier]]
 
 
@@ -69,6 +68,8 @@ class Engine:
         face_check: how the classifier has a say in what is a face; None where the detector alone decides.
         for_recordings: opens the models that ``follow`` uses for recordings; None to use those above.
         decoder: of recordings, one of ``sources.decoder.DECODERS``.
+        batch_frames: frames of a recording that share a run of the detector.
+        codec_threads: of a recording's decoder, and of its encoder; None for half of the threads.
     """
 
     detector: PictureDetector
@@ -79,6 +80,8 @@ class Engine:
     face_check: FaceCheck | None = None
     for_recordings: ModelsInLanes | None = field(default=None, repr=False)
     decoder: str = CPU
+    batch_frames: int = 1
+    codec_threads: int | None = None
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -125,7 +128,7 @@ class Engine:
         engine = self._in_lanes()
         tracker = None if track is None else engine.tracker(track)
         for batch, results in engine.follow_all(
-            (batch, [tracker] * len(batch)) for batch in batched(frames, _BATCH_FRAMES if engine.lanes == 1 else 1)
+            (batch, [tracker] * len(batch)) for batch in batched(frames, engine.batch_frames)
         ):
             yield list(zip(batch, results, strict=True))
 
@@ -148,13 +151,25 @@ class Engine:
         for frames, trackers, found in in_lanes(detect, to_detect, engine.lanes):
             yield frames, engine._label_in_turn(frames, trackers, found)
 
+    def threads_of_codecs(self) -> int:
+        """Return how many threads a recording's decoder gets, and its encoder."""
+        # The models take most of the time of all stages.
+        return max(1, self.threads // 2) if self.codec_threads is None else self.codec_threads
+
     def _in_lanes(self) -> Engine:
         """Return the engine that recordings go through: the same models, opened for lanes."""
         other = self.for_recordings
         if other is None or (other.detector, other.classifier) != (self.detector, self.classifier):
             return self
         detector, classifier = other.open()
-        return replace(self, detector=detector, classifier=classifier, lanes=other.lanes, for_recordings=None)
+        return replace(
+            self,
+            detector=detector,
+            classifier=classifier,
+            lanes=other.lanes,
+            batch_frames=other.batch_frames,
+            for_recordings=None,
+        )
 
     def _label_in_turn(
         self, frames: Sequence[Frame], trackers: Sequence[Tracker | None], found: Sequence[Detections | Look]
@@ -205,8 +220,7 @@ class Engine:
         Raises:
             SourceError: the source cannot be read to its end; raised after the results of the frames before.
         """
-        # The models take most of the time of all stages, so the decoder gets half of the threads.
-        threads = max(1, self.threads // 2)
+        threads = self.threads_of_codecs()
         with open_source(source, reading=reading, threads=threads, decoder=self.decoder) as frames:
             if is_live(str(source)):
                 tracker = None if track is None else self.tracker(track)

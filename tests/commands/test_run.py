@@ -35,6 +35,7 @@ COMMANDS = (
     "doctor",
     "train-detector",
     "benchmark",
+    "tune",
     "calibrate",
     "compare",
     "collect",

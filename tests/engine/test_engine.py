@@ -19,8 +19,8 @@ from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.frames.annotate import annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
-from maskinfer.engine.load import most_lanes
 from maskinfer.engine.results import BGRFrame, Detections, FrameResult
+from maskinfer.engine.tuned.way import most_lanes
 from tests.helpers.clips import write_clip
 
 

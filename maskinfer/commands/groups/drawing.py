@@ -193,7 +193,7 @@ class EncodingOptions:
 
     overlay: bool
     encoder: str
-    preset: str | None
+    encoder_preset: str | None
     quality: int | None
 
     def read(self, encoding: Encoding | None = None) -> Encoding:
@@ -201,11 +201,12 @@ class EncodingOptions:
         from maskinfer.engine.sinks.copies.encoding import COPY, Encoding
 
         if self.overlay:
-            refuse(("preset", "quality"), "an overlay encodes nothing")
+            refuse(("encoder_preset", "quality"), "an overlay encodes nothing")
             if is_given("encoder") and self.encoder != COPY:
                 raise click.UsageError(f"--overlay encodes nothing: leave out --encoder {self.encoder}")
             return Encoding(COPY)
-        given = {name: getattr(self, name) for name in ("encoder", "preset", "quality") if is_given(name)}
+        named = {"encoder": "encoder", "encoder_preset": "preset", "quality": "quality"}
+        given = {field: getattr(self, name) for name, field in named.items() if is_given(name)}
         return replace(encoding or Encoding(), **given)
 
 
@@ -216,7 +217,7 @@ encoding_options = grouped(
                 "subtitle track, and write the track to .ass and .vtt files beside it."),
     option("--encoder", type=click.Choice(ENCODER_NAMES), default="libx264", show_default=True,
            help="H.264 encoder, which is then used or reported as not working; copy is --overlay."),
-    option("--preset", metavar="NAME",
+    option("--encoder-preset", metavar="NAME",
            help="How much effort goes into small files, by the encoder's own names, as medium of libx264; by default "
                 "its fastest."),
     option("--quality", type=click.IntRange(0, 51), metavar="NUMBER",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class EngineOptions:
     """Which models to run, where, and which of their labels count; see ``engine.load.load``."""
 
+    preset: str
     provider: str
     detector: str
     detector_kind: str | None
@@ -28,6 +29,7 @@ class EngineOptions:
     min_face_px: float
     min_sharpness: float
     threads: int | None
+    profile: bool
 
     def open(self, *, is_recording: bool = False, max_error: float | None = None, decoder: str = "cpu") -> Engine:
         """Open the engine.
@@ -37,10 +39,10 @@ class EngineOptions:
             max_error: greatest share of wrong labels, by the classifier's contract; None for no limit.
             decoder: of recordings.
         """
-        from maskinfer.engine.load import load, most_lanes
+        from maskinfer.engine.load import load, ways_here
 
         arguments = {**self.arguments(max_error), "decoder": decoder}
-        return load(**arguments, lanes=most_lanes(self.provider, self.threads) if is_recording else 1)
+        return load(**arguments, lanes=ways_here(**arguments)[0].lanes if is_recording else 1)
 
     def arguments(self, max_error: float | None) -> dict[str, Any]:
         """Return the arguments of ``engine.load.load``, but for the lanes."""
@@ -48,7 +50,10 @@ class EngineOptions:
 
         if not is_given("detector"):
             refuse(("detector_kind",), "the default detector states its kind; name your own with --detector")
+        self._check_preset()
         return {
+            "preset": self.preset,
+            "use_profile": self.profile,
             "detector": self.detector,
             "classifier": self.classifier,
             "provider": self.provider,
@@ -61,6 +66,24 @@ class EngineOptions:
             "gate": Gate(self.min_face_px, self.min_sharpness),
         }
 
+    def _check_preset(self) -> None:
+        """Tell what of a preset that was given does not hold, because something else was given too."""
+        from maskinfer.engine.presets import PRESETS
+
+        preset = PRESETS[self.preset]
+        if not is_given("preset"):
+            return
+        if "auto" not in (self.detector, self.classifier):
+            raise click.UsageError("--preset would do nothing: detector and classifier are named")
+        side = preset.det_side or "its own"
+        for named, given, what in (
+            (self.detector, "auto", f"the detector is {self.detector}, not {preset.detector}"),
+            (self.classifier, "auto", f"the classifier is {self.classifier}, not {preset.classifier}"),
+            (self.det_size, None, f"the detector's size is {_size(self.det_size)}, not {side}"),
+        ):
+            if named != given:
+                click.echo(f"preset {self.preset}: {what}, as you said", err=True)
+
     def with_model(self, model: str) -> EngineOptions:
         """Return the options with a model as the detector or the classifier that it is, by its own word."""
         from maskinfer.engine.catalog.find import task_of
@@ -71,23 +94,34 @@ class EngineOptions:
         return replace(self, detector=model) if task == "detector" else replace(self, classifier=model)
 
 
+def _size(size_wh: tuple[int, int] | None) -> str:
+    return "" if size_wh is None else "{}x{}".format(*size_wh)
+
+
+PRESET_NAMES = ("fast", "balanced", "accurate")
+
 engine_options = grouped(
     "models", EngineOptions, "Models",
+    option("--preset", type=click.Choice(PRESET_NAMES), default="balanced", show_default=True,
+           help="Which models auto stands for, and how many pixels the detector sees: fast is less accurate, accurate "
+                "is slower. What you name yourself counts more."),
     option("--provider", default="auto", show_default=True, metavar="NAME",
-           help="Execution provider: auto, cpu, cuda, openvino, openvino-bf16, ... With auto, cuda if the "
-                "installed onnxruntime has it, otherwise cpu. A provider that you name is used, or the command fails."),
+           help="Execution provider: auto, cpu, cuda, openvino, openvino-bf16, ... With auto, the one of `maskinfer "
+                "tune` if it was run here, otherwise cuda if the installed onnxruntime has it, else cpu. A provider "
+                "that you name is used, or the command fails."),
     option("--detector", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
            help="Face detector: a name from `maskinfer models list`, insightface:PACK (for non-commercial research "
-                "only), or an ONNX file. With auto, retinaface-mask, in int8 if the CPU has VNNI."),
+                "only), or an ONNX file. With auto, the preset's: retinaface-mask, in int8 if the CPU has VNNI."),
     option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
            help="Kind of a detector file that carries no contract; insightface's own files are scrfd."),
     option("--classifier", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
-           help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, mobilenetv2-128, "
-                "in int8 if the CPU has VNNI."),
+           help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, the "
+                "preset's: mobilenetv2-128 or, fast, mobilenetv2-small-112, in int8 if the CPU has VNNI."),
     option("--det-threshold", type=SHARE, metavar="SCORE",
            help="Lowest score of a face that counts; by default the detector's own threshold."),
     option("--det-size", callback=read_size, metavar="PIXELS",
-           help="Scale frames to fit into this size, as 640 or 640x384; by default the detector's own size."),
+           help="Scale frames to fit into this size, as 640 or 640x384; by default the preset's, or the detector's own "
+                "size."),
     option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
            help="Label a face uncertain if its score is lower; by default the classifier's own threshold."),
     option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
@@ -97,6 +131,9 @@ engine_options = grouped(
                 "default."),
     option("--threads", type=click.IntRange(1), metavar="N",
            help="CPU threads for the models; by default all that are available."),
+    option("--profile/--no-profile", default=True, show_default=True,
+           help="Let auto be the fastest way that `maskinfer tune` found on this machine, if it was run. What you name "
+                "yourself counts more."),
 )  # fmt: skip
 
 

@@ -119,13 +119,16 @@ class ModelSettings:
         classifier: name or file of the mask classifier.
         shadow: name or file of a classifier that looks too, but whose labels do not count; how it differs is told each
             hour and at the end.
-        provider: execution provider, such as cpu, cuda or openvino.
+        preset: what ``auto`` stands for, and how many pixels the detector sees: ``fast``, ``balanced`` or ``accurate``.
+        provider: execution provider, such as cpu, cuda or openvino; ``auto`` is what ``maskinfer tune`` found, if it
+            was run.
         threads: CPU threads of the models; all that are available when it is left out.
     """
 
     detector: str = "auto"
     classifier: str = "auto"
     shadow: str = ""
+    preset: Literal["fast", "balanced", "accurate"] = "balanced"
     provider: str = "auto"
     threads: Count | None = None
 

@@ -46,7 +46,14 @@ def open_engine(models: ModelSettings) -> Engine:
     """
     # Before the file is opened: one that is promoted meanwhile is then seen as another.
     sha256 = file_sha256(models.classifier)
-    engine = load(models.detector, models.classifier, provider=models.provider, threads=models.threads, lanes=1)
+    engine = load(
+        models.detector,
+        models.classifier,
+        preset=models.preset,
+        provider=models.provider,
+        threads=models.threads,
+        lanes=1,
+    )
     shadow = open_shadow(models, engine.classifier.contract)
     return replace(engine, classifier=ExchangeableClassifier(engine.classifier, sha256, shadow))
 

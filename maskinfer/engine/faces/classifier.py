@@ -13,6 +13,7 @@ from maskinfer.engine.contract import BARE_OUTPUT, FACE_OUTPUT, ClassifierContra
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import Look
+from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.results import BGRBatch, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, run_session
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASSIFIER = AUTO
 # What ``auto`` stands for, in the precision that is best here.
-AUTO_CLASSIFIER = "mobilenetv2-128"
+AUTO_CLASSIFIER = PRESETS[BALANCED].classifier
 # Per-face time is flat from 8 to 32 crops on a CPU; memory is not.
 MAX_BATCH = 32
 
@@ -82,6 +83,7 @@ def load_classifier(
     *,
     provider: str = AUTO,
     threads: int | None = None,
+    lanes: int = 1,
 ) -> OnnxClassifier:
     """Open a mask classifier.
 
@@ -89,7 +91,8 @@ def load_classifier(
         name: a shipped model's name or the path of an ONNX file that carries a contract. ``auto`` is
             ``mobilenetv2-128``, in int8 where that is as right and faster: on a CPU with VNNI.
         provider: see ``providers.resolve_provider``.
-        threads: of the CPU; None for all that this process may use.
+        threads: of the CPU for each run; None for all that this process may use.
+        lanes: runs at the same time; see ``session.create_session``.
 
     Raises:
         ModelNotFoundError, ModelError, ContractError, ProviderError.
@@ -97,7 +100,7 @@ def load_classifier(
     if name == AUTO:
         name = best_precision_name(AUTO_CLASSIFIER, provider)
     file = find_model(name, "classifier")
-    session = create_session(file, provider=provider, threads=threads)
+    session = create_session(file, provider=provider, threads=threads, lanes=lanes)
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise ModelError(f"{file} is a face detector, expected a mask classifier")

@@ -20,6 +20,7 @@ from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_le
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
+from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.results import Detections, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, run_session
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DETECTOR = AUTO
 # What ``auto`` stands for, in the precision that is best here.
-AUTO_DETECTOR = "retinaface-mask"
+AUTO_DETECTOR = PRESETS[BALANCED].detector
 # Larger batches of detector inputs were not faster on a CPU and cost memory.
 MAX_BATCH = 8
 Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], list[Candidates]]
@@ -117,6 +118,7 @@ def load_detector(
     kind: str | None = None,
     provider: str = AUTO,
     threads: int | None = None,
+    lanes: int = 1,
     det_threshold: float | None = None,
     det_size_wh: tuple[int, int] | None = None,
     nms_threshold: float | None = None,
@@ -129,7 +131,8 @@ def load_detector(
             ``retinaface-mask``, in int8 where that is as right and faster: on a CPU with VNNI.
         kind: of a file without a contract: ``scrfd`` for one of insightface's own.
         provider: see ``providers.resolve_provider``.
-        threads: of the CPU; None for all that this process may use.
+        threads: of the CPU for each run; None for all that this process may use.
+        lanes: runs at the same time; see ``session.create_session``.
         det_threshold: least score of a face, 0 to 1; None for the contract's.
         det_size_wh: frames are scaled to fit into this many pixels; None for the contract's.
         nms_threshold: see ``boxes.suppress``; None for the contract's.
@@ -143,7 +146,7 @@ def load_detector(
     file = find_model(name, "detector")
     if kind is None and name.startswith(INSIGHTFACE_PREFIX):
         kind = "scrfd"
-    session = create_session(file, provider=provider, threads=threads)
+    session = create_session(file, provider=provider, threads=threads, lanes=lanes)
     contract = _read_contract(session, file, kind)
     contract = _with_options(contract, det_threshold, det_size_wh, nms_threshold)
     return OnnxDetector(session, contract if box_margin is None else replace(contract, box_margin=box_margin))

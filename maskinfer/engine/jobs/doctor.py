@@ -22,6 +22,8 @@ from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import AUTO, import_onnxruntime, present_providers, short_name
 from maskinfer.engine.runtime.session import create_session
+from maskinfer.engine.tuned.profile import find_profile
+from maskinfer.engine.tuned.way import Asked
 
 Status = Literal["ok", "note", "broken"]
 _ONNXRUNTIME = re.compile(r"onnxruntime(-(gpu|openvino|directml|qnn|rocm|migraphx|silicon))?")
@@ -51,6 +53,7 @@ def diagnose() -> Iterator[Check]:
     )
     yield from _onnxruntime_packages()
     yield from _providers()
+    yield from _profile()
     yield Check("threads", "ok", f"{available_threads()} (CPU affinity and container quota)")
     yield from _opencv()
     yield from _codecs()
@@ -100,6 +103,17 @@ def _provider(name: str) -> Check:
     except MaskinferError as error:
         return Check(title, "broken" if name == "cpu" else "note", f"not active: {error}")
     return Check(title, "ok", "active")
+
+
+def _profile() -> Iterator[Check]:
+    try:
+        found = find_profile(Asked())
+    except MaskinferError:
+        return
+    if found is None:
+        yield Check("profile", "ok", "none; maskinfer tune finds the fastest way of running jobs here")
+    else:
+        yield Check("profile", "ok", f"of {found.made[:10]}, used by {AUTO}: {found.way}")
 
 
 def _opencv() -> Iterator[Check]:

@@ -85,8 +85,7 @@ def run_video(
     with ExitStack() as stack:
         if stopped is None:
             stopped = stack.enter_context(stop_on_signal())
-        # The models take most of the time of all stages, so the codecs get half of the threads.
-        threads = max(1, engine.threads // 2)
+        threads = engine.threads_of_codecs()
         opened_video = open_video(str(source), threads=threads, name=name, decoder=engine.decoder)
         video = stack.enter_context(opened_video)
 

@@ -17,6 +17,8 @@ AUTO_ORDER = ("CUDAExecutionProvider", CPU)
 _SUFFIX = "ExecutionProvider"
 # Every build has it, but it only calls models in a cloud: a session on it would run on the CPU.
 _REMOTE = "AzureExecutionProvider"
+# They calculate on the cores that the other stages of a job need too; OpenVINO by ``session.provider_options``.
+_ON_CORES = (CPU, "OpenVINOExecutionProvider", "XnnpackExecutionProvider", "DnnlExecutionProvider")
 _ALIASES = {"directml": "dml", "trt": "tensorrt"}
 # OpenVINO that rounds to bfloat16: half the time where the processor multiplies that, for about three digits less.
 BF16 = "openvino-bf16"
@@ -101,3 +103,23 @@ def runs_on_cpu(name: str) -> bool:
     if name.lower() != AUTO:
         return resolve_provider(name) == CPU
     return not [provider for provider in present_providers() if provider in AUTO_ORDER and provider != CPU]
+
+
+def uses_cores(name: str) -> bool:
+    """Tell whether a provider, or what ``auto`` may become here, calculates on the CPU's cores for certain.
+
+    Raises:
+        RequestError, ProviderError: as ``resolve_provider``.
+    """
+    return runs_on_cpu(name) if name.lower() == AUTO else resolve_provider(name) in _ON_CORES
+
+
+def prefers_int8(name: str) -> bool:
+    """Tell whether a provider, or what ``auto`` may become here, is faster in int8 and as right, on a CPU with VNNI.
+
+    Raises:
+        RequestError, ProviderError: as ``resolve_provider``.
+    """
+    if name.lower() == AUTO:
+        return runs_on_cpu(name)
+    return resolve_provider(name) in (CPU, "OpenVINOExecutionProvider") and short_name(name) != BF16

@@ -32,14 +32,15 @@ from maskinfer.engine.runtime.providers import (
 
 
 def create_session(
-    model: Path, *, provider: str = AUTO, threads: int | None = None, profile: Path | None = None
+    model: Path, *, provider: str = AUTO, threads: int | None = None, lanes: int = 1, profile: Path | None = None
 ) -> ort.InferenceSession:
     """Open a model on a provider and prove that the provider is active.
 
     Args:
         model: an ONNX file.
         provider: see ``resolve_provider``; ``auto`` takes the best one that becomes active.
-        threads: of the CPU for this session; None for ``available_threads()``.
+        threads: of the CPU for each run; None for ``available_threads()``.
+        lanes: runs at the same time, which OpenVINO has to know beforehand: it would let them wait for one another.
         profile: how the names of onnxruntime's own profiles begin; None for none.
 
     Raises:
@@ -51,18 +52,18 @@ def create_session(
         raise RequestError(f"threads is {threads}, expected at least 1")
     if provider.lower() != AUTO:
         bf16 = short_name(provider) == BF16
-        return _open(model, resolve_provider(provider), threads, profile, bf16=bf16)
+        return _open(model, resolve_provider(provider), threads, profile, lanes=lanes, bf16=bf16)
     present = present_providers()
     for candidate in (p for p in AUTO_ORDER if p in present and p != CPU):
         try:
-            return _open(model, candidate, threads, profile)
+            return _open(model, candidate, threads, profile, lanes=lanes)
         except ProviderError:
             continue
     return _open(model, CPU, threads, profile)
 
 
 def _open(
-    model: Path, provider: str, threads: int, profile: Path | None, *, bf16: bool = False
+    model: Path, provider: str, threads: int, profile: Path | None, *, lanes: int = 1, bf16: bool = False
 ) -> ort.InferenceSession:
     ort = import_onnxruntime()
     if provider == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
@@ -80,7 +81,7 @@ def _open(
         limit_memory(ort, options)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
-    given = provider_options(provider, threads, bf16=bf16)
+    given = provider_options(provider, threads, lanes=lanes, bf16=bf16)
     if provider == "TensorrtExecutionProvider":
         on_cpu = _open(model, CPU, threads, None)
         given |= tensorrt_options(model, on_cpu, cache_folder(), f"onnxruntime {ort.__version__}")
@@ -106,11 +107,22 @@ def _open(
     return session
 
 
-def provider_options(provider: str, threads: int, *, bf16: bool = False) -> dict[str, str]:
-    """Return what a provider is opened with, by onnxruntime's documentation."""
+def provider_options(provider: str, threads: int, *, lanes: int = 1, bf16: bool = False) -> dict[str, str]:
+    """Return what a provider is opened with, by onnxruntime's documentation.
+
+    OpenVINO has a thread pool of its own. It is split into one stream by default, whose runs wait for one another, and
+    makes as many requests as it has threads (https://onnxruntime.ai/docs/execution-providers/OpenVINO-ExecutionProvider.html).
+
+    Args:
+        provider: onnxruntime's own name.
+        threads: of the CPU for each run.
+        lanes: runs at the same time.
+        bf16: let OpenVINO round to bfloat16.
+    """
     if provider == "OpenVINOExecutionProvider":
         rounding = {"load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}})} if bf16 else {}
-        return {"device_type": "CPU", "num_of_threads": str(threads), **rounding}
+        pool = {"num_of_threads": str(threads * lanes), "num_streams": str(lanes)}
+        return {"device_type": "CPU", **pool, **rounding}
     if provider == "CUDAExecutionProvider":
         return {"cudnn_conv_algo_search": "HEURISTIC"}
     return {}

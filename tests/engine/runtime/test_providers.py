@@ -147,6 +147,64 @@ def test_vnni_where_no_file_says_so(tmp_path: Path) -> None:
         assert found == ("avx512_vnni" in flags)
 
 
+def test_openvino_has_a_stream_and_a_request_for_each_lane() -> None:
+    """With one stream the runs of all lanes wait for one another; it makes as many requests as it has threads."""
+    one = provider_options("OpenVINOExecutionProvider", 4)
+    assert one == {"device_type": "CPU", "num_of_threads": "4", "num_streams": "1"}
+    lanes = provider_options("OpenVINOExecutionProvider", 1, lanes=4)
+    assert (lanes["num_of_threads"], lanes["num_streams"]) == ("4", "4")
+
+
+def test_cuda_gets_no_search_over_all_algorithms() -> None:
+    """cuDNN would try each algorithm for each number of faces, which is another shape every time."""
+    assert provider_options("CUDAExecutionProvider", 4, lanes=2) == {"cudnn_conv_algo_search": "HEURISTIC"}
+    assert provider_options("CPUExecutionProvider", 4, lanes=2) == {}
+    assert provider_options("CoreMLExecutionProvider", 4) == {}
+
+
+def test_tensorrt_keeps_engines_and_timings_below_the_cache(tmp_path: Path, colour_classifier: Path) -> None:
+    session = create_session(colour_classifier, provider="cpu", threads=1)
+    given = tensorrt_options(colour_classifier, session, tmp_path, "onnxruntime 1")
+    assert set(given) == {
+        *(f"trt_{name}" for name in ("engine_cache_enable", "engine_cache_path", "timing_cache_enable")),
+        *(f"trt_{name}" for name in ("timing_cache_path", "profile_min_shapes", "profile_opt_shapes")),
+        "trt_profile_max_shapes",
+    }
+    assert given["trt_engine_cache_enable"] == given["trt_timing_cache_enable"] == "1"
+    assert Path(given["trt_engine_cache_path"]).parent == tmp_path / "tensorrt"
+    assert all(isinstance(value, str) for value in given.values())
+    assert given["trt_profile_min_shapes"].endswith(":1x16x16x3")
+
+
+@pytest.mark.parametrize(
+    ("present", "name", "cores", "int8"),
+    [
+        ("CPUExecutionProvider", "auto", True, True),
+        ("CPUExecutionProvider", "cpu", True, True),
+        ("OpenVINOExecutionProvider", "openvino", True, True),
+        ("XnnpackExecutionProvider", "xnnpack", True, False),
+        ("CUDAExecutionProvider", "cuda", False, False),
+        ("CUDAExecutionProvider", "auto", False, False),
+        ("TensorrtExecutionProvider", "tensorrt", False, False),
+        ("CoreMLExecutionProvider", "coreml", False, False),
+        ("DmlExecutionProvider", "directml", False, False),
+    ],
+)
+def test_lanes_and_int8_by_provider(
+    present: str, name: str, cores: bool, int8: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [present, "CPUExecutionProvider"])
+    assert providers.uses_cores(name) == cores
+    assert providers.prefers_int8(name) == int8
+
+
+def test_openvino_in_bfloat16_rounds_the_float_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["OpenVINOExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(providers, "has_bf16", lambda: True)
+    assert providers.uses_cores("openvino-bf16")
+    assert not providers.prefers_int8("openvino-bf16")
+
+
 @pytest.mark.parametrize(
     "slow",
     ["CoreMLExecutionProvider", "DmlExecutionProvider", "OpenVINOExecutionProvider", "MIGraphXExecutionProvider"],

@@ -1,0 +1,1 @@
+"""The fastest way of running jobs on this machine: what was measured, kept, and used by ``auto``."""
