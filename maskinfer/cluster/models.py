@@ -55,8 +55,8 @@ def models_for(arguments: Mapping[str, Any]) -> Models:
     provider = chosen["provider"] = "cpu" if chosen["provider"] == AUTO else str(chosen["provider"])
     is_gpu = provider.lower() in _GPU_PROVIDERS
     files = {}
-    if chosen["detector"] == AUTO and chosen.get("det_size_wh") is None:
-        chosen["det_size_wh"] = PRESETS[chosen["preset"]].det_size_wh
+    detecting = [chosen.get(name) for name in ("detector", "classifier", "det_size_wh", "det_threshold")]
+    chosen["det_size_wh"], chosen["det_threshold"] = PRESETS[chosen["preset"]].detecting(*detecting)
     asked = Asked(chosen["detector"], chosen["classifier"], chosen["preset"])
     # This machine may have no GPU; what the models are does not depend on it.
     usual = None if is_gpu else usual_way(asked, provider, 1)

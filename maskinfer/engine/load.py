@@ -70,7 +70,7 @@ def load(
         use_profile: let ``auto`` be the way that ``maskinfer tune`` found fastest here, if there is a profile of these
             models; what you name yourself counts more. The environment variable MASKINFER_NO_PROFILE=1 says no.
         detector_kind: the kind of a detector file without a contract; ``scrfd`` for insightface's own files.
-        det_threshold: lowest score of a face, 0 to 1; None for the models' default.
+        det_threshold: lowest score of a face, 0 to 1; None for the preset's, or the models' default.
         det_size_wh: width and height in pixels that frames are scaled to fit into; None for the preset's, or the
             detector's default.
         uncertain_below: faces whose label has a lower score get the label ``uncertain``; None for the classifier's
@@ -92,8 +92,7 @@ def load(
     check_decoder(decoder)
     models = (detector, classifier)
     ways = ways_here(*models, preset=preset, provider=provider, threads=threads, lanes=lanes, use_profile=use_profile)
-    if det_size_wh is None and isinstance(detector, str) and detector == AUTO:
-        det_size_wh = PRESETS[preset].det_size_wh
+    det_size_wh, det_threshold = PRESETS[preset].detecting(*models, det_size_wh, det_threshold)
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
     for number, way in enumerate(ways, 1):
         try:

@@ -51,6 +51,11 @@ RENDER = ["render", "a.mp4", "a.jsonl", "-o", "b.mp4"]
         ),
         (["data", "audit", "faces", "--seed", "1"], "--seed would do nothing: nothing is random"),
         (["models", "pull", "x", "--offline", "--accept-licence"], "--accept-licence would do nothing: nothing is"),
+        (
+            ["image", "a.jpg", "--preset", "fast", "--detector", "retinaface", "--classifier", "mobilenetv2-128"],
+            "--preset would do nothing: detector and classifier are named",
+        ),
+        (["tune", "--forget", "--dry-run"], "--dry-run would do nothing: nothing is measured"),
         (["train", "--data", "a", "--out", "b", "--dev", "c", "--split", "group"], "--split would do nothing"),
     ],
 )

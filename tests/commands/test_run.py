@@ -308,3 +308,16 @@ def test_image_says_what_reads_videos(colour_classifier: Path, tmp_path: Path) -
     (tmp_path / "entrance.mp4").write_bytes(b"x")
     done = maskinfer("image", tmp_path / "entrance.mp4", "--classifier", colour_classifier)
     check_error(done, 1, "entrance.mp4", "for videos use `maskinfer video`")
+
+
+def test_what_a_preset_does_not_decide_is_told(portrait_jpg: Path) -> None:
+    done = maskinfer("image", portrait_jpg, "--preset", "fast", "--classifier", "mobilenetv2-128", "--det-size", 320)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("preset fast: ")]
+    assert told == [
+        "preset fast: the classifier is mobilenetv2-128, not mobilenetv2-small-112, as you said",
+        "preset fast: the detector's size is 320x320, not 480, as you said",
+    ]
+    quiet = maskinfer("image", portrait_jpg, "--preset", "fast")
+    assert "preset" not in quiet.stderr
+    assert quiet.stdout.startswith(f"{portrait_jpg}: ")

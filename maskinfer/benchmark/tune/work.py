@@ -22,7 +22,6 @@ from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.load import load
 from maskinfer.engine.presets import PRESETS
 from maskinfer.engine.results import BGRFrame, FrameResult
-from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.tuned.way import Asked, Way
 
@@ -40,10 +39,10 @@ def open_way(way: Way, asked: Asked) -> Engine:
     Raises:
         ProviderError, ModelError: it cannot.
     """
-    size_wh = PRESETS[asked.preset].det_size_wh if asked.detector == AUTO else None
+    size_wh, least = PRESETS[asked.preset].detecting(asked.detector, asked.classifier, None, None)
     engine = load(
         way.detector, way.classifier, provider=way.provider, threads=way.threads, lanes=way.lanes,
-        det_size_wh=size_wh, use_profile=False,
+        det_size_wh=size_wh, det_threshold=least, use_profile=False,
     )  # fmt: skip
     return replace(engine, batch_frames=way.batch_frames, codec_threads=way.codec_threads)
 

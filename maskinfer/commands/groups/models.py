@@ -75,11 +75,12 @@ class EngineOptions:
             return
         if "auto" not in (self.detector, self.classifier):
             raise click.UsageError("--preset would do nothing: detector and classifier are named")
-        side = preset.det_side or "its own"
+        side, least = preset.det_side or "its own", preset.det_threshold or "the models' own"
         for named, given, what in (
             (self.detector, "auto", f"the detector is {self.detector}, not {preset.detector}"),
             (self.classifier, "auto", f"the classifier is {self.classifier}, not {preset.classifier}"),
             (self.det_size, None, f"the detector's size is {_size(self.det_size)}, not {side}"),
+            (self.det_threshold, None, f"a face's lowest score is {self.det_threshold}, not {least}"),
         ):
             if named != given:
                 click.echo(f"preset {self.preset}: {what}, as you said", err=True)
@@ -118,7 +119,8 @@ engine_options = grouped(
            help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, the "
                 "preset's: mobilenetv2-128 or, fast, mobilenetv2-small-112, in int8 if the CPU has VNNI."),
     option("--det-threshold", type=SHARE, metavar="SCORE",
-           help="Lowest score of a face that counts; by default the detector's own threshold."),
+           help="Lowest score of a face that counts; by default the preset's, or the models' own "
+                "threshold."),
     option("--det-size", callback=read_size, metavar="PIXELS",
            help="Scale frames to fit into this size, as 640 or 640x384; by default the preset's, or the detector's own "
                 "size."),
