@@ -46,6 +46,7 @@ from maskinfer.control.room.run import run_room
 from maskinfer.control.settings.read import read_settings
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.watch.watch import Watch, open_engine
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.visits.visit import VisitChange
 from tests.helpers.broker import Broker
 
@@ -62,6 +63,8 @@ class Nobody:
     def add(self, change: VisitChange) -> None: ...
 
     def camera_event(self, camera: str, kind: CameraEventKind, at: datetime, reason: str) -> None: ...
+
+    def add_looks(self, camera: str, models: str, at: datetime, counts: Counts) -> None: ...
 
     def recording_folder(self, name: str) -> Path:
         raise NotImplementedError

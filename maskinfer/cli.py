@@ -24,6 +24,7 @@ from maskinfer.commands.run import image, video
 from maskinfer.commands.serve import serve
 from maskinfer.commands.site.collect import collect, label
 from maskinfer.commands.site.compare import compare
+from maskinfer.commands.site.drift import drift
 from maskinfer.commands.stream import stream
 from maskinfer.commands.training import export, train, train_detector
 from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, RequestError, printable
@@ -34,7 +35,7 @@ INTERRUPTED = 130
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Recordings and pictures": (image, video, render, tables, query, report),
     "Cameras": (stream, serve),
-    "Your own door": (collect, label, compare),
+    "Your own door": (collect, label, compare, drift),
     "Training": (data, train, train_detector, evaluate),
     "Models": (models, adopt, export, calibrate, quantize, verify, card),
     "This machine": (tune, benchmark, doctor),

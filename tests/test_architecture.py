@@ -24,14 +24,15 @@ ARROWS: dict[str, set[str]] = {
     "benchmark": {"export", "training", "engine"},
     "control.room": {
         *("control.publish", "control.web", "control.workers", "control.watch", "control.room.state"),
-        *("control.settings", "control.store", "engine"),
+        *("control.drift", "control.settings", "control.store", "engine"),
     },
     "control.web": {
         *("control.web.api", "control.web.guard", "control.report", "control.room.state", "control.settings"),
-        *("control.store", "engine"),
+        *("control.drift", "control.store", "engine"),
     },
     "control.web.api": {
-        *("control.publish", "control.report", "control.room.state", "control.settings", "control.store", "engine"),
+        *("control.publish", "control.report", "control.room.state", "control.drift", "control.settings"),
+        *("control.store", "engine"),
     },
     "control.web.guard": {"control.settings", "engine"},
     "control.workers": {"control.watch", "control.room.state", "control.settings", "control.store", "engine"},
@@ -40,7 +41,8 @@ ARROWS: dict[str, set[str]] = {
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.archive": {"control.report", "engine"},
     "control.report": {"control.store", "engine"},
-    "control.store": {"control.settings", "engine"},
+    "control.store": {"control.drift", "control.settings", "engine"},
+    "control.drift": {"engine"},
     "control.settings": {"engine"},
     "export.adopt": {"export", "training", "engine"},
     "export.quantize": {"export", "training", "engine"},
@@ -51,6 +53,7 @@ ARROWS: dict[str, set[str]] = {
     "training.evaluation": {"training.data", "engine"},
     "training.data": {"engine"},
     "training": {"engine"},
+    "engine.drift": {"engine.frames"},
     "engine.jobs": {
         *(
             "engine.sinks",

@@ -145,6 +145,9 @@ class RecordedRoom:
     def pause(self, camera: str, paused: bool) -> None:
         self.set_mode(camera, "paused" if paused else "auto")
 
+    def renew_looks(self, camera: str) -> None:
+        self._refuse_unknown(camera)
+
     def infer(self, images: list[bytes]) -> list[FrameResult]:
         decoded = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in images]
         if any(bgr is None for bgr in decoded):

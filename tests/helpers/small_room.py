@@ -85,6 +85,12 @@ class SmallRoom:
     def pause(self, camera: str, paused: bool) -> None:
         self.set_mode(camera, "paused" if paused else "auto")
 
+    def renew_looks(self, camera: str) -> None:
+        self._refuse_unknown(camera)
+        self.store.renew_looks(camera)
+        self.store.flush()
+        self.camera_is(replace(self.states[camera], drift=self.store.drifts().get(camera)))
+
     def infer(self, images: list[bytes]) -> list[FrameResult]:
         sizes = [decode_image(data, "image").shape for data in images]
         return [FrameResult("", 0, 0.0, (shape[1], shape[0]), ()) for shape in sizes]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from maskinfer.control.room.state import CameraCounters, CameraState, CameraStatus, Distribution, Room, RoomCounters
 from maskinfer.control.store.questions import StoreUsage
+from maskinfer.engine.drift.counts import WHATS
 from maskinfer.engine.errors import MissingExtraError, SourceError
 from maskinfer.engine.results import LABELS, UNCERTAIN, WITH_MASK
 
@@ -102,7 +103,16 @@ def _of_states(cameras: Iterable[CameraState]) -> Iterator[Metric]:
     in_zone = GaugeMetricFamily(
         "maskinfer_zone_faces_now", "Faces in its zone now.", labels=["camera", "zone", "label"]
     )
+    moved = GaugeMetricFamily(
+        "maskinfer_camera_drift_psi",
+        "How far it no longer looks as it did: the population stability index of what moved, 0 for what did not.",
+        labels=["camera", "what"],
+    )
     for camera in cameras:
+        if camera.drift is not None and camera.drift.state in ("as before", "moved"):
+            shifts = {shift.what: shift.psi for shift in camera.drift.shifts}
+            for what in WHATS:
+                moved.add_metric([camera.name, what], shifts.get(what, 0.0))
         for state in _STATES:
             states.add_metric([camera.name, state], float(state == camera.state))
         rate.add_metric([camera.name], camera.fps)
@@ -113,7 +123,7 @@ def _of_states(cameras: Iterable[CameraState]) -> Iterator[Metric]:
         for zone, labels in camera.zone_faces.items():
             for label, count in labels.items():
                 in_zone.add_metric([camera.name, zone, label], count)
-    yield from (states, rate, last, faces, in_zone)
+    yield from (states, rate, last, faces, in_zone, moved)
 
 
 def _of_cameras(cameras: Mapping[str, CameraCounters]) -> Iterator[Metric]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from maskinfer.control.drift.words import drift_words
 from maskinfer.control.room.state import CameraMode, CameraState, RoomCounters
 from maskinfer.control.room.told import Opens, Told
 from maskinfer.control.settings.change import save_zones
@@ -16,12 +19,14 @@ from maskinfer.control.settings.types import LineSettings, Settings, ZoneSetting
 from maskinfer.control.store.retention import retention_of
 from maskinfer.control.store.store import Store
 from maskinfer.control.watch.watching import Watching
-from maskinfer.engine.errors import MaskinferError, RequestError
+from maskinfer.engine.drift.compare import Drift
+from maskinfer.engine.errors import MaskinferError, RequestError, SourceError
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.sinks.run import local_now
 
 _TICK_S = 0.5
 _TELL_S = 1.0
+_DRIFT_S = 60.0
 # Whoever is told of what happens is opened anew when one of these changes.
 _TOLD = ("mqtt", "webhooks", "notify")
 
@@ -48,6 +53,7 @@ class ControlRoom:
         self._told: list[Told] = []
         self._states: dict[str, tuple[float, CameraState]] = {}
         self._ticked_s = float("-inf")
+        self._drifted: tuple[float, dict[str, Drift]] = (float("-inf"), {})
 
     @property
     def store(self) -> Store:
@@ -109,7 +115,8 @@ class ControlRoom:
 
     def cameras(self) -> Sequence[CameraState]:
         """Return all cameras as they are now, in the order of the settings."""
-        return self._watching.cameras()
+        drifts = self._drifts()
+        return [replace(state, drift=drifts.get(state.name)) for state in self._watching.cameras()]
 
     def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number, made only while somebody looks; None if there is none."""
@@ -160,6 +167,30 @@ class ControlRoom:
             SourceError: one is no image that can be read.
         """
         return self._watching.infer(images)
+
+    def renew_looks(self, camera: str) -> None:
+        """Let a camera's reference begin anew: it looks as it should now.
+
+        Raises:
+            RequestError: there is no such camera. OutputError: the store cannot be written now.
+        """
+        self._refuse_unknown(camera)
+        self._store.renew_looks(camera)
+        self._store.flush()
+        self._drifted = float("-inf"), {}
+
+    def _drifts(self) -> dict[str, Drift]:
+        """Return how cameras look; read anew at times, since it changes in days."""
+        at_s, found = self._drifted
+        if monotonic() - at_s >= _DRIFT_S:
+            before = found
+            with suppress(SourceError):  # which the store tells
+                found = self._store.drifts()
+            self._drifted = monotonic(), found
+            for name, drift in found.items():
+                if drift.state == "moved" and (name not in before or before[name].state != "moved"):
+                    self._say(f"{name}: {drift_words(drift)}")
+        return found
 
     def _refuse_unknown(self, camera: str) -> None:
         names = [one.name for one in self._settings.cameras]

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from maskinfer.control.settings.types import LineSettings, Settings, ZoneSettings
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.store import Store
+from maskinfer.engine.drift.compare import Drift
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.visits.visit import VisitChange
 
@@ -34,6 +35,7 @@ class CameraState:
         zone_faces: the same for each of its zones.
         zones, lines: that it has now.
         mode: what people asked for.
+        drift: whether it looks as it did when its reference was taken; None before anything is known.
     """
 
     name: str
@@ -48,6 +50,7 @@ class CameraState:
     zones: tuple[ZoneSettings, ...] = ()
     lines: tuple[LineSettings, ...] = ()
     mode: CameraMode = "auto"
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,9 @@ class Room(Protocol):
 
     def pause(self, camera: str, paused: bool) -> None:
         """Set the mode ``paused``, or ``auto``."""
+
+    def renew_looks(self, camera: str) -> None:
+        """Let a camera's reference begin anew: it looks as it should now. Raises ``RequestError`` as ``set_mode``."""
 
     def infer(self, images: list[bytes]) -> list[FrameResult]:
         """Return the results of encoded images; requests that wait together share a batch."""

@@ -8,10 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+from maskinfer.control.drift import tables as drift
 from maskinfer.control.store import writing
 from maskinfer.control.store.pictures import SavedPicture
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.store.schema import to_us
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.visits.visit import VisitChange
 
 
@@ -54,6 +56,16 @@ class Recording:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How what a camera sees looked since the last of these; None begins its reference anew."""
+
+    camera: str
+    models: str
+    at: datetime
+    counts: Counts | None
+
+
 @dataclass(slots=True)
 class Flush:
     """Somebody waits until what was queued before is committed.
@@ -69,7 +81,7 @@ class Flush:
     error: str = ""
 
 
-Operation = Change | CameraEvent | Recording | Flush
+Operation = Change | CameraEvent | Recording | Looks | Flush
 
 
 def write(db: sqlite3.Connection, operation: Operation) -> str | None:
@@ -82,6 +94,10 @@ def write(db: sqlite3.Connection, operation: Operation) -> str | None:
             writing.put_camera_event(db, camera, kind, to_us(at), reason)
         case Recording(new_id, camera, file, from_at, to_at, size_bytes):
             writing.put_recording(db, new_id, camera, file, (to_us(from_at), to_us(to_at)), size_bytes)
+        case Looks(camera, _, at, None):
+            drift.renew(db, camera, at)
+        case Looks(camera, models, at, counts) if counts is not None:
+            drift.put_looks(db, camera, models, at, counts)
     return None
 
 

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from dataclasses import dataclass
 
+from maskinfer.control.drift.tables import forget_looks
 from maskinfer.control.settings.types import Keep, RetentionSettings
 from maskinfer.control.store.questions import StoreUsage
 from maskinfer.control.store.schema import from_us
@@ -195,6 +196,7 @@ def _forget_cameras(db: sqlite3.Connection, kept: Kept, now_us: int) -> None:
         (before_us,),
     )
     db.execute("DELETE FROM runs WHERE ended_us < ?", (before_us,))
+    forget_looks(db, before_us)
 
 
 def _before(days: float | None, now_us: int) -> int:

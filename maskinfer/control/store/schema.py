@@ -8,9 +8,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from maskinfer.control.drift.tables import TABLES
 from maskinfer.engine.errors import RequestError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x6D61736B  # "mask": what the file is, for file(1) and for us
 QUARTER_US = 900_000_000  # a quarter of an hour, by which visits are counted: every time zone's offset is a multiple
 
@@ -85,7 +86,7 @@ CREATE INDEX recordings_by_time ON recordings (camera, from_us);
 """
 
 # What turns a store of version n - 1 into one of version n; a new version adds a step, and never changes an old one.
-STEPS = (_V1,)
+STEPS = (_V1, TABLES)
 
 
 def to_us(at: datetime) -> int:

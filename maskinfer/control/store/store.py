@@ -10,10 +10,11 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from threading import Lock
 
+from maskinfer.control.drift.tables import read_drifts
 from maskinfer.control.store import counting, reading
 from maskinfer.control.store.counting import names
 from maskinfer.control.store.database import PICTURES, RECORDINGS, is_broken, only_writer, open_for_reading
-from maskinfer.control.store.operations import CameraEvent, Change, Operation, Recording
+from maskinfer.control.store.operations import CameraEvent, Change, Looks, Operation, Recording
 from maskinfer.control.store.pictures import new_id, path_of
 from maskinfer.control.store.questions import (
     CameraEventKind,
@@ -30,6 +31,8 @@ from maskinfer.control.store.readers import Readers
 from maskinfer.control.store.recordings import folder_for, size_of, why_not
 from maskinfer.control.store.retention import Retention, measure
 from maskinfer.control.store.writer import Writer
+from maskinfer.engine.drift.compare import Drift
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.errors import OnError, RequestError, SourceError
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.visits.visit import VisitChange
@@ -115,6 +118,21 @@ class Store:
             reason: why, for people, without addresses or passwords; may be empty.
         """
         self._put(CameraEvent(camera, kind, at, reason))
+
+    def add_looks(self, camera: str, models: str, at: datetime, counts: Counts) -> None:
+        """Queue how what a camera sees looked since the last call.
+
+        Args:
+            camera: its name.
+            models: that looked; under others the camera's reference begins anew.
+            at: when, an aware datetime.
+            counts: of ``engine.drift.Observer``.
+        """
+        self._put(Looks(camera, models, at, counts))
+
+    def renew_looks(self, camera: str) -> None:
+        """Queue that a camera looks as it should now: its reference begins anew."""
+        self._put(Looks(camera, "", local_now(), None))
 
     def recording_folder(self, name: str) -> Path:
         """Return the folder for a camera's recordings, made with mode 0700.
@@ -249,6 +267,11 @@ class Store:
             row = database.execute("SELECT file FROM recordings WHERE id = ?", (recording_id,)).fetchone()
         path = self.folder / RECORDINGS / row[0] if row else None
         return path if path is not None and path.is_file() else None
+
+    def drifts(self, now: datetime | None = None) -> dict[str, Drift]:
+        """Return whether each camera looks as it did when its reference was taken, by name."""
+        with self._reading() as database:
+            return read_drifts(database, now or local_now())
 
     def usage(self) -> StoreUsage:
         """Return what the store takes of the disk."""

@@ -13,9 +13,11 @@ from maskinfer.control.settings.hours import is_active
 from maskinfer.control.settings.rules import rules_of, zone_rules
 from maskinfer.control.settings.types import CameraSettings, Settings, ZoneSettings
 from maskinfer.control.store.questions import CameraEventKind
+from maskinfer.control.watch.models import models_of
 from maskinfer.control.watch.recorder import CameraRecorder
 from maskinfer.control.watch.view import View
 from maskinfer.control.watch.watching import Keeper
+from maskinfer.engine.drift.observe import Observer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.tracker import Tracker, TrackOptions
 from maskinfer.engine.files.urls import is_url, public_host, public_name
@@ -30,6 +32,7 @@ from maskinfer.engine.visits.visit import VisitChange
 
 _RATE_S = 5.0
 _MOST_TIMES = 1000
+_LOOKS_S = 60.0
 _KINDS: Mapping[CameraStatus, CameraEventKind] = {
     "running": "connected", "lost": "lost", "ended": "stopped", "paused": "paused", "off hours": "off hours",
 }  # fmt: skip
@@ -78,6 +81,7 @@ class Camera:
         self._times_s: deque[float] = deque(maxlen=_MOST_TIMES)
         self._status: CameraStatus = "no frame yet"
         self._noted: tuple[CameraStatus, str] | None = None
+        self._observer, self._told_looks_s = Observer(), monotonic()
 
     def saw(self, fed: FeedFrame, result: FrameResult, now: datetime) -> list[VisitChange]:
         """Take a frame with its result; returns what it changes."""
@@ -86,6 +90,7 @@ class Camera:
         self._frames_of_feed += 1
         self._size_wh = result.size_wh
         self._times_s.append(monotonic())
+        self._observer.saw(fed.frame.picture, result)
         self.view.show(fed.frame.picture, result)
         return changes
 
@@ -100,7 +105,15 @@ class Camera:
         if self._book is not None and self._status in ("lost", "ended"):
             changes += self._book.lost(now) if self._status == "lost" else self._book.close(now)
         self._note(now, reason)
+        if monotonic() - self._told_looks_s >= _LOOKS_S:
+            self.tell_looks(now)
         return changes
+
+    def tell_looks(self, now: datetime) -> None:
+        """Let the keeper know how what it sees looked since the last call."""
+        self._told_looks_s, counts = monotonic(), self._observer.take()
+        if any(counts.values()):
+            self._parts.keeper.add_looks(self.settings.name, models_of(self._parts.engine), now, counts)
 
     def change(self, settings: CameraSettings, room: Settings, now: datetime) -> list[VisitChange]:
         """Go on by other settings; frames are lost only where the camera has to be read anew."""
@@ -120,6 +133,8 @@ class Camera:
         if self.feed is not None:
             self._parts.feeds.remove(self.feed)
         book, self._book, self.feed = self._book, None, None
+        self._observer.begin_anew()
+        self.tell_looks(now)
         self._times_s.clear()
         return [] if book is None else book.close(now)
 

@@ -15,6 +15,7 @@ from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, RequestError
 from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.protocols import ContractClassifier, Look
 from maskinfer.engine.files.checks import sha256_once
 from maskinfer.engine.results import BGRBatch, FloatArray
@@ -122,6 +123,15 @@ def _load(name: str, models: ModelSettings) -> ContractClassifier:
 def shadow_of(engine: Engine) -> Shadow | None:
     """Return what looks in the shadow of an engine's classifier."""
     return engine.classifier.shadow if isinstance(engine.classifier, ExchangeableClassifier) else None
+
+
+def models_of(engine: Engine) -> str:
+    """Return which models look, so that what others say is not held against them."""
+    contract, detector = engine.classifier.contract, engine.detector
+    sha256 = engine.classifier.sha256[:12] if isinstance(engine.classifier, ExchangeableClassifier) else ""
+    other = detector.contract if isinstance(detector, OnnxDetector) else None
+    before = f"{other.name} {other.version}, " if other is not None else ""
+    return f"{before}{contract.name} {contract.version} {sha256}".rstrip()
 
 
 def follow_promotion(engine: Engine, models: ModelSettings, say: Callable[[str], None]) -> None:

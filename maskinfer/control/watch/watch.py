@@ -107,6 +107,8 @@ class Watch:
 
     def change(self, settings: Settings) -> None:
         """Go on by other settings; cameras that are read as before lose no frame."""
+        for one_of in self._cameras.values():  # what the classifier of before said counts as its own
+            one_of.tell_looks(local_now())
         follow_promotion(self._engine, settings.models, self._parts.say)
         self._settings = settings
         now, before = local_now(), self._cameras

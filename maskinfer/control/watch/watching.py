@@ -11,6 +11,7 @@ from typing import Protocol
 from maskinfer.control.room.state import CameraCounters, CameraMode, CameraState, Distribution
 from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.questions import CameraEventKind
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.visits.visit import VisitChange
 
@@ -23,6 +24,9 @@ class Keeper(Protocol):
 
     def camera_event(self, camera: str, kind: CameraEventKind, at: datetime, reason: str) -> None:
         """Keep what happened to a camera."""
+
+    def add_looks(self, camera: str, models: str, at: datetime, counts: Counts) -> None:
+        """Keep how what a camera sees looked since the last call."""
 
     def recording_folder(self, name: str) -> Path:
         """Return the folder for a camera's recordings. Raises ``OutputError`` if it cannot be made."""

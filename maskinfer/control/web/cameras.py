@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from maskinfer.control.drift.words import drift_words
 from maskinfer.control.web.live import camera_words
 from maskinfer.control.web.site import site_of, visitor_of
 from maskinfer.control.web.words import short
@@ -19,7 +20,8 @@ def cameras(request: Request) -> Response:
     site = site_of(request)
     states = site.room.cameras()
     said = {state.name: camera_words(state) for state in states}
-    return site.page(request, "cameras.html", cameras=states, said=said, usage=site.room.store.usage())
+    drifts = {state.name: drift_words(state.drift) for state in states}
+    return site.page(request, "cameras.html", cameras=states, said=said, drifts=drifts, usage=site.room.store.usage())
 
 
 def zones(request: Request) -> Response:

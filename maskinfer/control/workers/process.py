@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from maskinfer.control.workers.client import PATIENCE_S, Answered, Client
 from maskinfer.control.workers.figures import added
 from maskinfer.control.workers.wire import Happened, Mode, News, Ready, Start, Task, counted_of, decode, encode
 from maskinfer.engine import errors
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.errors import MaskinferError, OutputError
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.engine.visits.visit import Visit, VisitChange
@@ -239,6 +241,9 @@ class Worker:
             recorded = one.recorded
             with suppress(OutputError):  # retention was quicker
                 self._keeper.add_recording(recorded.camera, Path(recorded.path), recorded.from_at, recorded.to_at)
+        if one.looked is not None:
+            counts: Counts = {what: Counter(counted) for what, counted in one.looked.counts.items()}
+            self._keeper.add_looks(one.looked.camera, one.looked.models, one.looked.at, counts)
         if one.line is not None:
             self._say(one.line)
 

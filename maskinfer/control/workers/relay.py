@@ -13,7 +13,8 @@ from time import monotonic
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.store.recordings import folder_for, size_of, why_not
 from maskinfer.control.store.retention import Retention
-from maskinfer.control.workers.wire import CameraHappened, Happened, Recorded
+from maskinfer.control.workers.wire import CameraHappened, Happened, Looked, Recorded
+from maskinfer.engine.drift.counts import Counts
 from maskinfer.engine.visits.visit import VisitChange
 
 _AT_ONCE = 50
@@ -43,6 +44,11 @@ class Relay:
     def camera_event(self, camera: str, kind: CameraEventKind, at: datetime, reason: str) -> None:
         """Keep what happened to a camera."""
         self._put(Happened(camera=CameraHappened(camera, kind, at, reason)))
+
+    def add_looks(self, camera: str, models: str, at: datetime, counts: Counts) -> None:
+        """Keep how what a camera sees looked since the last call."""
+        plain = {what: dict(counted) for what, counted in counts.items()}
+        self._put(Happened(looked=Looked(camera, models, at, plain)))
 
     def recording_folder(self, name: str) -> Path:
         """Return the folder for a camera's recordings."""

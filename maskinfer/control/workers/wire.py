@@ -15,6 +15,7 @@ from maskinfer.control.room.state import CameraCounters, CameraMode, CameraState
 from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.watch.watching import Counted
+from maskinfer.engine.drift.counts import What
 from maskinfer.engine.visits.visit import VisitChange
 
 _T = TypeVar("_T")
@@ -88,6 +89,16 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """How what a camera sees looked; see ``Store.add_looks``."""
+
+    camera: str
+    models: str
+    at: datetime
+    counts: dict[What, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
     """One thing that happened: the one that is not None.
 
@@ -96,12 +107,14 @@ class Happened:
         camera: to a camera.
         recorded: of a recording.
         line: news or a fault, for people.
+        looked: of a camera.
     """
 
     change: VisitChange | None = None
     camera: CameraHappened | None = None
     recorded: Recorded | None = None
     line: str | None = None
+    looked: Looked | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ import pytest
 
 from maskinfer.control.publish.metrics import CONTENT_TYPE, render
 from maskinfer.control.publish.metrics_server import open_metrics
+from maskinfer.engine.drift.compare import Drift, Shift
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.results import WITH_MASK, WITHOUT_MASK, Face, FrameResult
 from maskinfer.engine.sinks.outbox import Outbox
 from maskinfer.engine.sinks.webhook_post import Answer
 from tests.conftest import ROOT
 from tests.helpers.small_room import SmallRoom, settings_for, small_room
-from tests.helpers.visits_made import change, visit
+from tests.helpers.visits_made import NOON, change, visit
 
 parser = pytest.importorskip("prometheus_client.parser")
 DEPLOY = ROOT / "deploy"
@@ -49,7 +50,8 @@ def room(tmp_path: Path) -> Iterator[SmallRoom]:
     made.happen(change(wrong, "violation"), change(wrong), change(visit(2, WITH_MASK, camera=name, zones=("desk",))))
     seen = {WITHOUT_MASK: 2}
     made.states[name] = replace(made.states[name], fps=12.5, age_s=0.5, faces=seen, zone_faces={"desk": seen})
-    made.states["yard"] = replace(made.states["yard"], state="lost")
+    drift = Drift("moved", NOON, 200, (Shift("place", 0.7, 0.1, 0.8, "lower left"),))
+    made.states["yard"] = replace(made.states["yard"], state="lost", drift=drift)
     box = Outbox("http://desk", lambda record: Answer(None), tmp_path / "q.sqlite", timeout_s=1)
     box.post({"n": 1})
     made.outboxes["http://desk"] = box
@@ -89,6 +91,9 @@ def test_every_figure_is_there(room: SmallRoom) -> None:
     assert value("maskinfer_camera_state", camera="yard", state="running") == 0
     assert value("maskinfer_zone_faces_now", **door, zone="desk", label=WITHOUT_MASK) == 2
     assert value("maskinfer_last_frame_time_seconds", **door) == pytest.approx(time.time() - 0.5, abs=5)
+    assert value("maskinfer_camera_drift_psi", camera="yard", what="place") == pytest.approx(0.7)
+    assert value("maskinfer_camera_drift_psi", camera="yard", what="label") == 0
+    assert ("maskinfer_camera_drift_psi", (("camera", 'door "1"'), ("what", "label"))) not in found
     assert value("maskinfer_outbox_waiting", receiver="http://desk") == 1
     assert value("maskinfer_store_entries", kind="visits") == 2
     assert value("maskinfer_disk_free_bytes") > 0

@@ -14,10 +14,12 @@ import jsonschema
 import pytest
 
 from maskinfer.control.publish.publishers import Publishers
+from maskinfer.control.room.state import CameraState
 from maskinfer.control.settings.receivers import WebhookSettings
 from maskinfer.control.settings.types import PageSettings
 from maskinfer.control.web.api.openapi import description
 from maskinfer.control.web.app import make_app
+from maskinfer.engine.drift.compare import Drift, Shift
 from maskinfer.engine.results import FrameResult
 from tests.control.web.conftest import CAMERA, Served, earlier
 from tests.helpers.receiver import running_receiver
@@ -63,6 +65,23 @@ def test_cameras(visited: Served) -> None:
     found = httpx.get(f"{visited.url}v1/cameras").json()
     check(found, "/v1/cameras")
     assert [(camera["name"], camera["state"]) for camera in found["cameras"]] == [(CAMERA, "running")]
+
+
+def test_a_camera_that_no_longer_looks_as_it_did(visited: Served) -> None:
+    drift = Drift("moved", earlier(60), 240, (Shift("face_brightness", 0.9, 120.0, 40.0),))
+    visited.room.states[CAMERA] = CameraState(CAMERA, "running", drift=drift)
+    found = httpx.get(f"{visited.url}v1/cameras").json()
+    check(found, "/v1/cameras")
+    (camera,) = found["cameras"]
+    assert camera["drift"]["state"] == "moved"
+    assert camera["drift"]["shifts"] == [
+        {"what": "face_brightness", "psi": 0.9, "before": 120.0, "now": 40.0, "which": None}
+    ]
+    assert "faces are darker (40 of 255, before 120)" in httpx.get(f"{visited.url}cameras").text
+    answer = httpx.put(f"{visited.url}v1/cameras/reference", params={"camera": CAMERA}, json={})
+    assert answer.status_code == 200
+    check(answer.json(), "/v1/cameras/reference", "put")
+    assert httpx.put(f"{visited.url}v1/cameras/reference", params={"camera": "no"}, json={}).status_code == 404
 
 
 def test_zones_are_saved_and_what_cannot_be_is_told(visited: Served) -> None:

@@ -179,3 +179,13 @@ def test_a_process_that_hangs_is_told_and_replaced(running: Running, monkeypatch
     monkeypatch.undo()
     wait_until(lambda: first.pid not in (None, pid))
     wait_until(lambda: state_of(running, "door").state == "running")
+
+
+def test_how_cameras_look_reaches_the_store_from_every_process(file: Path, tmp_path: Path) -> None:
+    with running_room(tmp_path / "store", read_settings(file), None, file=file) as running:
+        wait_until(lambda: len(running.store.visits(VisitQuery())) >= len(NAMES))
+    with Store.open(tmp_path / "store", readonly=True) as store:
+        drifts = store.drifts()
+    assert set(drifts) == {*NAMES}
+    assert {drift.state for drift in drifts.values()} == {"learning"}
+    assert all(drift.people >= 1 for drift in drifts.values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from maskinfer import __version__
 from maskinfer.control.web.api.asked import ALL_LABELS
 from maskinfer.control.web.api.bodies import Pause, Shapes
+from maskinfer.engine.drift.compare import DriftState
 from maskinfer.engine.records import FrameRecord
 
 _SCHEMAS = "#/components/schemas/"
@@ -97,6 +98,9 @@ def _paths() -> dict[str, Any]:
         "/v1/cameras": _get("All cameras as they are now.", _json(_ref("Cameras"))),
         "/v1/cameras/zones": {"put": _put("Save the zones and lines of a camera; they count at once.", "Shapes")},
         "/v1/cameras/pause": {"put": _put("Pause a camera, or watch it again.", "Pause")},
+        "/v1/cameras/reference": {
+            "put": _put("Let the reference of a camera, against which its looks are compared, begin anew.")
+        },
         "/v1/visits": _get(
             "Visits, newest first.",
             _json(_object(visits=_list(_ref("Visit")), before=_maybe(_TEXT))),
@@ -159,11 +163,11 @@ def _images() -> dict[str, Any]:
     }
 
 
-def _put(summary: str, body: str) -> dict[str, Any]:
+def _put(summary: str, body: str = "") -> dict[str, Any]:
     return {
         "summary": summary,
         "parameters": [_CAMERA],
-        "requestBody": {"required": True, "content": _json(_ref(body))},
+        **({"requestBody": {"required": True, "content": _json(_ref(body))}} if body else {}),
         "responses": _answers(
             _json(_ref("Cameras")), (403, "Only an admin may."), (404, "No such camera."), (422, "It cannot be so.")
         ),
@@ -176,6 +180,7 @@ def _schemas() -> dict[str, Any]:
     violation = _object(zone=_maybe(_TEXT), label=_LABEL, bare=_maybe(_TEXT), from_at=_TIME, to_at=_TIME)
     counted = _object(key=_TEXT, people=_COUNTS, violations=_COUNT)
     share = {"type": "number", "minimum": 0, "maximum": 1}
+    number = {"type": "number"}
     return {
         **made,
         "Problem": _object(error=_TEXT),
@@ -194,6 +199,14 @@ def _schemas() -> dict[str, Any]:
             faces=_COUNTS,
             zones=_list(_ANY),
             lines=_list(_ANY),
+            drift=_maybe(_ref("Drift")),
+        ),
+        "Drift": _object(
+            state={"type": "string", "enum": list(get_args(DriftState))},
+            since=_TIME,
+            people=_COUNT,
+            words=_TEXT,
+            shifts=_list(_object(what=_TEXT, psi=number, before=number, now=number, which=_maybe(_TEXT))),
         ),
         "Visit": _object(
             id=_TEXT,

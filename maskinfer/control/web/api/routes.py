@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from maskinfer.control.drift.words import drift_dict
 from maskinfer.control.publish.metrics import CONTENT_TYPE, render
 from maskinfer.control.report.page import embed_pictures, report_html
 from maskinfer.control.report.report import make_report
@@ -45,6 +46,7 @@ def routes() -> list[Route]:
         Route("/v1/cameras", cameras),
         Route("/v1/cameras/zones", save_zones, methods=["PUT"]),
         Route("/v1/cameras/pause", pause, methods=["PUT"]),
+        Route("/v1/cameras/reference", renew, methods=["PUT"]),
         Route("/v1/visits", visits),
         Route("/v1/visits/{id:path}", visit),
         Route("/v1/report", report),
@@ -86,6 +88,7 @@ def camera_dict(state: CameraState) -> dict[str, Any]:
             for zone in state.zones
         ],
         "lines": [{"name": line.name, "ends": [list(end) for end in line.ends]} for line in state.lines],
+        "drift": drift_dict(state.drift),
     }
 
 
@@ -102,6 +105,13 @@ async def pause(request: Request) -> Response:
     _refuse_who_may_not_change(request)
     wanted = await _body(request, Pause)
     await run_in_threadpool(_room(request).pause, _camera(request), wanted.paused)
+    return cameras(request)
+
+
+async def renew(request: Request) -> Response:
+    """Let the reference of a camera begin anew."""
+    _refuse_who_may_not_change(request)
+    await run_in_threadpool(_room(request).renew_looks, _camera(request))
     return cameras(request)
 
 
