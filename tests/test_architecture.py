@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "benchmark": {"export", "training", "engine"},
     "control.room": {
         *("control.publish", "control.web", "control.workers", "control.watch", "control.room.state"),
-        *("control.drift", "control.settings", "control.store", "engine"),
+        *("control.drift", "control.settings", "control.store", "site", "engine"),
     },
     "control.web": {
         *("control.web.api", "control.web.guard", "control.report", "control.room.state", "control.settings"),
@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "control.web.guard": {"control.settings", "engine"},
     "control.workers": {"control.watch", "control.room.state", "control.settings", "control.store", "engine"},
-    "control.watch": {"control.room.state", "control.settings", "control.store", "engine"},
+    "control.watch": {"control.room.state", "control.settings", "control.store", "site", "engine"},
     "control.publish": {"control.room.state", "control.report", "control.settings", "control.store", "engine"},
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.archive": {"control.report", "engine"},

@@ -173,6 +173,9 @@ def _walk(data: Any, node: dict[str, Any], types: dict[str, Any], path: _Path = 
 
 
 def _resolve(node: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
+    options = [option for option in node.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) == 1:  # what may be left out
+        node = options[0]
     return types[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 
 

@@ -79,7 +79,14 @@ class Visit:
     labels: dict[str, int] = field(default_factory=dict)
     last_s: float = 0.0
 
-    def look(self, face: Face, det_threshold: float, make: Callable[[Doubt], Kept], rng: np.random.Generator) -> None:
+    def look(
+        self,
+        face: Face,
+        det_threshold: float,
+        make: Callable[[Doubt], Kept],
+        rng: np.random.Generator,
+        reasons: tuple[Why, ...] = WHYS,
+    ) -> None:
         """Take a frame of the person into account; it is encoded by ``make`` only if it is kept for now."""
         self.seen += 1
         if self.part == "test":
@@ -89,10 +96,12 @@ class Visit:
         if face.label != UNCERTAIN:
             self.labels[face.label] = self.labels.get(face.label, 0) + 1
         doubt = doubt_of(face, det_threshold)
-        if doubt is not None and self._is_better(doubt.why, doubt):
+        if doubt is not None and doubt.why in reasons and self._is_better(doubt.why, doubt):
             self.by_why[doubt.why] = make(doubt)
         change = Doubt("labels change", face.score)
-        if face.label != UNCERTAIN and len(self.labels) > 1 and self._is_better(face.label, change):
+        if "labels change" not in reasons or face.label == UNCERTAIN or len(self.labels) < 2:
+            return
+        if self._is_better(face.label, change):
             self.by_why[face.label] = make(change)
 
     def _is_better(self, key: str, doubt: Doubt) -> bool:

@@ -78,7 +78,7 @@ def picture_file(site: Path, picture: str) -> Path:
 
 
 def read_pool(site: Path) -> list[PoolPicture]:
-    """Return the pictures of a place, in the order in which they were collected.
+    """Return the pictures of a place that are there, in the order in which they were collected.
 
     Raises:
         SourceNotFoundError: it is no such folder. SourceError: a line cannot be read.
@@ -88,20 +88,34 @@ def read_pool(site: Path) -> list[PoolPicture]:
         raise SourceNotFoundError(
             f"{site} holds no {POOL_FILE}: collect pictures with  maskinfer collect SOURCE --out {site}"
         )
-    return list(_read_lines(file))
-
-
-def _read_lines(file: Path) -> Iterator[PoolPicture]:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{file} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
+    return [picture for picture in parse_pool(text, file) if picture_file(site, picture.id).is_file()]
+
+
+def parse_pool(text: str, file: Path) -> Iterator[PoolPicture]:
+    """Yield the pictures of lines, also of those that are gone.
+
+    Args:
+        text: whole lines.
+        file: that they are from, for messages.
+
+    Raises:
+        SourceError: a line cannot be read.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 yield from_json(line, PoolPicture)
             except ValueError as error:
                 raise SourceError(f"{file}:{number} is no collected picture: {error}") from error
+
+
+def to_line(record: object) -> bytes:
+    """Return a record as a line of JSON."""
+    return msgspec.json.encode(record) + b"\n"
 
 
 def append_line(file: Path, record: object) -> None:
@@ -114,7 +128,7 @@ def append_line(file: Path, record: object) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=True)
         with file.open("ab") as out:
-            out.write(msgspec.json.encode(record) + b"\n")
+            out.write(to_line(record))
     except OSError as error:
         raise OutputError(f"cannot write {file}: {error.strerror}") from error
 

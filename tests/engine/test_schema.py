@@ -127,3 +127,21 @@ def test_the_committed_schemas_are_the_generated_ones() -> None:
     assert generated == {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}, (
         "run  python -m tools.schemas"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MaybePart:
+    """What has a part, or none.
+
+    Attributes:
+        part: of it.
+    """
+
+    part: Part | None = None
+
+
+def test_an_unknown_field_of_a_part_that_may_be_left_out_is_refused() -> None:
+    assert from_plain({"part": None}, MaybePart) == from_plain({}, MaybePart) == MaybePart()
+    assert from_plain({"part": {"side": 3}}, MaybePart).part == Part(3)
+    with pytest.raises(ValueError, match="unknown field 'sides' in part, did you mean 'side'"):
+        from_plain({"part": {"side": 3, "sides": 1}}, MaybePart)

@@ -66,8 +66,8 @@ def collect(
     from maskinfer.console.progress import progress_bar
     from maskinfer.engine.flow.signals import stop_on_signal
     from maskinfer.engine.sources.names import names_of
-    from maskinfer.site.collect import CollectOptions
     from maskinfer.site.collect import collect as run
+    from maskinfer.site.picker import CollectOptions
 
     named = names_of(sources)
     options = CollectOptions(per_visit, per_day, test_share, min_side_px, seed)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 from maskinfer.control.publish.metrics_server import open_metrics
 from maskinfer.control.publish.publishers import Publishers
@@ -18,8 +19,12 @@ from maskinfer.control.watch.watch import Watch, open_engine
 from maskinfer.control.watch.watching import Watching
 from maskinfer.control.web.serve import open_page
 from maskinfer.control.workers.processes import Processes
-from maskinfer.engine.errors import OutputError
+from maskinfer.engine.errors import MaskinferError, OutputError
 from maskinfer.engine.flow.signals import reload_on_hangup, stop_on_signal
+from maskinfer.engine.sinks.run import local_now
+from maskinfer.site.keep import forget_old, tidy_pool
+
+_TIDY_S = 3600.0
 
 
 def run_room(
@@ -44,6 +49,8 @@ def run_room(
         reload = stack.enter_context(reload_on_hangup())
         manager = ServiceManager()
         store = stack.enter_context(open_store(settings, say))
+        tidy = Tidying(settings, say)
+        tidy.begin()
         watching = stack.enter_context(_open_watching(settings, store, processes, say))
         room = ControlRoom(watching, settings, store, file=file, say=say)
         told = room.publish_to(lambda chosen: Publishers(room, settings=chosen, on_status=say))
@@ -65,11 +72,45 @@ def run_room(
         def beat() -> None:
             manager.beat()
             manager.status(f"watching {_count(room.settings)}")
+            tidy.settings = room.settings
+            tidy.now_and_then()
 
         room.run(stopped, reload=reload_told, on_reload=lambda: manager.ready(status), on_tick=beat)
         manager.stopping(f"ended by {signal.Signals(stopped()).name}" if stopped() else "ended")
         with suppress(OutputError):  # which the store has said
             store.flush()
+
+
+class Tidying:
+    """Removes collected pictures that nobody labelled in time: at the start, and each hour.
+
+    Attributes:
+        settings: in force.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.settings, self._say, self._done_s = settings, say, monotonic()
+
+    def begin(self) -> None:
+        """Tidy up before anybody writes."""
+        self._attempt(lambda site: tidy_pool(site))
+
+    def now_and_then(self) -> None:
+        """Remove what is too old, each hour."""
+        if monotonic() - self._done_s >= _TIDY_S:
+            self._attempt(lambda site: None)
+
+    def _attempt(self, then: Callable[[Path], None]) -> None:
+        self._done_s, collect = monotonic(), self.settings.collect
+        if collect is None:
+            return
+        site = Path(collect.folder)
+        try:
+            if collect.days is not None:
+                forget_old(site, collect.days, local_now())
+            then(site)
+        except MaskinferError as error:
+            self._say(f"collected pictures: {error}")
 
 
 def _count(settings: Settings) -> str:

@@ -35,6 +35,8 @@ def mistakes(settings: Settings) -> Iterator[Mistake]:
             f"page.listen is {settings.page.listen}, which other machines reach: this needs at least one of "
             "[[accounts]] or [[tokens]]; maskinfer serve --hash-password makes a hash",
         )
+    if settings.collect is not None:
+        yield from _known(("collect", "cameras"), settings.collect.cameras, settings)
     for i, hook in enumerate(settings.webhooks):
         yield from _http(("webhooks", i, "url"), hook.url)
     for i, chat in enumerate(settings.notify):
@@ -119,10 +121,14 @@ def _chat(path: Path, chat: NotifySettings, settings: Settings) -> Iterator[Mist
     for name in _needed(chat):
         if not getattr(chat, name):
             yield path, f"{chat.service} needs {name}: see the commented example of maskinfer serve --init"
+    yield from _known((*path, "cameras"), chat.cameras, settings)
+
+
+def _known(path: Path, names: Iterable[str], settings: Settings) -> Iterator[Mistake]:
     known = [camera.name for camera in settings.cameras]
-    for k, name in enumerate(chat.cameras):
+    for k, name in enumerate(names):
         if name not in known:
-            yield (*path, "cameras", k), f"there is no camera {name!r}, expected one of {', '.join(known)}"
+            yield (*path, k), f"there is no camera {name!r}, expected one of {', '.join(known)}"
 
 
 def _needed(chat: NotifySettings) -> tuple[str, ...]:

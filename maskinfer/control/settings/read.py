@@ -43,8 +43,12 @@ def read_settings(path: Path, *, environ: Mapping[str, str] = os.environ) -> Set
     except UnicodeDecodeError as error:
         raise RequestError(f"{path} is no text in UTF-8") from error
     settings = settings_from(text, str(path), environ=environ)
-    folder = path.resolve().parent / Path(settings.store.folder).expanduser()
-    return replace(settings, store=replace(settings.store, folder=str(folder)))
+    beside = path.resolve().parent
+    store = replace(settings.store, folder=str(beside / Path(settings.store.folder).expanduser()))
+    if settings.collect is None:
+        return replace(settings, store=store)
+    site = beside / Path(settings.collect.folder).expanduser()
+    return replace(settings, store=store, collect=replace(settings.collect, folder=str(site)))
 
 
 def settings_from(text: str, name: str, *, environ: Mapping[str, str] = os.environ) -> Settings:

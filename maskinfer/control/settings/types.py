@@ -229,6 +229,36 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """Pictures that are kept to be labelled, as maskinfer collect keeps them; they show people.
+
+    Attributes:
+        folder: of the place, for maskinfer label; a relative one is taken from the folder of the settings file.
+        cameras: of which pictures are kept; all of them, when there are none.
+        reasons: for which pictures are taken to learn from.
+        per_visit: most pictures of one visit.
+        per_day: most pictures of one day, of all cameras together.
+        test_share: of the visits that only test: one random picture of each is taken, whatever it shows.
+        min_face_px: smaller faces are no reason to take a picture; the shorter side, in pixels.
+        days: pictures that nobody labelled are removed after so many days; never, when it is left out.
+    """
+
+    folder: Annotated[str, Meta(min_length=1)] = "site"
+    cameras: tuple[Name, ...] = ()
+    reasons: tuple[Literal["uncertain", "labels change", "low margin", "near threshold"], ...] = (
+        "uncertain",
+        "labels change",
+        "low margin",
+        "near threshold",
+    )
+    per_visit: Count = 2
+    per_day: Count = 50
+    test_share: Share = 0.2
+    min_face_px: NotNegative = 24.0
+    days: Positive | None = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """How cameras with record = true are recorded.
 
@@ -253,6 +283,7 @@ class Settings:
         tokens: programs that may use the API.
         store: where what happened is kept.
         recording: how cameras are recorded.
+        collect: which pictures are kept to be labelled; none when it is left out.
         mqtt: a broker that is told what happens; none when it is left out.
         metrics: figures for Prometheus.
         webhooks: receivers of events.
@@ -268,6 +299,7 @@ class Settings:
     tokens: tuple[TokenSettings, ...] = ()
     store: StoreSettings = field(default_factory=StoreSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    collect: CollectSettings | None = None
     mqtt: MqttSettings | None = None
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     webhooks: tuple[WebhookSettings, ...] = ()

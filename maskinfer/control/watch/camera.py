@@ -13,6 +13,7 @@ from maskinfer.control.settings.hours import is_active
 from maskinfer.control.settings.rules import rules_of, zone_rules
 from maskinfer.control.settings.types import CameraSettings, Settings, ZoneSettings
 from maskinfer.control.store.questions import CameraEventKind
+from maskinfer.control.watch.collecting import Collecting
 from maskinfer.control.watch.models import models_of
 from maskinfer.control.watch.recorder import CameraRecorder
 from maskinfer.control.watch.view import View
@@ -29,6 +30,7 @@ from maskinfer.engine.sources.live import Feed, FeedFrame, FeedOptions
 from maskinfer.engine.visits.book import VisitBook
 from maskinfer.engine.visits.geometry import foot, holds
 from maskinfer.engine.visits.visit import VisitChange
+from maskinfer.site.picker import Picker
 
 _RATE_S = 5.0
 _MOST_TIMES = 1000
@@ -39,7 +41,7 @@ _KINDS: Mapping[CameraStatus, CameraEventKind] = {
 _WAITING: tuple[CameraStatus, ...] = ("paused", "off hours")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
     """What the cameras of a room share.
 
@@ -48,12 +50,14 @@ class Parts:
         feeds: reads the cameras.
         keeper: keeps what happens.
         say: told of faults, in one line each.
+        collecting: keeps pictures to be labelled; None if none are kept.
     """
 
     engine: Engine
     feeds: Feeds
     keeper: Keeper
     say: Callable[[str], None]
+    collecting: Collecting | None = None
 
 
 class Camera:
@@ -81,6 +85,7 @@ class Camera:
         self._times_s: deque[float] = deque(maxlen=_MOST_TIMES)
         self._status: CameraStatus = "no frame yet"
         self._noted: tuple[CameraStatus, str] | None = None
+        self._picker: Picker | None = None
         self._observer, self._told_looks_s = Observer(), monotonic()
 
     def saw(self, fed: FeedFrame, result: FrameResult, now: datetime) -> list[VisitChange]:
@@ -91,6 +96,8 @@ class Camera:
         self._size_wh = result.size_wh
         self._times_s.append(monotonic())
         self._observer.saw(fed.frame.picture, result)
+        if self._picker is not None:
+            self._picker.see(fed.frame, result, at)
         self.view.show(fed.frame.picture, result)
         return changes
 
@@ -135,8 +142,15 @@ class Camera:
         book, self._book, self.feed = self._book, None, None
         self._observer.begin_anew()
         self.tell_looks(now)
+        self.collect(None)
         self._times_s.clear()
         return [] if book is None else book.close(now)
+
+    def collect(self, collecting: Collecting | None) -> None:
+        """Keep pictures to be labelled by other settings from now on; those of visits until now are kept."""
+        if self._picker is not None:
+            self._picker.close()
+        self._picker = None if collecting is None else collecting.picker(self.settings.name)
 
     def join(self, wait_s: float) -> None:
         """Wait for recordings to be finished, once it is closed."""
@@ -176,6 +190,7 @@ class Camera:
         rules = rules_of(camera, self._room.visits, self._parts.engine.classifier.contract)
         self._book = VisitBook(camera.name, rules, Run().id)
         self.view.begin_anew()
+        self.collect(self._parts.collecting)
         self._record(camera.record)
 
     def _record(self, wanted: bool) -> None:

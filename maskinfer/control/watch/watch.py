@@ -11,6 +11,7 @@ from maskinfer.control.room.state import CameraMode, CameraState
 from maskinfer.control.settings.types import ModelSettings, Settings
 from maskinfer.control.watch.calls import Calls
 from maskinfer.control.watch.camera import Camera, Parts
+from maskinfer.control.watch.collecting import Collecting
 from maskinfer.control.watch.models import (
     ExchangeableClassifier,
     file_sha256,
@@ -71,7 +72,7 @@ class Watch:
     def __init__(self, engine: Engine, settings: Settings, keeper: Keeper, *, say: Callable[[str], None]) -> None:
         self._engine, self._settings, self._keeper = engine, settings, keeper
         self._feeds = Feeds(say)
-        self._parts = Parts(engine, self._feeds, keeper, say)
+        self._parts = Parts(engine, self._feeds, keeper, say, self._collecting(settings, say))
         self._cameras = {one.name: Camera(one, settings, self._parts) for one in settings.cameras}
         self._removed: deque[Camera] = deque(maxlen=_MOST_REMOVED)
         self._uploads = Uploads(engine)
@@ -110,6 +111,11 @@ class Watch:
         for one_of in self._cameras.values():  # what the classifier of before said counts as its own
             one_of.tell_looks(local_now())
         follow_promotion(self._engine, settings.models, self._parts.say)
+        if settings.collect != self._settings.collect:
+            self._parts.collecting = self._collecting(settings, self._parts.say)
+            for one_of in self._cameras.values():
+                if one_of.feed is not None:
+                    one_of.collect(self._parts.collecting)
         self._settings = settings
         now, before = local_now(), self._cameras
         after: dict[str, Camera] = {}
@@ -154,6 +160,9 @@ class Watch:
     def counted(self) -> Counted:
         """Return what was counted since the start."""
         return self._tally.seen()
+
+    def _collecting(self, settings: Settings, say: Callable[[str], None]) -> Collecting | None:
+        return None if settings.collect is None else Collecting(settings.collect, self._engine, say)
 
     def _wake(self) -> None:
         with self._feeds.news:

@@ -15,8 +15,8 @@ from maskinfer.engine.drift.counts import BOUNDS, OF_PICTURES, WHATS, Counts, Wh
 # From this on an index is called a significant shift since Siddiqi, "Credit Risk Scorecards" (2006).
 LEAST_PSI = 0.25
 LEAST_PEOPLE, LEAST_PICTURES = 100, 100
-# How far days differ is estimated of few days.
-_SAFETY = 1.5
+# How far days differ is estimated of few days, and what makes them differ moves several bins at once.
+_SAFETY = 3.0
 _Z_999 = 3.0902323061678132
 _HALF = 0.5
 
