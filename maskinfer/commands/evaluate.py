@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.groups.data import MAP_OPTION, as_folder
+from maskinfer.commands.groups.data import MAP_OPTION, as_folders
 from maskinfer.commands.groups.models import EngineOptions, engine_options
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, train_extra
 
@@ -68,6 +68,7 @@ def evaluate(
     """
     from maskinfer.console.evaluation import show_evaluation
     from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.results import LABELS, label_order
     from maskinfer.training.evaluation.run import evaluate as run
     from maskinfer.training.evaluation.to_json import write_figures
 
@@ -76,10 +77,11 @@ def evaluate(
         if report or plots:  # before the long run, so that a missing package is told at once
             from maskinfer.training.evaluation.plots import write_plots
             from maskinfer.training.evaluation.report.page import write_report
-    read = as_folder(data, names)
+    engine = chosen.open()
+    read = as_folders([data], names, label_order({*LABELS, *engine.classifier.contract.labels}))[0]
     with progress_bar("evaluate", "images") as progress:
         evaluation = run(
-            chosen.open(),
+            engine,
             read,
             named=data,
             fit_boxes=fit_boxes,

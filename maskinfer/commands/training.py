@@ -56,6 +56,10 @@ _RESUME_OPTION = click.option(
     help="With --keep: other pictures, to which the old model's answers are held on to, so that nothing else is "
          "forgotten; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--label", "added", multiple=True, metavar="NAME",
+    help="With --keep: a label that the data show and the --start model does not know, as visor; may be repeated.",
+)  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Number of epochs, instead of the recipe's.")
 @click.option("--seed", type=int, metavar="N", help="Random seed, instead of the recipe's.")
 @click.option(
@@ -87,6 +91,7 @@ def train(
     start: str | None,
     keep: float | None,
     rehearse: tuple[Path, ...],
+    added: tuple[str, ...],
     epochs: int | None,
     seed: int | None,
     split_by: Literal["group", "random"] | None,
@@ -106,13 +111,14 @@ def train(
       maskinfer train --data my-data/ --test-set street --out runs/without-street
       maskinfer train --data my-data/ --rights permissive --out runs/permissive
       maskinfer train --start mobilenetv2-128 --data site/ --keep 0.5 --dev site-test/ --out runs/site
+      maskinfer train --start mobilenetv2-128 --data visors/ --keep 0.5 --label visor --out runs/visor
     """
     from maskinfer.console.progress import progress_bar
 
     if keep is not None:
-        _tune(start, data, names, out, keep, rehearse, dev, seed)
+        _tune(start, data, names, out, keep, rehearse, dev, added, seed)
         return
-    refuse(("rehearse",), "it goes with --keep")
+    refuse(("rehearse", "added"), "it goes with --keep")
     if dev:
         refuse(("split_by", "test_set"), "with --dev nothing is kept out of --data")
     from maskinfer.engine.catalog.find import find_model
@@ -152,6 +158,7 @@ def _tune(
     keep: float,
     rehearse: tuple[Path, ...],
     dev: tuple[Path, ...],
+    added: tuple[str, ...],
     seed: int | None,
 ) -> None:
     """Fine-tune a model on the faces of a place."""
@@ -160,9 +167,14 @@ def _tune(
     if start is None:
         raise click.UsageError("--keep says how much of the old model is kept: name it with --start")
     refuse(_OF_RECIPES, "with --keep no recipe is used")
+    from maskinfer.engine.catalog.find import find_model
+
     with train_extra():
+        from maskinfer.training.classifier.tuning.graph import contract_of, read_graph
         from maskinfer.training.classifier.tuning.run import tune as run
-    every = as_folders((*data, *rehearse, *dev), names)
+    file = find_model(start, "classifier")
+    labels = (*contract_of(read_graph(file), str(file)).labels, *added)
+    every = as_folders((*data, *rehearse, *dev), names, labels)
     first, second = len(data), len(data) + len(rehearse)
     with progress_bar("train", "steps") as progress:
         summary = run(
@@ -172,6 +184,7 @@ def _tune(
             keep=keep,
             rehearse=every[first:second],
             dev=every[second:],
+            added=added,
             **({} if seed is None else {"seed": seed}),
             progress=progress,
         )

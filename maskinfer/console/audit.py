@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.results import label_order
 from maskinfer.training.data.audit.compare import KINDS, Kind
 from maskinfer.training.data.audit.leaks import Leaks, Split
 from maskinfer.training.data.audit.run import TINY_PX, Audit
@@ -36,7 +36,7 @@ def show_audit(audit: Audit) -> None:
 def _balance_table(audit: Audit) -> Table:
     faces = balance(audit)
     found = {label for counts in faces.values() for label in counts}
-    labels = [*(label for label in LABELS if label in found), *sorted(found - set(LABELS))]
+    labels = label_order(found)
     table = Table(title=f"{', '.join(map(str, audit.folders))}: pictures, and labelled faces of each class")
     for name in ("set", "pictures", *labels):
         table.add_column(name, justify="left" if name == "set" else "right")

@@ -29,6 +29,19 @@ INCORRECT_MASK = "incorrect_mask"
 UNCERTAIN = "uncertain"
 LABELS = (WITH_MASK, WITHOUT_MASK, INCORRECT_MASK)
 """The labels of the three-class models, in the order in which they are counted and drawn."""
+
+
+def label_order(found: Iterable[str]) -> list[str]:
+    """Return labels in the order in which they are counted and drawn: those of ``LABELS``, then others by name.
+
+    >>> label_order({"visor", "uncertain", "incorrect_mask"})
+    ['incorrect_mask', 'visor', 'uncertain']
+    """
+    every = set(found)
+    others = sorted(every - {*LABELS, UNCERTAIN})
+    return [label for label in (*LABELS, *others, UNCERTAIN) if label in every]
+
+
 NOSE: Bare = "nose"
 NOSE_AND_MOUTH: Bare = "nose_and_mouth"
 BARE: tuple[Bare, ...] = (NOSE, NOSE_AND_MOUTH)

@@ -14,7 +14,7 @@ from maskinfer.engine.contract import CropRule
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.results import BGRBatch, BGRFrame
+from maskinfer.engine.results import LABELS, BGRBatch, BGRFrame
 from maskinfer.site.label.answers import Answer, agreements, answers_file, kappa_of, read_labellers
 from maskinfer.site.label.noise import doubtful_labels
 from maskinfer.site.label.queue import Queue
@@ -243,3 +243,23 @@ def test_folders_that_are_no_place(tmp_path: Path, own: Path) -> None:
     with pytest.raises(SourceError, match="is no answer"):
         read_labellers(own)
     assert json.loads((own / "pool.jsonl").read_text().splitlines()[-1]) == {"id": "../../etc"}
+
+
+def test_labels_of_ones_own_are_asked_and_answered(own: Path) -> None:
+    assert Queue(own, "anna").labels == LABELS
+    queue = Queue(own, "anna", added=["visor"])
+    assert queue.labels == (*LABELS, "visor")
+    face = queue.now()["face"]
+    queue.answer(face["picture"], face["number"], "visor", None)
+    with pytest.raises(RequestError, match=r"'n95' is no answer: expected one of with_mask, .*visor, cannot_tell"):
+        queue.answer(face["picture"], face["number"], "n95", None)
+    # Whoever labels next is offered what was answered.
+    later = Queue(own, "bob")
+    assert later.labels == (*LABELS, "visor")
+    answer_all(later, "visor")
+    later.save()
+    assert "visor" in {label for scene in read_scenes(own) for label in scene.labels}
+    with pytest.raises(RequestError, match="there are keys for 8 labels"):
+        Queue(own, "anna", added=[f"kind {number}" for number in range(6)])
+    with pytest.raises(RequestError, match="a label cannot be"):
+        Queue(own, "anna", added=["a/b"])

@@ -88,8 +88,21 @@ def collect(
     "--doubt", "doubters", type=MODEL, multiple=True, metavar="NAME|FILE",
     help="Ask once more for faces of which this model says otherwise; with several, those of which all say the same.",
 )  # fmt: skip
+@click.option(
+    "--label", "added", multiple=True, metavar="NAME",
+    help="Another label to choose from, as visor, with the keys 5 to 9; may be repeated. Those that the model of "
+         "`collect` knows and gave are there.",
+)  # fmt: skip
 @click.option("--agreement", is_flag=True, help="Say how far those who labelled agree (Cohen's kappa), and end.")
-def label(site: Path, name: str | None, again: bool, port: int, doubters: tuple[str, ...], agreement: bool) -> None:
+def label(
+    site: Path,
+    name: str | None,
+    again: bool,
+    port: int,
+    doubters: tuple[str, ...],
+    added: tuple[str, ...],
+    agreement: bool,
+) -> None:
     """Label the faces that `maskinfer collect` found, on a page of this machine: one at a time, with a key.
 
     1 is a mask over nose and mouth, 2 none, 3 one that is worn badly, 4 cannot be told, 0 is no face; U takes the last
@@ -118,7 +131,7 @@ def label(site: Path, name: str | None, again: bool, port: int, doubters: tuple[
     from maskinfer.site.label.serve import open_label_page
 
     only = _doubtful(site, doubters) if doubters else None
-    queue = Queue(site, name or getpass.getuser(), again=again, only=only)
+    queue = Queue(site, name or getpass.getuser(), again=again, only=only, added=added)
     with stop_on_signal() as stopped, open_label_page(queue, site, port) as address:
         click.echo(f"open {address}")
         click.echo("Ctrl-C ends; every answer is kept at once")

@@ -57,6 +57,7 @@ def compare(
     from maskinfer.console.compare import show_comparison
     from maskinfer.console.progress import progress_bar
     from maskinfer.engine.catalog.find import ANY_TASK, find_model
+    from maskinfer.engine.results import LABELS, label_order
     from maskinfer.training.evaluation.compare.run import Candidate, Place
     from maskinfer.training.evaluation.compare.run import compare as run
     from maskinfer.training.evaluation.compare.to_json import write_comparison
@@ -70,7 +71,8 @@ def compare(
         Candidate(name, find_model(name, ANY_TASK), own.open(), own.detector)
         for name, own in zip(models_named, chosen, strict=True)
     ]
-    read = as_folders(data, names)
+    labels = label_order({*LABELS, *(name for one in candidates for name in one.engine.classifier.contract.labels)})
+    read = as_folders(data, names, labels)
     places = [Place(str(given), one) for given, one in zip(data, read, strict=True)]
     with progress_bar("compare", "images") as progress:
         found = run(candidates, places, progress=progress)

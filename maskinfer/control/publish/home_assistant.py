@@ -13,7 +13,7 @@ from typing import Any, get_args
 from maskinfer import __version__
 from maskinfer.control.publish.topics import Topics
 from maskinfer.control.room.state import CameraMode, CameraState, CameraStatus
-from maskinfer.engine.results import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK
+from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK
 from maskinfer.engine.visits.visit import ChangeKind
 
 Component = dict[str, Any]
@@ -47,7 +47,7 @@ def discovery_payload(topics: Topics, camera: CameraState, *, picture: bool) -> 
         picture: the picture of the latest violation is sent.
     """
     node = _id(topics, camera.name)
-    components = {**_camera(topics, camera.name), **_zones(topics, camera)}
+    components = {**_camera(topics, camera.name), **_own_labels(topics, camera), **_zones(topics, camera)}
     if picture:
         components["picture"] = {
             "platform": "image",
@@ -115,6 +115,18 @@ def _camera(topics: Topics, name: str) -> dict[str, Component]:
         **{f"now_{key}": _sensor(words, icon, state, f"faces.{key}") for key, words, icon in _NOW},
         **{f"today_{key}": _sensor(words, icon, today, key, is_total=True) for key, words, icon in _TODAY},
     }
+
+
+def _own_labels(topics: Topics, camera: CameraState) -> dict[str, Component]:
+    """Return sensors of the labels that the shipped models do not know."""
+    state, today, icon = topics.state(camera.name), topics.today(camera.name), "mdi:account-question"
+    made: dict[str, Component] = {}
+    for label in camera.labels:
+        if label not in LABELS:
+            key, words = _ascii(label), label.replace("_", " ").capitalize()
+            made[f"now_{key}"] = _sensor(f"{words} in view", icon, state, f"faces.get('{label}', 0)")
+            made[f"today_{key}"] = _sensor(f"{words} today", icon, today, f"get('{label}', 0)", is_total=True)
+    return made
 
 
 def _zones(topics: Topics, camera: CameraState) -> dict[str, Component]:

@@ -6,11 +6,19 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
-from maskinfer.control.room.state import CameraCounters, CameraState, CameraStatus, Distribution, Room, RoomCounters
+from maskinfer.control.room.state import (
+    CameraCounters,
+    CameraState,
+    CameraStatus,
+    Distribution,
+    Room,
+    RoomCounters,
+    camera_labels,
+)
 from maskinfer.control.store.questions import StoreUsage
 from maskinfer.engine.drift.counts import WHATS
 from maskinfer.engine.errors import MissingExtraError, SourceError
-from maskinfer.engine.results import LABELS, UNCERTAIN, WITH_MASK
+from maskinfer.engine.results import UNCERTAIN, WITH_MASK
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -154,7 +162,7 @@ def _of_people(counted: Mapping[str, CameraCounters], states: Sequence[CameraSta
 
     people = CounterMetricFamily("maskinfer_visits", "Visits that ended.", labels=["camera", "label"])
     wrong = CounterMetricFamily("maskinfer_violations", "Violations that began.", labels=["camera", "zone", "label"])
-    visits = {(state.name, label): 0 for state in states for label in (*LABELS, UNCERTAIN)}
+    visits = {(state.name, label): 0 for state in states for label in (*camera_labels([state]), UNCERTAIN)}
     violations = {(state.name, *key): 0 for state in states for key in _possible(state)}
     for name, camera in counted.items():
         visits |= {(name, label): count for label, count in camera.visits.items()}
@@ -170,7 +178,7 @@ def _possible(camera: CameraState) -> Iterator[tuple[str, str]]:
     """Yield the zone and the label of each violation that may happen before a camera."""
     allowed: dict[str, Sequence[str]] = {zone.name: zone.allowed for zone in camera.zones} or {"": (WITH_MASK,)}
     for zone, labels in allowed.items():
-        yield from ((zone, label) for label in LABELS if label not in labels)
+        yield from ((zone, label) for label in camera_labels([camera]) if label not in labels)
 
 
 def _of_store(usage: StoreUsage) -> Iterator[Metric]:

@@ -46,7 +46,9 @@ class _Told:
     state_s: float = float("-inf")
     today: dict[str, Any] | None = None
     today_s: float = float("-inf")
-    zones: tuple[ZoneSettings, ...] | None = None  # that Home Assistant knows of
+    # That Home Assistant knows of:
+    zones: tuple[ZoneSettings, ...] | None = None
+    labels: tuple[str, ...] = ()
 
 
 class Mqtt:
@@ -167,12 +169,12 @@ class Mqtt:
         self._stop_tidying()
 
     def _publish_discovery(self, camera: CameraState, told: _Told) -> None:
-        if not self._settings.discovery or told.zones == camera.zones:
+        if not self._settings.discovery or (told.zones, told.labels) == (camera.zones, camera.labels):
             return
         topic = discovery_topic(self._settings.discovery_prefix, self.topics, camera.name)
         payload = discovery_payload(self.topics, camera, picture=self._settings.picture != "none")
         self._client.publish(topic, _json(payload), qos=1, retain=True)
-        told.zones = camera.zones
+        told.zones, told.labels = camera.zones, camera.labels
 
     def _publish_state(self, camera: CameraState, told: _Told) -> None:
         payload, now_s = state_payload(camera), time.monotonic()
@@ -191,7 +193,11 @@ class Mqtt:
         counts = self._room.store.counts
         zones = [zone.name for zone in camera.zones]
         payload = today_payload(
-            begin.date().isoformat(), zones, counts(where, "label"), counts(where, "zone") if zones else ()
+            begin.date().isoformat(),
+            zones,
+            counts(where, "label"),
+            counts(where, "zone") if zones else (),
+            camera.labels,
         )
         told.today_s = now_s
         if payload != told.today:

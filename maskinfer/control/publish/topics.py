@@ -69,8 +69,8 @@ def state_payload(camera: CameraState) -> dict[str, Any]:
         "paused": "ON" if camera.mode == "paused" else "OFF",
         "fps": round(camera.fps, 1),
         "dropped": camera.dropped,
-        "faces": _with_sum(camera.faces),
-        "zones": {zone.name: _with_sum(camera.zone_faces.get(zone.name, {})) for zone in camera.zones},
+        "faces": _with_sum(camera.faces, camera.labels),
+        "zones": {zone.name: _with_sum(camera.zone_faces.get(zone.name, {}), camera.labels) for zone in camera.zones},
     }
 
 
@@ -80,7 +80,11 @@ def changes_at_once(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def today_payload(
-    day: str, zones: Sequence[str], by_label: Iterable[CountRow], by_zone: Iterable[CountRow]
+    day: str,
+    zones: Sequence[str],
+    by_label: Iterable[CountRow],
+    by_zone: Iterable[CountRow],
+    labels: Sequence[str] = LABELS,
 ) -> dict[str, Any]:
     """Return who came to a camera today.
 
@@ -88,22 +92,24 @@ def today_payload(
         day: the day, as in 2026-11-25.
         zones: of the camera.
         by_label, by_zone: counts of the day's visits.
+        labels: that the classifier knows.
     """
-    people = _counted(by_label)
+    people = _counted(by_label, labels)
     found: dict[str, list[CountRow]] = {zone: [] for zone in zones}
     for row in by_zone:
         if row.key in found:
             found[row.key].append(row)
-    return {"day": day, **people, "zones": {zone: _counted(rows) for zone, rows in found.items()}}
+    return {"day": day, **people, "zones": {zone: _counted(rows, labels) for zone, rows in found.items()}}
 
 
-def _counted(rows: Iterable[CountRow]) -> dict[str, int]:
+def _counted(rows: Iterable[CountRow], known: Sequence[str]) -> dict[str, int]:
     rows = list(rows)
     labels: dict[str, int] = {}
     for row in rows:
         labels[row.label] = labels.get(row.label, 0) + row.visits
-    return {**_with_sum(labels, "people"), "violations": sum(row.violations for row in rows)}
+    return {**_with_sum(labels, known, "people"), "violations": sum(row.violations for row in rows)}
 
 
-def _with_sum(counts: Mapping[str, int], name: str = "all") -> dict[str, int]:
-    return {name: sum(counts.values()), **dict.fromkeys((*LABELS, UNCERTAIN), 0), **counts}
+def _with_sum(counts: Mapping[str, int], known: Sequence[str], name: str = "all") -> dict[str, int]:
+    # The sum last: whatever a label is called, it is there.
+    return {**dict.fromkeys((*LABELS, *known, UNCERTAIN), 0), **counts, name: sum(counts.values())}

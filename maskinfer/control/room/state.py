@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -11,7 +11,7 @@ from maskinfer.control.settings.types import LineSettings, Settings, ZoneSetting
 from maskinfer.control.store.questions import StoredVisit
 from maskinfer.control.store.store import Store
 from maskinfer.engine.drift.compare import Drift
-from maskinfer.engine.results import FrameResult
+from maskinfer.engine.results import LABELS, FrameResult, label_order
 from maskinfer.engine.visits.visit import VisitChange
 
 CameraStatus = Literal["running", "lost", "no frame yet", "ended", "paused", "off hours"]
@@ -36,6 +36,7 @@ class CameraState:
         zones, lines: that it has now.
         mode: what people asked for.
         drift: whether it looks as it did when its reference was taken; None before anything is known.
+        labels: that the classifier knows.
     """
 
     name: str
@@ -51,6 +52,12 @@ class CameraState:
     lines: tuple[LineSettings, ...] = ()
     mode: CameraMode = "auto"
     drift: Drift | None = None
+    labels: tuple[str, ...] = LABELS
+
+
+def camera_labels(cameras: Iterable[CameraState]) -> list[str]:
+    """Return the labels that faces before cameras may have, in the order in which they are counted."""
+    return label_order({*LABELS, *(label for camera in cameras for label in camera.labels)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from maskinfer.control.settings.receivers import MetricsSettings, MqttSettings, NotifySettings, WebhookSettings
 from maskinfer.control.settings.words import Listen, Name
+from maskinfer.engine.contract import Label
 from maskinfer.engine.schema import Count, NotNegative, Positive, Share
 
 Hours = Annotated[
@@ -32,14 +33,14 @@ class ZoneSettings:
     Attributes:
         name: one of the zones of its camera.
         polygon: its corners, as shares of the picture's width and height from the upper left corner.
-        allowed: labels that are no violation.
+        allowed: labels that are no violation, of those that the classifier knows.
         hold_s: how long another label must last in the zone before it is a violation, in seconds.
         cooldown_s: shortest time between two violations of one person in the zone, in seconds.
     """
 
     name: Name
     polygon: Polygon
-    allowed: tuple[Literal["with_mask", "without_mask", "incorrect_mask"], ...] = ("with_mask",)
+    allowed: tuple[Label, ...] = ("with_mask",)
     hold_s: NotNegative = 1.0
     cooldown_s: NotNegative = 10.0
 

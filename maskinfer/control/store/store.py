@@ -241,6 +241,11 @@ class Store:
         with self._reading() as database:
             return sorted({*names(database, "visits", "camera"), *names(database, "camera_events", "camera")})
 
+    def labels(self) -> list[str]:
+        """Return the labels of all visits."""
+        with self._reading() as database:
+            return list(names(database, "visits", "label"))
+
     def zones(self) -> list[str]:
         """Return the names of all zones in which somebody was."""
         with self._reading() as database:

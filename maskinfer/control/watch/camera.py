@@ -177,6 +177,7 @@ class Camera:
             zones=self.settings.zones,
             lines=self.settings.lines,
             mode=self.mode,
+            labels=self._parts.engine.classifier.contract.labels,
         )
 
     def _open(self) -> None:

@@ -7,12 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from maskinfer.control.drift.words import drift_words
+from maskinfer.control.room.state import camera_labels
 from maskinfer.control.web.live import camera_words
 from maskinfer.control.web.site import site_of, visitor_of
 from maskinfer.control.web.words import short
-from maskinfer.engine.results import LABELS
-
-_KINDS = {label: short(label) for label in LABELS}
 
 
 def cameras(request: Request) -> Response:
@@ -45,5 +43,6 @@ def zones(request: Request) -> Response:
         ],
         "lines": [{"name": line.name, "ends": line.ends} for line in camera.lines],
     }
+    kinds = {label: short(label) for label in camera_labels([camera])}
     size_wh = camera.size_wh or (1280, 720)
-    return site.page(request, "zones.html", camera=camera, shapes=shapes, size_wh=size_wh, kind_words=_KINDS)
+    return site.page(request, "zones.html", camera=camera, shapes=shapes, size_wh=size_wh, kind_words=kinds)

@@ -106,7 +106,7 @@ def gaps_of(spans: Sequence[WatchedSpan], now: datetime) -> list[WatchedSpan]:
 def visits(request: Request) -> Response:
     """Show visits, newest first, those that are asked for."""
     site, asked = site_of(request), plain(request.query_params)
-    query = asked_visits(asked, site.now(), site.zone())
+    query = asked_visits(asked, site.now(), site.zone(), site.labels)
     found = site.room.store.visits(replace(query, limit=_ON_A_PAGE + 1))
     shown = found[:_ON_A_PAGE]
     cameras = site.room.cameras()

@@ -31,7 +31,7 @@ def report(request: Request) -> Response:
     site, asked = site_of(request), plain(request.query_params)
     if not {"day", "from", "to"} & set(asked):
         asked["day"] = "today"
-    made = make_report(site.room.store, asked_visits(asked, site.now(), site.zone()))
+    made = make_report(site.room.store, asked_visits(asked, site.now(), site.zone(), site.labels))
     cameras = site.room.cameras()
     rest = {name: asked[name] for name in ("camera", "zone") if name in asked}
     return site.page(

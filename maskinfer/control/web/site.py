@@ -22,7 +22,7 @@ from maskinfer.control.report.colours import css, kind_of
 from maskinfer.control.report.period import read_period
 from maskinfer.control.report.report import labels_of
 from maskinfer.control.report.words import percent_words, sentence
-from maskinfer.control.room.state import Room
+from maskinfer.control.room.state import Room, camera_labels
 from maskinfer.control.web import words
 from maskinfer.control.web.guard.access import COOKIE, COOKIE_LETTERS, Access, Visitor
 from maskinfer.control.web.guard.brake import LoginBrake, login_brake
@@ -131,6 +131,10 @@ class Site:
         """Return the time zone of days and hours; None for this machine's."""
         name = self.room.settings.time_zone
         return ZoneInfo(name) if name else None
+
+    def labels(self) -> list[str]:
+        """Return the labels that visits may have."""
+        return [*camera_labels(self.room.cameras()), *self.room.store.labels()]
 
     def now(self) -> datetime:
         """Return the time on the wall clock of the watch."""

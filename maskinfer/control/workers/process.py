@@ -149,7 +149,8 @@ class Worker:
             state = known.get(camera.name, CameraState(camera.name, "no frame yet"))
             if self._client is None or (news is not None and since_s > _LATE_S):
                 reason = ENDED if self._client is None else _SILENT
-                state = CameraState(camera.name, "lost", reason, age_s=state.age_s, size_wh=state.size_wh)
+                age_s, size_wh, labels = state.age_s, state.size_wh, state.labels
+                state = CameraState(camera.name, "lost", reason, age_s=age_s, size_wh=size_wh, labels=labels)
             found[camera.name] = replace(
                 state,
                 age_s=None if state.age_s is None else state.age_s + since_s,

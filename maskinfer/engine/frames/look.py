@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.frames.picture import BGR
-from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, Face, FrameResult
+from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, Face, FrameResult, label_order
 
 # Okabe and Ito's palette, told apart with every kind of colour blindness.
 LABEL_COLOURS: dict[str, BGR] = {
@@ -74,7 +74,7 @@ class Look:
     def counts(self, result: FrameResult) -> list[tuple[str, str]]:
         """Return each label that is counted, and the words for how many faces have it."""
         counts = result.counts()
-        labels = [*LABELS, *sorted(set(counts) - set(LABELS))] if self.counted is None else self.counted
+        labels = label_order({*LABELS, *counts}) if self.counted is None else self.counted
         return [(label, f"{self.label_words(label)} {counts.get(label, 0)}") for label in labels]
 
     def time(self, time_s: float) -> str | None:

@@ -18,7 +18,7 @@ from maskinfer.engine.files.places import refuse_media, refuse_overwriting
 from maskinfer.engine.flow.progress import SILENT
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
-from maskinfer.engine.results import UNCERTAIN, FrameResult
+from maskinfer.engine.results import LABELS, UNCERTAIN, FrameResult
 from maskinfer.engine.sinks.crops import CropFiles
 from maskinfer.engine.sinks.event_targets import EventTargets, OpenEvents, open_events
 from maskinfer.engine.sinks.events import EventOptions, events_for
@@ -202,7 +202,9 @@ def open_outputs(
             write = stack.enter_context(open_lines(outputs.jsonl, on_error=on_line, is_partial=is_partial))
             adds.append(lambda frame, result: write(to_line(result, None if run is None else run.stamp())))
         if outputs.csv is not None:
-            adds.append(stack.enter_context(open_csv(outputs.csv, on_error=on_line, run=run, is_partial=is_partial)))
+            labels = LABELS if classifier is None else classifier.contract.labels
+            table = open_csv(outputs.csv, labels=labels, on_error=on_line, run=run, is_partial=is_partial)
+            adds.append(stack.enter_context(table))
         if outputs.tables is not None:
             adds.append(stack.enter_context(outputs.tables.open(_rules(classifier), is_partial=is_partial)))
         crops = None if outputs.crops is None else CropFiles(outputs.crops, outputs.crop_labels, run, inputs)

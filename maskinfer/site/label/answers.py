@@ -7,20 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from maskinfer.engine.errors import SourceError
+from maskinfer.engine.contract import Label
+from maskinfer.engine.errors import RequestError, SourceError
 from maskinfer.engine.files.inside import inside, slug
-from maskinfer.engine.results import LABELS
-from maskinfer.engine.schema import from_json
+from maskinfer.engine.results import LABELS, UNCERTAIN, label_order
+from maskinfer.engine.schema import from_json, from_plain
 from maskinfer.site.pool import LABELS as LABELS_FOLDER
 from maskinfer.site.pool import Box, PictureId, PoolPicture, append_line, write_scenes
 
 NO_FACE, CANNOT_TELL = "no_face", "cannot_tell"
-ANSWERS: tuple[str, ...] = (*LABELS, CANNOT_TELL, NO_FACE)
-Said = Literal["with_mask", "without_mask", "incorrect_mask", "cannot_tell", "no_face"]
+OTHERS = (CANNOT_TELL, NO_FACE)
+"""Answers that are no labels."""
 Key = tuple[str, int]
 """A picture and the number of a face in it; the numbers of added faces follow those that were found."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What labels may be."""
+
+    labels: tuple[Label, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +38,14 @@ class Answer:
     Attributes:
         picture: its id.
         face: number of the face in it.
-        label: one of ``ANSWERS``; None takes the answer back.
+        label: or one of ``OTHERS``; None takes the answer back.
         bbox: where the face is, if it was moved or added.
         at: when, as seconds since 1970.
     """
 
     picture: PictureId
     face: int
-    label: Said | None
+    label: Label | None
     bbox: Box | None = None
     at: float = 0.0
 
@@ -64,6 +72,23 @@ class Labeller:
         else:
             self.answers[key] = answer
             self.times.append(answer.at)
+
+
+def labels_asked(
+    pool: Sequence[PoolPicture], labellers: Mapping[str, Labeller], added: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the labels to choose from: ours, those that the models gave or somebody answered, and added ones.
+
+    Raises:
+        RequestError: one cannot be a label.
+    """
+    found = {face.label for picture in pool for face in picture.faces}
+    found |= {answer.label for one in labellers.values() for answer in one.answers.values() if answer.label}
+    labels = label_order({*LABELS, *added, *found} - {UNCERTAIN, *OTHERS})
+    try:
+        return from_plain({"labels": labels}, _Labels).labels
+    except ValueError as error:
+        raise RequestError(f"a label cannot be: {error}") from error
 
 
 def answers_file(site: Path, name: str) -> Path:

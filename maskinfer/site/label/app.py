@@ -23,6 +23,7 @@ from maskinfer.control.web.guard.brake import Brake
 from maskinfer.control.web.guard.gate import is_same_site
 from maskinfer.control.web.guard.shield import Shield
 from maskinfer.engine.errors import MaskinferError, RequestError
+from maskinfer.engine.results import LABELS
 from maskinfer.engine.schema import from_json
 from maskinfer.site.label.queue import Queue
 from maskinfer.site.pool import Box, picture_file
@@ -57,7 +58,7 @@ def make_app(queue: Queue, site: Any, key: str) -> Starlette:
         if not _may(request, key):
             return _refused(403, "Open the address that maskinfer label printed, with its key.")
         template = _templates().get_template("label.html")
-        return HTMLResponse(template.render(csrf=csrf))
+        return HTMLResponse(template.render(csrf=csrf, others=[name for name in queue.labels if name not in LABELS]))
 
     def guarded(do: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request) -> Response:

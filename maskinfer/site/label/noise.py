@@ -11,8 +11,7 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.protocols import ContractClassifier
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
-from maskinfer.engine.results import LABELS
-from maskinfer.site.label.answers import Answer, Key, Labeller
+from maskinfer.site.label.answers import OTHERS, Answer, Key, Labeller
 from maskinfer.site.pool import PoolPicture, picture_file
 
 
@@ -40,7 +39,7 @@ def doubtful_labels(
     answered: dict[str, list[Answer]] = {}
     for labeller in labellers.values():
         for answer in labeller.answers.values():
-            if answer.label in LABELS:
+            if answer.label not in OTHERS:
                 answered.setdefault(answer.picture, []).append(answer)
     found: dict[Key, str] = {}
     asked = [picture for picture in pool if picture.id in answered]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +12,23 @@ from typing import Any
 
 from maskinfer.engine.errors import RequestError
 from maskinfer.site.choose import WHYS
-from maskinfer.site.label.answers import ANSWERS, Answer, Key, Labeller, read_labellers, save_answer, save_scenes
+from maskinfer.site.label.answers import (
+    OTHERS,
+    Answer,
+    Key,
+    Labeller,
+    labels_asked,
+    read_labellers,
+    save_answer,
+    save_scenes,
+)
 from maskinfer.site.pool import Box, PoolPicture, read_pool
 
 # A longer pause is a break, and no part of the speed.
 _BREAK_S = 60.0
 _RECENT = 60
 _LEAST_SIDE_PX = 4.0
+_MOST_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +47,33 @@ class Queue:
         name: of the labeller.
         again: ask for faces that others have answered too.
         only: ask for these faces once more, whoever has answered them; None for those that are open.
+        added: labels to choose from besides.
+
+    Attributes:
+        labels: to choose from.
 
     Raises:
+        RequestError: there are more labels than keys.
         SourceNotFoundError, SourceError: the folder cannot be read.
     """
 
-    def __init__(self, site: Path, name: str, *, again: bool = False, only: Collection[Key] | None = None) -> None:
+    def __init__(
+        self,
+        site: Path,
+        name: str,
+        *,
+        again: bool = False,
+        only: Collection[Key] | None = None,
+        added: Sequence[str] = (),
+    ) -> None:
         self._site, self._again, self._only = site, again, only
         self._lock = threading.Lock()
         self.pool = read_pool(site)
         self._by_id = {picture.id: picture for picture in self.pool}
         self._labellers = read_labellers(site)
+        self.labels = labels_asked(self.pool, self._labellers, added)
+        if len(self.labels) > _MOST_LABELS:
+            raise RequestError(f"there are keys for {_MOST_LABELS} labels, and not for {', '.join(self.labels)}")
         self._me = self._labellers.setdefault(name, Labeller(name))
         self._done: list[Key] = []
         # Pictures that are asked for the best reason first; those of the test part among them, as they came.
@@ -73,7 +99,7 @@ class Queue:
             if not 0 <= face < len(known.faces):
                 raise RequestError(f"there is no face {face} in the picture {picture}")
             box = None if bbox is None else _checked(bbox, known)
-            self._save(Answer(picture, face, label, box, time.time()))  # type: ignore[arg-type]
+            self._save(Answer(picture, face, label, box, time.time()))
             return self._now()
 
     def add(self, picture: str, label: str, bbox: Box) -> dict[str, Any]:
@@ -82,7 +108,7 @@ class Queue:
             known = self._known(picture, label)
             numbers = [number for one in self._labellers.values() for name, number in one.answers if name == picture]
             number = max([len(known.faces) - 1, *numbers]) + 1
-            self._save(Answer(picture, number, label, _checked(bbox, known), time.time()))  # type: ignore[arg-type]
+            self._save(Answer(picture, number, label, _checked(bbox, known), time.time()))
             return self._now()
 
     def undo(self) -> dict[str, Any]:
@@ -105,8 +131,8 @@ class Queue:
     def _known(self, picture: str, label: str) -> PoolPicture:
         if picture not in self._by_id:
             raise RequestError(f"there is no picture {picture!r:.40}")
-        if label not in ANSWERS:
-            raise RequestError(f"{label!r:.40} is no answer: expected one of {', '.join(ANSWERS)}")
+        if label not in (*self.labels, *OTHERS):
+            raise RequestError(f"{label!r:.40} is no answer: expected one of {', '.join((*self.labels, *OTHERS))}")
         return self._by_id[picture]
 
     def _is_open(self, key: Key) -> bool:

@@ -6,6 +6,7 @@ face counts as missed. Other faces may be seen in such pictures, so false positi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,10 @@ def holds_scenes(data: Path) -> bool:
     return not records or "label" not in records[0][1]
 
 
-def read_crops(data: Path) -> list[Scene]:
+def read_crops(data: Path, labels: Sequence[str] = LABELS) -> list[Scene]:
     """Return the pictures of a ``crops.jsonl``, of a folder that holds one, or of a folder for each label.
 
-    The faces' boxes are not known and stand as empty.
+    The faces' boxes are not known and stand as empty. ``labels`` are those of folders.
 
     Raises:
         SourceNotFoundError: there are none.
@@ -40,7 +41,7 @@ def read_crops(data: Path) -> list[Scene]:
     """
     file = data / CROPS_FILE if data.is_dir() else data
     if data.is_dir() and not file.is_file():
-        return [_scene(sample) for sample in read_samples([data], LABELS) if not sample.many]
+        return [_scene(sample) for sample in read_samples([data], labels) if not sample.many]
     return [_crop(record, file, number) for number, record in read_records(file, "annotated picture")]
 
 

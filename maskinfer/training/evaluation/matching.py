@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.faces.boxes import iou_matrix
-from maskinfer.engine.results import LABELS, Face, FloatArray, FrameResult
+from maskinfer.engine.results import LABELS, Face, FloatArray, FrameResult, label_order
 from maskinfer.training.data.scenes import Scene
 
 
@@ -198,11 +198,10 @@ def to_dict(score: SceneScore) -> dict[str, object]:
                 "accuracy": round(score.label_recall(label), 4),
                 "correct": round(score.correct(label), 4),
             }
-            for label in LABELS
-            if score.faces.get(label)
+            for label in label_order(score.faces)
         },
         "confusion": {label: dict(row) for label, row in score.confusion.items()},
         "false_positives_per_image": round(score.false_positives / max(1, score.images), 3),
         "correct2": round(score.mean_correct(LABELS[:2]), 4),
-        "correct3": round(score.mean_correct(LABELS), 4),
+        "correct3": round(score.mean_correct(label_order(score.faces)), 4),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.results import LABELS, label_order
 from maskinfer.training.data.scenes import Scene
 from maskinfer.training.evaluation.intervals import Estimate, Floats, bootstrap, rate, share
 from maskinfer.training.evaluation.matching import FalseFace, SceneScore, TrueFace, count
@@ -59,7 +59,7 @@ class GroupMetrics:
         classes: by true label, those that occur.
         false_positives: per image; None where they cannot be told.
         correct2: mean of ``correct`` over with_mask and without_mask, those of them that occur.
-        correct3: the same over all three labels.
+        correct3: the same over all labels that occur, three of the shipped models.
     """
 
     score: SceneScore
@@ -117,10 +117,10 @@ def measure(true: Sequence[TrueFace], false: Sequence[FalseFace], images: Sequen
     score = count(true, len(images) or len({face.scene for face in true}), len(false))
     return GroupMetrics(
         score,
-        {label: class_figures(score, label) for label in LABELS if score.faces.get(label)},
+        {label: class_figures(score, label) for label in label_order(score.faces) if score.faces[label]},
         rate(per_image(false, images)) if images else None,
         _mean_correct(true, score, LABELS[:2]),
-        _mean_correct(true, score, LABELS),
+        _mean_correct(true, score, label_order(score.faces)),
     )
 
 

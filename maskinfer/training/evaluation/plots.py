@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from maskinfer.engine.errors import OutputError
 from maskinfer.engine.files.atomic import atomic_write
-from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK
+from maskinfer.engine.results import INCORRECT_MASK, LABELS, WITH_MASK, WITHOUT_MASK, label_order
 from maskinfer.training.evaluation.calibration import Bin
 from maskinfer.training.evaluation.confidence import Confidence
 from maskinfer.training.evaluation.detector import DetectorCurve
@@ -27,6 +27,7 @@ from maskinfer.training.evaluation.run import Evaluation
 
 # Those of the annotated pictures, the yellow darkened to be seen on white too.
 COLOURS = {WITH_MASK: "#009E73", WITHOUT_MASK: "#D55E00", INCORRECT_MASK: "#BF9B00"}
+_OTHER = "#5A6FC0"
 _PLAIN, _SCALED, _MARK = "#D55E00", "#2E8BC9", "#CC79A7"
 _INK = "#1a1a1a"
 # A colour that no plot uses otherwise; it becomes the page's own text colour.
@@ -91,8 +92,8 @@ def _drawn(draw: Draw, size: tuple[float, float], evaluation: Evaluation) -> Fig
 def _draw_confusion(figure: Figure, evaluation: Evaluation) -> None:
     axes = figure.subplots()
     confusion = evaluation.all.score.confusion
-    rows = [label for label in LABELS if label in evaluation.all.classes]
-    columns = list(LABELS) + sorted({name for row in confusion.values() for name in row} - set(LABELS))
+    rows = label_order(evaluation.all.classes)
+    columns = label_order({*LABELS, *(name for row in confusion.values() for name in row)})
     counts = np.array([[confusion.get(row, {}).get(name, 0) for name in columns] for row in rows])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -110,9 +111,10 @@ def _draw_sizes(figure: Figure, evaluation: Evaluation) -> None:
     kinds = (("masked", WITH_MASK, 0), ("bare", WITHOUT_MASK, 1))
     for name, label, which in kinds:
         _error_bars(found, list(sizes), [both[which] for both in sizes.values()], COLOURS[label], name, which - 0.5)
-    for i, label in enumerate(LABELS):
+    for i, label in enumerate(label_order({*LABELS, *evaluation.all.classes})):
         estimates = [_accuracy(figures, label) for figures in evaluation.sizes.values()]
-        _error_bars(labelled, list(evaluation.sizes), estimates, COLOURS[label], label.replace("_", " "), i - 1)
+        colour, words = COLOURS.get(label, _OTHER), label.replace("_", " ")
+        _error_bars(labelled, list(evaluation.sizes), estimates, colour, words, i - 1)
     size_of = "face" if evaluation.setup.kind == "scenes" else "picture"
     for axes, title in ((found, "Found by the detector"), (labelled, "Labelled right, of those found")):
         axes.set(title=title, xlabel=f"shorter side of the {size_of}")

@@ -65,6 +65,7 @@ class Setup:
         iou: least overlap of a detection with the face it finds.
         min_side_px: smaller faces are left out.
         fit_boxes: the boxes of each data set were scaled by one factor, see ``box_fit``.
+        others: labels that faces may have besides.
     """
 
     data: Path
@@ -77,6 +78,12 @@ class Setup:
     iou: float
     min_side_px: float
     fit_boxes: bool
+    others: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> set[str]:
+        """Labels of faces that count."""
+        return {*LABELS, *self.labels, *self.others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,7 @@ def evaluate(
     jsonl: str | None = None,
     named: Path | None = None,
     memory: Memory | None = None,
+    labels: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the engine over annotated data and measure what it finds and says.
@@ -133,9 +141,10 @@ def evaluate(
         jsonl: file for the predictions, or ``-``.
         named: what to call the data; as they are given by default.
         memory: what this very detector found before, so that it looks once for several classifiers; filled and read.
+        labels: that faces may have besides: those of the models that this one is compared with.
         progress: told how many pictures there are and have been looked at.
 
-    Faces with a label that is none of ``results.LABELS`` are left out.
+    Faces with a label that is none of ``results.LABELS``, of the classifier's or of ``labels`` are left out.
 
     Raises:
         SourceNotFoundError, SourceError: the annotations or a picture cannot be read.
@@ -144,11 +153,11 @@ def evaluate(
     """
     if not 0 < max_error < 1:
         raise RequestError(f"max_error is {max_error}, expected a number between 0 and 1")
-    setup = replace(_describe(engine, data, iou, min_side_px, fit_boxes), data=named or data)
+    setup = replace(_describe(engine, data, iou, min_side_px, fit_boxes), data=named or data, others=tuple(labels))
     scenes = (
         read_scenes(data)
         if setup.kind == "scenes"
-        else [scene for scene in read_crops(data) if scene.labels[0] in LABELS]
+        else [scene for scene in read_crops(data, tuple(setup.known)) if scene.labels[0] in setup.known]
     )
     if not scenes:
         raise SourceNotFoundError(f"{data} holds nothing to evaluate: expected annotated scenes or pictures of faces")
@@ -220,7 +229,7 @@ def _run_scenes(
         own = tuple((*a, *b) for a, b in zip(scene.face_slices or ((),) * len(measured), measured, strict=True))
         fitted = scale_result(result, factor)
         judged.append(judge(i, replace(scene, face_slices=own), fitted, iou=setup.iou, min_side_px=setup.min_side_px))
-    true = tuple(with_slices(face) for faces, _ in judged for face in faces if face.label in LABELS)
+    true = tuple(with_slices(face) for faces, _ in judged for face in faces if face.label in setup.known)
     false = tuple(face for _, faces in judged for face in faces)
     curve = None
     if setup.det_threshold is not None:

@@ -18,9 +18,10 @@ from maskinfer.engine.errors import ModelError, RequestError  # noqa: E402
 from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
 from maskinfer.engine.results import LABELS, BGRFrame  # noqa: E402
 from maskinfer.export.parity import open_graph, sample_pictures  # noqa: E402
-from maskinfer.training.classifier.tuning.graph import load_network, read_graph, with_weights  # noqa: E402
+from maskinfer.training.classifier.tuning.graph import GraphNetwork, load_network, read_graph, with_weights  # noqa: E402
 from maskinfer.training.classifier.tuning.run import peak_bytes, tune  # noqa: E402
 from maskinfer.training.classifier.tuning.schedule import plan  # noqa: E402
+from maskinfer.training.classifier.tuning.widen import widened  # noqa: E402
 from tests.commands.test_run import check_error, maskinfer  # noqa: E402
 from tests.helpers.progress import Watcher  # noqa: E402
 
@@ -153,3 +154,86 @@ def test_options_that_do_not_go_together(site: Path, tmp_path: Path) -> None:
     check_error(maskinfer(*arguments, "--rehearse", site), 2, "it goes with --keep")
     given = ("--start", SMALL, "--keep", "0.5", "--epochs", "3")
     check_error(maskinfer(*arguments, *given), 2, "--epochs would do nothing: with --keep no recipe is used")
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2-128", SMALL])
+def test_a_label_that_is_added_changes_nothing_of_the_others(name: str) -> None:
+    file = find_model(name, "classifier")
+    graph, network = read_graph(file), load_network(file)
+    wider = GraphNetwork(widened(graph, network.contract, ["visor", "n95"]), "wider")
+    side = network.contract.size_wh[0]
+    pictures = torch.from_numpy(sample_pictures(5, (side, side)))
+    with torch.inference_mode():
+        before, now = network(pictures), wider(pictures)
+    assert wider.contract.labels == (*LABELS, "visor", "n95")
+    assert wider.contract.priors == {}
+    assert torch.allclose(before.logits, now.logits[:, :3])
+    assert float(now.logits.softmax(1)[:, 3:].max()) < 0.2
+    for other, logits in before.others.items():
+        assert torch.allclose(logits, now.others[other])
+    session = open_graph(widened(graph, network.contract, ["visor", "n95"]).SerializeToString())
+    assert session.get_outputs()[0].shape[1] == 5
+    assert session.run(None, {"bgr": pictures.numpy()})[0].shape == (5, 5)
+
+
+@pytest.mark.parametrize("label", ["with_mask", "uncertain", "", "a/b"])
+def test_labels_that_cannot_be_added(label: str) -> None:
+    file = find_model(SMALL, "classifier")
+    with pytest.raises(RequestError, match="--label"):
+        widened(read_graph(file), load_network(file).contract, [label])
+
+
+@pytest.fixture(scope="module")
+def visors(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A third kind of face beside those of the site: green ones, which are called visor."""
+    folder = Path(shutil.copytree(site, tmp_path_factory.mktemp("visors") / "visors"))
+    lines = [json.loads(line) for line in (folder / "scenes.jsonl").read_text().splitlines()]
+    for number, line in enumerate(lines[::3]):
+        picture = cv2.imread(str(folder / line["image"]))
+        picture[..., ::2] //= 5
+        line["image"], line["faces"][0]["label"] = f"visor-{number}.jpg", "visor"
+        cv2.imwrite(str(folder / line["image"]), picture)
+    (folder / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_visor(visors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "visor"
+    done = maskinfer("train", "--start", SMALL, "--data", visors, "--keep", "0.1", "--label", "visor", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out / "model.onnx"
+
+
+def test_a_label_of_ones_own_is_learnt_and_told_by_every_command(
+    with_visor: Path, visors: Path, tmp_path: Path
+) -> None:
+    assert load_classifier(str(with_visor)).contract.labels == (*LABELS, "visor")
+    assert read_lineage(with_visor)["added"] == ["visor"]
+    jsonl, csv = tmp_path / "out.jsonl", tmp_path / "out.csv"
+    options = ("--classifier", with_visor, "--jsonl", jsonl, "--csv", csv, "-o", tmp_path / "drawn")
+    done = maskinfer("image", visors, *options)
+    assert done.returncode == 0, done.stderr
+    records = {Path(r["source"]).name: r for r in map(json.loads, jsonl.read_text().splitlines())}
+    shown = [r["faces"][0] for name, r in records.items() if name.startswith("visor-") and r["faces"]]
+    assert len(shown) >= 6
+    assert sum(face["label"] == "visor" for face in shown) >= 0.8 * len(shown)
+    assert all(set(face["scores"]) == {*LABELS, "visor"} for face in shown)
+    header = csv.read_text().splitlines()[0].split(",")
+    assert header[header.index("incorrect_mask") + 1] == "visor"
+    figures = tmp_path / "figures.json"
+    done = maskinfer("evaluate", with_visor, "--data", visors, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    assert "visor" in done.stdout
+    assert json.loads(figures.read_text())["all"]["classes"]["visor"]["faces"] == 8
+    done = maskinfer("compare", SMALL, with_visor, "--data", visors)
+    assert done.returncode == 0, done.stderr
+    assert "visor" in done.stdout
+
+
+def test_a_new_label_that_no_picture_shows(site: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="shows no face with the new label n95"):
+        tune(SMALL, [site], tmp_path / "out", added=["n95"])
+    assert not (tmp_path / "out").exists()
+    done = maskinfer("train", "--data", site, "--label", "visor", "--out", tmp_path / "out")
+    check_error(done, 2, "--label", "--keep")

@@ -242,7 +242,7 @@ def metrics(request: Request) -> Response:
 
 def _query(request: Request, asked: dict[str, str]) -> VisitQuery:
     site = request.app.state.site
-    return asked_visits(asked, site.now(), site.zone())
+    return asked_visits(asked, site.now(), site.zone(), site.labels)
 
 
 def _taken(name: str) -> dict[str, str]:

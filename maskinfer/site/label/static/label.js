@@ -5,7 +5,11 @@ const canvas = document.getElementById("face"), paint = canvas.getContext("2d");
 const said = document.getElementById("said"), help = document.getElementById("help");
 const buttons = { move: document.getElementById("move"), add: document.getElementById("add"), whole: document.getElementById("whole") };
 const WORDS = { with_mask: "Mask", without_mask: "No mask", incorrect_mask: "Worn badly", cannot_tell: "Cannot tell", no_face: "No face" };
-const KEYS = { 1: "with_mask", 2: "without_mask", 3: "incorrect_mask", 4: "cannot_tell", 0: "no_face", n: "no_face" };
+const KEYS = { n: "no_face" };
+for (const button of document.querySelectorAll("[data-label]")) {
+  KEYS[button.dataset.key] = button.dataset.label;
+  WORDS[button.dataset.label] ??= button.dataset.label.replaceAll("_", " ");
+}
 const SURROUNDINGS = 1.1; // of the face's longer side, on each side of it
 
 let state = null, image = null, box = null, mode = "look", whole = false, busy = false, drag = null, queued = [];

@@ -33,10 +33,12 @@ class Said:
     Attributes:
         logits: float32 (N, labels).
         others: float32 (N,) each, logits of ``face`` and ``bare``, those that the file has.
+        features: float32 (N, features), what the last layer reads.
     """
 
     logits: Tensor
     others: Mapping[str, Tensor]
+    features: Tensor
 
 
 class GraphNetwork(nn.Module):
@@ -49,10 +51,7 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, graph: onnx.ModelProto, file: str) -> None:
         super().__init__()
-        contract = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, file)
-        if not isinstance(contract, ClassifierContract):
-            raise ModelError(f"{file} is a face detector, expected a mask classifier")
-        self.contract = contract
+        self.contract = contract_of(graph, file)
         self._file = file
         self._nodes = list(graph.graph.node)
         self._input = graph.graph.input[0].name
@@ -66,6 +65,12 @@ class GraphNetwork(nn.Module):
         self.names = tuple(_trained(self._nodes, values))
         self.weights = nn.ParameterList([torch.from_numpy(values[name].astype(np.float32)) for name in self.names])
         self._fixed = {n: torch.from_numpy(np.array(v)) for n, v in values.items() if n not in self.names}
+        # What was fitted by itself stands behind it.
+        self._head_input = next(
+            node.input[0]
+            for node in reversed(self._nodes)
+            if node.op_type in _WEIGHTED and not node.input[1].startswith(_FIXED)
+        )
         self._last = {node.output[0]: node.input[0] for node in self._nodes if node.op_type in ("Softmax", "Sigmoid")}
 
     def forward(self, bgr: Tensor) -> Said:
@@ -78,7 +83,7 @@ class GraphNetwork(nn.Module):
             values[node.output[0]] = _OPERATIONS[node.op_type]([values[n] for n in node.input], attributes)
         others = {name: values[self._last[name]] for name in (FACE_OUTPUT, BARE_OUTPUT) if name in self._last}
         labels = next(name for name in self._last if name not in others)
-        return Said(values[self._last[labels]], others)
+        return Said(values[self._last[labels]], others, values[self._head_input])
 
 
 def load_network(file: Path) -> GraphNetwork:
@@ -88,6 +93,18 @@ def load_network(file: Path) -> GraphNetwork:
         ModelError: the file cannot be read, or holds layers that cannot be trained. ContractError.
     """
     return GraphNetwork(read_graph(file), str(file))
+
+
+def contract_of(graph: onnx.ModelProto, file: str) -> ClassifierContract:
+    """Return what a classifier's graph says of itself.
+
+    Raises:
+        ContractError: it says nothing. ModelError: it is no classifier.
+    """
+    contract = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, file)
+    if not isinstance(contract, ClassifierContract):
+        raise ModelError(f"{file} is a face detector, expected a mask classifier")
+    return contract
 
 
 def read_graph(file: Path) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
 from maskinfer.engine.flow.progress import Progress
 from maskinfer.engine.results import BGRBatch
@@ -123,14 +123,19 @@ def _precision() -> AbstractContextManager[None]:
 def _say(network: GraphNetwork, inputs: Tensor) -> Said:
     with _precision():
         said = network(inputs)
-    return Said(said.logits.float(), {name: value.float() for name, value in said.others.items()})
+    others = {name: value.float() for name, value in said.others.items()}
+    return Said(said.logits.float(), others, said.features.float())
 
 
 def _loss(said: Said, taught: Said, labels: Tensor, keep: float) -> Tensor:
     known = labels >= 0
     answers = taught.logits.softmax(1)
-    loss = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING) * (1 - keep)
-    loss = loss + cross_entropy(said.logits[known], answers[known]) * keep
+    # Of labels that the old model does not know it says nothing.
+    answers = pad(answers, (0, said.logits.shape[1] - answers.shape[1]))
+    kept = torch.where(labels < taught.logits.shape[1], keep, 0.0)[known]
+    own = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING, reduction="none")
+    old = cross_entropy(said.logits[known], answers[known], reduction="none")
+    loss = (own * (1 - kept) + old * kept).mean()
     if not bool(known.all()):
         loss = loss + cross_entropy(said.logits[~known], answers[~known])
     for name, value in said.others.items():

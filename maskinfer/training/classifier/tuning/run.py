@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 
 from maskinfer.engine.catalog.find import find_model
@@ -24,7 +25,9 @@ from maskinfer.training.classifier.dataset import DOUBTFUL_SCORE, Indices, Pictu
 from maskinfer.training.classifier.faces import Faces, collect_faces
 from maskinfer.training.classifier.tuning.graph import GraphNetwork, load_network, read_graph, with_weights
 from maskinfer.training.classifier.tuning.loop import tune_network
+from maskinfer.training.classifier.tuning.new_labels import fit_new_labels
 from maskinfer.training.classifier.tuning.schedule import TuningPlan, plan
+from maskinfer.training.classifier.tuning.widen import widened
 from maskinfer.training.data.audit.run import audit_folders
 from maskinfer.training.run_folder import cleared_if_nothing_begun, environment, make_folder, to_text
 
@@ -75,6 +78,7 @@ def tune(
     keep: float = 0.5,
     rehearse: Sequence[Path] = (),
     dev: Sequence[Path] = (),
+    added: Sequence[str] = (),
     seed: int = 7,
     progress: Progress = SILENT,
 ) -> TuneSummary:
@@ -90,6 +94,7 @@ def tune(
         keep: share that is kept of the old model, from 0, and under 1; see ``loop.tune_network``.
         rehearse: folders of other pictures, whose labels are not learnt: the old model's answers are held on to.
         dev: folders of pictures to report on, that are not learnt from.
+        added: labels that the old model does not know.
         seed: of everything random.
         progress: told of the stages checking, reading and training, and of what is wrong with the data.
 
@@ -98,7 +103,11 @@ def tune(
         SourceError: the data cannot be read. OutputError: the folder cannot be written.
     """
     file = find_model(start, "classifier")
-    network, teacher = load_network(file), load_network(file)
+    teacher = load_network(file)
+    graph = read_graph(file)
+    if added:
+        graph = widened(graph, teacher.contract, added)
+    network = GraphNetwork(graph, str(file))
     plan(network.contract, 1, keep, seed)
     make_folder(out)
     with cleared_if_nothing_begun(out, resume=False):
@@ -107,13 +116,15 @@ def tune(
         progress.describe("reading")
         labels = network.contract.labels
         own = collect_faces(data, labels, progress)
-        _refuse_too_little(own, labels, data)
+        _refuse_too_little(own, labels, data, added)
         others = collect_faces(rehearse, labels, progress) if rehearse else None
         pictures = _pictures(own) if others is None else join(_pictures(own), _pictures(others))
         every = np.arange(len(pictures.labels))
         mine, held = every[: len(own.labels)], every[len(own.labels) :]
         chosen = plan(network.contract, count_faces(own), keep, seed)
         progress.describe("training")
+        if added:
+            fit_new_labels(network, pictures, mine, len(teacher.contract.labels), len(added), chosen.recipe)
         tune_network(network, teacher, pictures, mine, held, chosen, progress)
         seconds = time.monotonic() - started
         tested = _test(teacher, network, dev, chosen, progress) if dev else None
@@ -124,6 +135,7 @@ def tune(
             "labels": dict(Counter(labels[label] for label in own.labels)),
             "rehearsed": 0 if others is None else count_faces(others),
             "keep": keep,
+            "added": list(added),
             "steps": chosen.steps,
             "seed": seed,
             "data": [_data(folder) for folder in data],
@@ -131,7 +143,7 @@ def tune(
             "dev": [_data(folder) for folder in dev],
         }
         sets = {*own.sets, *(() if others is None else others.sets)}
-        _write(out, file, network, sets, lineage, tested)
+        _write(out, file, graph, network, sets, lineage, tested)
         return TuneSummary(out, count_faces(own), _count(others), seconds, peak_bytes(), tested)
 
 
@@ -165,8 +177,11 @@ def _count(faces: Faces | None) -> int:
     return 0 if faces is None else count_faces(faces)
 
 
-def _refuse_too_little(faces: Faces, labels: Sequence[str], data: Sequence[Path]) -> None:
+def _refuse_too_little(faces: Faces, labels: Sequence[str], data: Sequence[Path], added: Sequence[str]) -> None:
     found = Counter(labels[label] for label in faces.labels)
+    missing = next((label for label in added if label not in found), None)
+    if missing is not None:
+        raise RequestError(f"{', '.join(map(str, data))} shows no face with the new label {missing}")
     if len(found) < 2 or count_faces(faces) < LEAST_FACES:
         raise RequestError(
             f"{', '.join(map(str, data))} shows too little to learn from ({', '.join(found)}; {count_faces(faces)} "
@@ -199,12 +214,13 @@ def _accuracy(network: GraphNetwork, pictures: Pictures, indices: Indices, chose
 def _write(
     out: Path,
     parent: Path,
+    graph: onnx.ModelProto,
     network: GraphNetwork,
     sets: Collection[str],
     lineage: Mapping[str, object],
     tested: Before | None,
 ) -> None:
-    graph = with_weights(read_graph(parent), network)
+    graph = with_weights(graph, network)
     was = network.contract
     contract = replace(
         was,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.intervals import Z_95
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.results import label_order
 from maskinfer.training.evaluation.intervals import Estimate, Floats, bootstrap
 
 # With fewer faces that only one of the two has right, resampling sees too little of the spread.
@@ -68,7 +68,7 @@ def difference(faces: PairedFaces) -> Difference:
     The interval is that of pictures, or visits, drawn with replacement (Efron 1979); of few faces that differ it is
     Agresti and Min's for paired shares (Statistics in Medicine 24, 2005).
     """
-    counts = {label: int((faces.labels == label).sum()) for label in LABELS}
+    counts = {label: int((faces.labels == label).sum()) for label in label_order(faces.labels.tolist())}
     present = [label for label, count in counts.items() if count >= _LEAST_OF_LABEL]
     present = present or [label for label, count in counts.items() if count]
     own = [faces.only(faces.labels == label) for label in present]

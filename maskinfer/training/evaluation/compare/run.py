@@ -12,7 +12,7 @@ import numpy as np
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.flow.progress import SILENT, Progress
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.results import label_order
 from maskinfer.training.evaluation.compare.pairs import Difference, PairedFaces, difference
 from maskinfer.training.evaluation.intervals import Estimate, bootstrap
 from maskinfer.training.evaluation.matching import TrueFace
@@ -123,6 +123,7 @@ def compare(candidates: Sequence[Candidate], places: Sequence[Place], *, progres
     if len(candidates) < 2:
         raise RequestError("one model alone cannot be compared: name the old one, and one or more new ones")
     old, *new = candidates
+    labels = label_order(name for one in candidates for name in one.engine.classifier.contract.labels)
     found: list[list[Evaluation]] = []
     for place in places:
         memories: dict[str, Memory] = {}
@@ -130,8 +131,9 @@ def compare(candidates: Sequence[Candidate], places: Sequence[Place], *, progres
         for candidate in candidates:
             progress.describe(f"{candidate.name} on {place.name}")
             memory = memories.setdefault(candidate.detector, {})
+            name = Path(place.name)
             found[-1].append(
-                evaluate(candidate.engine, place.data, named=Path(place.name), memory=memory, progress=progress)
+                evaluate(candidate.engine, place.data, named=name, memory=memory, labels=labels, progress=progress)
             )
     return [
         Versus(
@@ -183,7 +185,8 @@ def _groups(old: Evaluation, pairs: PairedFaces) -> list[Group]:
     sets = sorted({face.set for face in faces} - {""})
     masks: list[tuple[str, str, list[bool]]] = [("all", "all", [True] * len(faces))]
     masks += [("set", name, [face.set == name for face in faces]) for name in sets if len(sets) > 1]
-    masks += [("label", name, [face.label == name for face in faces]) for name in LABELS]
+    labels = label_order(face.label for face in faces)
+    masks += [("label", name, [face.label == name for face in faces]) for name in labels]
     slices = sorted({name for face in faces for name in face.slices})
     masks += [("slice", name, [name in face.slices for face in faces]) for name in slices]
     return [

@@ -17,7 +17,7 @@ from maskinfer.engine.catalog.find import ANY_TASK, find_model
 from maskinfer.engine.contract import ClassifierContract, Contract, DetectorContract, from_metadata
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.checks import sha256_of
-from maskinfer.engine.results import LABELS
+from maskinfer.engine.results import label_order
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.schema import from_plain, parse_toml
 from maskinfer.training.data.rights import NONE_STATED, Rights
@@ -216,7 +216,7 @@ def _set_table(record: Mapping[str, Any]) -> str:
 
 
 def _label_table(figures: Mapping[str, Any]) -> str:
-    present = [label for label in LABELS if label in figures["classes"]]
+    present = label_order(figures["classes"])
     lines = [
         "| | faces | found | labelled right, of those found | found and labelled right "
         f"| labelled as {' / '.join(present)} |",
@@ -231,7 +231,7 @@ def _label_table(figures: Mapping[str, Any]) -> str:
 
 
 def _size_table(sizes: Mapping[str, Any]) -> str:
-    present = [label for label in LABELS if any(label in size["classes"] for size in sizes.values())]
+    present = label_order(label for size in sizes.values() for label in size["classes"])
     lines = [
         "Share of the found faces that are labelled right, by the shorter side of the face:\n",
         f"| | {' | '.join(present)} |",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from maskinfer.engine.results import LABELS, UNCERTAIN
+from maskinfer.engine.results import UNCERTAIN, label_order
 from maskinfer.training.evaluation.intervals import Estimate, share
 from maskinfer.training.evaluation.matching import SceneScore
 
@@ -90,10 +90,9 @@ class Fates:
 
 def confusion_of(score: SceneScore) -> Confusion:
     """Return which labels the faces of each true label were given, as shares of those found."""
-    rows = [label for label in LABELS if score.faces.get(label)]
+    rows = [label for label in label_order(score.faces) if score.faces[label]]
     given = {label for row in score.confusion.values() for label in row}
-    columns = [label for label in (*LABELS, UNCERTAIN) if label in given or label in rows]
-    columns += sorted(given - set(columns))
+    columns = label_order({*given, *rows})
     return Confusion(tuple(columns), tuple(_confusion_row(score, row, columns) for row in rows))
 
 
@@ -111,7 +110,7 @@ def _confusion_row(score: SceneScore, row: str, columns: Sequence[str]) -> Confu
 def fates_of(score: SceneScore) -> Fates:
     """Return of all faces of each true label how many end right, wrong, without a label, missed."""
     rows = []
-    for label in [label for label in LABELS if score.faces.get(label)]:
+    for label in [label for label in label_order(score.faces) if score.faces[label]]:
         faces, found, right = score.faces[label], score.found.get(label, 0), score.right.get(label, 0)
         unsure = score.confusion.get(label, {}).get(UNCERTAIN, 0)
         parts = (("right", right), ("wrong", found - right - unsure), ("unsure", unsure), ("missed", faces - found))
