@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from maskinfer.engine.tuned.way import Asked
 
 TASKS = ("detector", "classifier")
 _BATCHES = {"detector": 1, "classifier": 4}
-_SECONDS_EACH = 0.2
+_SECONDS_EACH = 0.15
 _PROBE_S = 30.0
 
 
@@ -43,13 +44,16 @@ class Alone:
     agreement: float
 
 
-def time_alone(asked: Asked, providers: Sequence[str], threads: int) -> tuple[list[Alone], dict[str, str]]:
+def time_alone(
+    asked: Asked, providers: Sequence[str], threads: int, until_s: float = float("inf")
+) -> tuple[list[Alone], dict[str, str]]:
     """Time each model that may be asked for on each provider, and compare it with the float model on the CPU.
 
     Args:
         asked: the models.
         providers: by their short names; empty for all that are active here.
         threads: of the CPU that a job may use.
+        until_s: ``time.monotonic()`` at which no further provider is opened.
 
     Returns:
         What runs, and why other providers do not.
@@ -61,6 +65,9 @@ def time_alone(asked: Asked, providers: Sequence[str], threads: int) -> tuple[li
     active, failed = named_or_present(providers), dict[str, str]()
     opened: dict[tuple[str, str, str], Any] = {}
     for provider in active:
+        if opened and time.monotonic() >= until_s:
+            failed[provider] = "not tried: the time was up"
+            continue
         try:
             if provider != "cpu":
                 _probe(asked, provider, threads)

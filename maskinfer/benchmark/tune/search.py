@@ -34,6 +34,8 @@ from maskinfer.engine.tuned.way import Asked, Way, usual_batch, usual_codec_thre
 LEAST_AGREEMENT = 0.99
 # Whose models alone take so many times as long as those of the usual way is not raced.
 _HOPELESS = 1.5
+# Until then providers are opened, and their models timed alone.
+_ALONE_SHARE = 0.35
 # For the last race, between the best way and the usual one.
 _LAST_SHARE = 0.15
 
@@ -123,16 +125,17 @@ def run_tune(
     with tempfile.TemporaryDirectory(prefix="maskinfer-tune-") as name:
         search = _Search(asked, _usual(asked), Path(name), began_s + seconds, progress)
         search.prepare(clip)
-        alone, failed = time_alone(asked, providers, search.usual.threads)
+        alone, failed = time_alone(asked, providers, search.usual.threads, began_s + _ALONE_SHARE * seconds)
         for what, way in _entrants(alone, search.usual):
             search.try_way(what, way)
         for setting in ("lanes", "batch", "codecs", "threads", "precision"):
             for what, way in _moves(setting, search.best, alone):
                 search.try_way(what, way)
         last = search.finish()
+    late = any("the time was up" in reason for reason in failed.values())
     return Tuned(
         asked, search.usual, search.best, last, search.frames, search.faces, search.agreements[search.best],
-        tuple(search.tried), tuple(alone), failed, time.monotonic() - began_s, search.is_complete,
+        tuple(search.tried), tuple(alone), failed, time.monotonic() - began_s, search.is_complete and not late,
     )  # fmt: skip
 
 

@@ -25,11 +25,11 @@ from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.tuned.way import Asked, Way
 
-_FILM_WH, _FILM_RATE, _FILM_FACES = (1920, 1080), 15, 5
-_RUN_S = 0.8
-_LEAST_FRAMES, _MOST_FRAMES = 12, 90
+_FILM_WH, _FILM_RATE, _FILM_FACES = (1920, 1080), 8, 5
+_RUN_S = 0.6
+_LEAST_FRAMES, _MOST_FRAMES = 12, 48
 _WARM_FRAMES = 8
-_FRAMES_TO_AGREE_ON = 24
+_FRAMES_TO_AGREE_ON = 16
 _SAME_FACE_IOU = 0.5
 
 
@@ -107,7 +107,7 @@ def pictures(clip: Path) -> list[BGRFrame]:
 def _changed(frame: BGRFrame) -> list[BGRFrame]:
     small = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     dark = (frame * np.float32(0.6)).astype(np.uint8)
-    return [frame, np.ascontiguousarray(frame[:, ::-1]), np.asarray(small, np.uint8), dark]
+    return [frame, np.ascontiguousarray(small[:, ::-1]), np.asarray(dark, np.uint8)]
 
 
 def look_at(engine: Engine, frames: Sequence[BGRFrame]) -> list[FrameResult]:
