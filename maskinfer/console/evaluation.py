@@ -10,20 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from maskinfer.engine.results import LABELS
-
 if TYPE_CHECKING:
     from maskinfer.training.evaluation.confidence import Confidence
     from maskinfer.training.evaluation.intervals import Estimate
     from maskinfer.training.evaluation.metrics import GroupMetrics, OverSets
     from maskinfer.training.evaluation.run import Evaluation
 from maskinfer.console.progress import stdout_console
-
-
-def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return counts by label, the known labels first and in their fixed order."""
-    rank = {label: i for i, label in enumerate(LABELS)}
-    return sorted(counts.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
 def show_evaluation(evaluation: Evaluation) -> None:

@@ -10,13 +10,19 @@ import click
 if TYPE_CHECKING:
     from maskinfer.engine.jobs.summary import JobSummary
     from maskinfer.engine.results import FrameResult
-from maskinfer.console.evaluation import in_order
-from maskinfer.console.progress import STDERR
 from maskinfer.engine.errors import printable
 
 # Of the segments of a watch of weeks, whose names follow one another.
 _MOST_SHOWN, _FIRST_SHOWN = 8, 4
 _WAS = {True: "was", False: "were"}
+
+
+def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return counts by label, the known labels first and in their fixed order."""
+    from maskinfer.engine.results import LABELS
+
+    rank = {label: i for i, label in enumerate(LABELS)}
+    return sorted(counts.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
 def show_image(result: FrameResult) -> None:
@@ -38,12 +44,12 @@ def show_summary(summary: JobSummary, unit: str, written: Mapping[str, object]) 
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
     if summary.frames or not summary.skipped:
         done = f"{number_of(summary.frames, unit)} in {summary.seconds:.1f} s ({speed:.1f} {unit}/s)"
-        STDERR.print(f"{done}: {counts}" if summary.frames else done, markup=False)
+        click.echo(f"{done}: {counts}" if summary.frames else done, err=True)
     if summary.skipped:
-        STDERR.print(f"{number_of(summary.skipped, 'videos')} {_WAS[summary.skipped == 1]} done before", markup=False)
+        click.echo(f"{number_of(summary.skipped, 'videos')} {_WAS[summary.skipped == 1]} done before", err=True)
     for what, paths in written.items():
         for path in _some(paths) if isinstance(paths, list) else [paths]:
             if path not in (None, "-"):
-                STDERR.print(printable(f"{what}: {path}"), markup=False)
+                click.echo(printable(f"{what}: {path}"), err=True)
     for problem in summary.problems:
-        STDERR.print(printable(f"Error: {problem}"), markup=False)
+        click.echo(printable(f"Error: {problem}"), err=True)

@@ -1,115 +1,94 @@
-"""Progress bars on a terminal; nothing in a pipe."""
+"""What a job tells on standard error while it runs: bars on a terminal, lines alone in a pipe.
+
+Standard output may hold results. rich, which takes a seventh of the start of a short job, is loaded for terminals and
+tables only.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as RichProgress
-from rich.text import Text
+import click
 
 from maskinfer.engine.errors import printable
 from maskinfer.engine.flow.progress import Progress
 
-# Standard output may hold results, so everything else goes to standard error.
+if TYPE_CHECKING:
+    from rich.console import Console
+
 TABLE_WIDTH = 120
-STDERR = Console(stderr=True, soft_wrap=True, highlight=False)
+# What makes rich take for a terminal what is none.
+_LIKE_A_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 
-class _SpeedColumn(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        super().__init__()
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else f"-- {self._unit}/s")
-
-
-class Bar:
-    """A bar of rich's that a job reports to; see ``engine.flow.progress.Progress``."""
-
-    def __init__(self, bars: RichProgress, what: str) -> None:
-        self._bars, self._stage = bars, what
-        self._task = bars.add_task(what, total=None, how="")
+class _Lines:
+    """A ``Progress`` without a bar."""
 
     def describe(self, stage: str, /) -> None:
-        """Begin a stage: show its name, and count anew."""
-        self._stage = stage
-        self.set_total(None)
+        """Show nothing."""
 
     def set_total(self, total: int | None, /) -> None:
-        """Count anew, up to so many."""
-        self._bars.remove_task(self._task)  # rich cannot forget a total
-        self._task = self._bars.add_task(self._stage, total=total, how="")
+        """Show nothing."""
 
     def advance(self, count: int = 1, /) -> None:
-        """Count so many more as done."""
-        self._bars.advance(self._task, count)
-
-    def show(self, how: str, /) -> None:
-        """Show how far the job is, in words beside the bar."""
-        self._bars.update(self._task, how=how)
+        """Show nothing."""
 
     def say(self, line: str, /) -> None:
-        """Print a line above the bar, in a pipe too."""
-        STDERR.print(printable(line), markup=False)
+        """Print a line."""
+        click.echo(printable(line), err=True)
 
 
 def say(line: str) -> None:
     """Print a line to standard error, also where nobody reads it any more."""
     with suppress(OSError):
-        STDERR.print(printable(line), markup=False)
+        click.echo(printable(line), err=True)
 
 
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Progress]:
     """Show a bar with speed and time left on a terminal; in a pipe, only the lines that the job says."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _SpeedColumn(unit),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with _bar(what, *columns) as bar:
+    with _bar(what, "steps", unit) as bar:
         yield bar
 
 
 @contextmanager
 def archive_bar() -> Iterator[Progress]:
     """Show how many videos are done, and how far the job is by hours and faces; in a pipe, only the lines."""
-    how = TextColumn("{task.fields[how]}")
-    with _bar("videos", TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), how) as bar:
+    with _bar("videos", "words") as bar:
         yield bar
 
 
 @contextmanager
 def byte_bar(what: str) -> Iterator[Progress]:
     """Show how much of a file has been fetched on a terminal; nothing in a pipe."""
-    with _bar(what, TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()) as bar:
+    with _bar(what, "bytes") as bar:
         yield bar
 
 
 @contextmanager
-def _bar(what: str, *columns: ProgressColumn) -> Iterator[Progress]:
-    with RichProgress(*columns, console=STDERR, disable=not STDERR.is_terminal, transient=True) as bars:
-        yield Bar(bars, what)
+def _bar(what: str, kind: str, unit: str = "") -> Iterator[Progress]:
+    if not is_terminal():
+        yield _Lines()
+        return
+    from maskinfer.console import bars
+
+    with bars.bar(what, bars.columns_of(kind, unit)) as shown:
+        yield shown
+
+
+def is_terminal() -> bool:
+    """Tell whether standard error may be a terminal."""
+    return sys.stderr.isatty() or any(os.environ.get(name) for name in _LIKE_A_TERMINAL)
 
 
 def stdout_console(width: int = TABLE_WIDTH) -> Console:
     """Return what tables are printed to, at least so wide."""
+    from rich.console import Console
+
     out = Console(highlight=False)
     # A table cut to 80 columns, as a pipe has them, says nothing.
     out.width = max(out.width, width)
