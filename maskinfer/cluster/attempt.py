@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from maskinfer.cluster.storage import below, fetch, is_remote, publish, publish_
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OUT_OF_SPACE, MaskinferError, SourceError
 from maskinfer.engine.files.places import make_folder
+from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.jobs.entry import video_key
 from maskinfer.engine.jobs.summary import JobSummary
 from maskinfer.engine.jobs.video import run_video
@@ -53,8 +53,8 @@ def attempt(engine: Engine, setup: Setup, job: Job, meter: Meter) -> Outcome:
     """Do a job as far as it can be done; whatever is wrong is in the outcome."""
     outcome, began_s = Outcome(), time.process_time()
     try:
-        with _warnings(outcome.warnings), tempfile.TemporaryDirectory(prefix="maskinfer-") as scratch:
-            _attempt(engine, setup, job, meter, Path(scratch), outcome)
+        with _warnings(outcome.warnings), scratch_folder() as scratch:
+            _attempt(engine, setup, job, meter, scratch, outcome)
     except (MaskinferError, OSError) as error:
         outcome.is_full = _is_full(error)
         reason = str(error) if isinstance(error, MaskinferError) else f"{error.strerror or error}"

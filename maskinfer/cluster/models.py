@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.engine import Engine
+from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.journal import job_settings
 from maskinfer.engine.load import load
@@ -83,7 +83,7 @@ def open_models(arguments: Mapping[str, Any], files: Mapping[str, tuple[str, byt
     """
     if not files:
         return load(**arguments)
-    with tempfile.TemporaryDirectory(prefix="maskinfer-models-") as folder:
+    with scratch_folder("models") as folder:
         paths = {}
         for task, (name, data) in files.items():
             paths[task] = Path(folder, hashlib.sha256(data).hexdigest()[:8], name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from maskinfer.cluster.storage import below, is_remote, names_in, publish, read_
 from maskinfer.cluster.supervisor import Supervisor
 from maskinfer.engine.errors import MissingExtraError, OutputError, RequestError, SourceError, nothing_begun
 from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.flow.meter import Meter
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.frames.annotate import PLAIN, Style
@@ -92,8 +92,8 @@ def run_on_cluster(
     shipped = models_for(models)
     check_crop_labels(outputs, shipped.engine.classifier)
     check_style_labels(style, shipped.engine.classifier.contract.labels)
-    with tempfile.TemporaryDirectory(prefix="maskinfer-") as stand_in:
-        roots = Roots.of(out, outputs, Path(stand_in))
+    with scratch_folder() as stand_in:
+        roots = Roots.of(out, outputs, stand_in)
         planned = plan(sources, roots, outputs, encoding, progress.say)
         settings = job_settings(shipped.engine, track, style, outputs, encoding=encoding)
         with nothing_begun():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 from maskinfer.cluster.jobs import Job, Outcome, Setup
 from maskinfer.cluster.messages import LOCAL, Died, Done, Hello, Lost, State
 from maskinfer.engine.errors import ClusterError, nothing_begun
+from maskinfer.engine.files.scratch import scratch_folder
 
 ATTEMPTS = 3
 """So often a video is tried before it fails."""
@@ -127,30 +127,29 @@ class Supervisor:
         self._flying = {job.id: job for job in jobs}
         link, seen_s = None, None
         # Ray keeps its logs for good.
-        folder = tempfile.mkdtemp(prefix="maskinfer-ray-", dir=_short_place())
-        try:
-            while todo and not stopped():
-                if link is None:
-                    link = self._open(folder)
-                try:
-                    message = link.said.get(timeout=_POLL_S)
-                except queue.Empty:
-                    continue
-                if isinstance(message, State):
-                    seen_s = time.monotonic()
-                    self.on_state(message)
-                elif isinstance(message, (Done, Died)):
-                    for job, outcome in self._after(message, link):
-                        todo.discard(job.id)
-                        yield job, outcome
-                else:
+        with scratch_folder("ray", _short_place()) as folder:
+            try:
+                while todo and not stopped():
+                    if link is None:
+                        link = self._open(str(folder))
+                    try:
+                        message = link.said.get(timeout=_POLL_S)
+                    except queue.Empty:
+                        continue
+                    if isinstance(message, State):
+                        seen_s = time.monotonic()
+                        self.on_state(message)
+                    elif isinstance(message, (Done, Died)):
+                        for job, outcome in self._after(message, link):
+                            todo.discard(job.id)
+                            yield job, outcome
+                    else:
+                        link.close()
+                        link = None
+                        self._lost(message, seen_s)
+            finally:
+                if link is not None:
                     link.close()
-                    link = None
-                    self._lost(message, seen_s)
-        finally:
-            if link is not None:
-                link.close()
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _open(self, folder: str) -> _Link:
         link = _Link(Hello(self.address, self.setup, folder))

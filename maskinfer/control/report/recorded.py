@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from maskinfer.control.report.words import NOT_RECORDED
@@ -15,6 +14,7 @@ from maskinfer.control.store.retention import Kept, Retention
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import RequestError, SourceError, SourceNotFoundError
 from maskinfer.engine.files.jsonl import read_results, read_stamped
+from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.results import FrameResult
 from maskinfer.engine.tables.clock import named_begin
 from maskinfer.engine.visits.book import VisitBook
@@ -72,7 +72,7 @@ def open_recorded(
     """
     begins = _begins_of(files, began)
     clock: Clock = "recording" if None in begins.values() else "wall"
-    with TemporaryDirectory(prefix="maskinfer-report-") as folder:
+    with scratch_folder("report") as folder:
         retention = Retention(_FOREVER, _FOREVER, _FOREVER)
         with Store.open(folder, retention=retention) as store:
             known = {source: at if at is not None and clock == "wall" else EPOCH for source, at in begins.items()}

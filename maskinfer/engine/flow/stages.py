@@ -18,17 +18,20 @@ class StageTimes:
 
     Attributes:
         seconds: of each stage; a thread that waits for a core inside of a stage counts as busy.
+        cpu_seconds: processor time of the threads that called, without that of threads that a library has of its own.
         threads: of each stage, the names of the threads that it ran in.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     threads: dict[str, set[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, name: str, seconds: float) -> None:
+    def add(self, name: str, seconds: float, cpu_seconds: float) -> None:
         """Add to a stage."""
         with self._lock:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            self.cpu_seconds[name] = self.cpu_seconds.get(name, 0.0) + cpu_seconds
             self.threads.setdefault(name, set()).add(threading.current_thread().name)
 
 
@@ -52,11 +55,11 @@ def stage(name: str) -> Iterator[None]:
     if not _recording:
         yield
         return
-    began_s = time.perf_counter()
+    began_s, cpu_s = time.perf_counter(), time.thread_time()
     try:
         yield
     finally:
-        _recording[-1].add(name, time.perf_counter() - began_s)
+        _recording[-1].add(name, time.perf_counter() - began_s, time.thread_time() - cpu_s)
 
 
 def staged(items: Iterable[T], name: str) -> Iterator[T]:

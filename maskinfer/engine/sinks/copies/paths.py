@@ -14,6 +14,7 @@ from maskinfer.engine.results import Face, FrameResult
 
 _LONGEST_S = 4.0
 _SCORE_STEP = 0.05
+_ROWS = 64
 """A score that is written beside a box is renewed when it has changed by so much."""
 
 
@@ -37,12 +38,28 @@ class Piece:
 
 @dataclass(slots=True)
 class _Open:
+    """A piece that may go on: the time and the box of each of its frames, as rows, and room for more."""
+
     face: Face
-    times_s: list[float] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    last: Box
+    from_s: float
+    count: int = 0
+    rows: NDArray[np.float64] = field(default_factory=lambda: np.empty((_ROWS, 5)))
+
+    def put(self, at_s: float, box: Box) -> None:
+        """Write the next row, which counts only when ``take`` is called."""
+        if self.count == len(self.rows):
+            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+        self.rows[self.count] = (at_s, *box)
+
+    def take(self, at_s: float, box: Box) -> None:
+        """Go on with a frame."""
+        self.put(at_s, box)
+        self.last = box
+        self.count += 1
 
     def piece(self, to_s: float) -> Piece:
-        return Piece(self.times_s[0], to_s, self.times_s[-1], self.face, self.boxes[-1])
+        return Piece(self.from_s, to_s, float(self.rows[self.count - 1, 0]), self.face, self.last)
 
 
 class Paths:
@@ -73,10 +90,10 @@ class Paths:
         for name in [name for name in self._open if name not in faces or not self._goes_on(name, faces[name], at_s)]:
             self._close(name, at_s)
         for name, face in faces.items():
-            line = self._open.setdefault(name, _Open(face))
-            line.times_s.append(at_s)
-            line.boxes.append(face.xyxy)
-        yield from self._finished(min((line.times_s[0] for line in self._open.values()), default=at_s))
+            if name not in self._open:
+                self._open[name] = _Open(face, face.xyxy, at_s)
+            self._open[name].take(at_s, face.xyxy)
+        yield from self._finished(min((line.from_s for line in self._open.values()), default=at_s))
 
     def finish(self, end_s: float) -> Iterator[Piece]:
         """Yield what is left, at the end of the last frame."""
@@ -92,11 +109,12 @@ class Paths:
         line = self._open[name]
         first = line.face
         is_same = (first.label, first.bare) == (face.label, face.bare) and abs(first.score - face.score) < _SCORE_STEP
-        return is_same and at_s - line.times_s[0] <= _LONGEST_S and self._is_straight(line, face.xyxy, at_s)
+        return is_same and at_s - line.from_s <= _LONGEST_S and self._is_straight(line, face.xyxy, at_s)
 
     def _is_straight(self, line: _Open, box: Box, at_s: float) -> bool:
-        boxes: NDArray[np.float64] = np.array([*line.boxes, box])
-        times = np.array([*line.times_s, at_s])
+        line.put(at_s, box)
+        rows = line.rows[: line.count + 1]
+        times, boxes = rows[:, 0], rows[:, 1:]
         shares = ((times - times[0]) / max(times[-1] - times[0], 1e-9))[:, None]
         wrong_px = np.abs(boxes[0] + shares * (boxes[-1] - boxes[0]) - boxes).max()
         sides = boxes[:, 2:] - boxes[:, :2]
