@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from maskinfer.commands.groups.data import MAP_OPTION, as_folders
-from maskinfer.commands.options import MODEL, PATH, Command, Output, read_shares, refuse, train_extra
+from maskinfer.commands.options import MODEL, PATH, Command, Output, is_given, read_shares, refuse, train_extra
 from maskinfer.training.data.rights import RIGHTS, Rights
 
 _OUT_OPTION = click.option(
@@ -44,21 +44,22 @@ _RESUME_OPTION = click.option(
 )  # fmt: skip
 @click.option(
     "--start", type=MODEL, metavar="NAME|FILE",
-    help="Classifier to start from, by name or ONNX file; with the labels of the recipe, instead of its weights.",
+    help="Classifier to fine-tune on the faces of a place, by name or ONNX file, see --keep; with --recipe or another "
+         "option of recipes, whose weights the training begins with instead.",
 )  # fmt: skip
 @click.option(
     "--keep", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
-    help="Fine-tune the --start model on the faces of a place, and keep so much of the old one, as 0.5. No recipe is "
-         "used; the run folder holds a model.onnx.",
+    help="Share of the --start model's weights that is kept, by default 0.5: less learns more of the place, more "
+         "forgets less. No recipe is used; the run folder holds a model.onnx.",
 )  # fmt: skip
 @click.option(
     "--rehearse", type=PATH, multiple=True, metavar="FOLDER",
-    help="With --keep: other pictures, to which the old model's answers are held on to, so that nothing else is "
+    help="With --start: other pictures, to which the old model's answers are held on to, so that nothing else is "
          "forgotten; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--label", "added", multiple=True, metavar="NAME",
-    help="With --keep: a label that the data show and the --start model does not know, as visor; may be repeated.",
+    help="With --start: a label that the data show and the --start model does not know, as visor; may be repeated.",
 )  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Number of epochs, instead of the recipe's.")
 @click.option("--seed", type=int, metavar="N", help="Random seed, instead of the recipe's.")
@@ -110,15 +111,15 @@ def train(
       maskinfer train --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
       maskinfer train --data my-data/ --test-set street --out runs/without-street
       maskinfer train --data my-data/ --rights permissive --out runs/permissive
-      maskinfer train --start mobilenetv2-128 --data site/ --keep 0.5 --dev site-test/ --out runs/site
-      maskinfer train --start mobilenetv2-128 --data visors/ --keep 0.5 --label visor --out runs/visor
+      maskinfer train --start mobilenetv2-128 --data site/ --dev site-test/ --out runs/site
+      maskinfer train --start mobilenetv2-128 --data visors/ --label visor --out runs/visor
     """
     from maskinfer.console.progress import progress_bar
 
-    if keep is not None:
+    if keep is not None or (start is not None and not any(map(is_given, _OF_RECIPES))):
         _tune(start, data, names, out, keep, rehearse, dev, added, seed)
         return
-    refuse(("rehearse", "added"), "it goes with --keep")
+    refuse(("rehearse", "added"), "it goes with the fine-tuning of a --start model, which needs no recipe")
     if dev:
         refuse(("split_by", "test_set"), "with --dev nothing is kept out of --data")
     from maskinfer.engine.catalog.find import find_model
@@ -126,8 +127,11 @@ def train(
     with train_extra():
         from maskinfer.training.classifier.recipe import load_recipe
         from maskinfer.training.classifier.train import train as run
+        from maskinfer.training.data.audit.short import tell_audit
     every = as_folders((*data, *dev), names, load_recipe(recipe).labels)
     with progress_bar("train", "steps") as progress:
+        if not resume:
+            tell_audit(every[: len(data)], every[len(data) :], progress)
         summary = run(
             recipe,
             every[: len(data)],
@@ -155,7 +159,7 @@ def _tune(
     data: tuple[Path, ...],
     names: tuple[str, ...],
     out: Path,
-    keep: float,
+    keep: float | None,
     rehearse: tuple[Path, ...],
     dev: tuple[Path, ...],
     added: tuple[str, ...],
@@ -171,6 +175,7 @@ def _tune(
 
     with train_extra():
         from maskinfer.training.classifier.tuning.graph import contract_of, read_graph
+        from maskinfer.training.classifier.tuning.run import KEEP
         from maskinfer.training.classifier.tuning.run import tune as run
     file = find_model(start, "classifier")
     labels = (*contract_of(read_graph(file), str(file)).labels, *added)
@@ -181,7 +186,7 @@ def _tune(
             start,
             every[:first],
             out,
-            keep=keep,
+            keep=KEEP if keep is None else keep,
             rehearse=every[first:second],
             dev=every[second:],
             added=added,
@@ -221,10 +226,13 @@ def train_detector(
     from maskinfer.console.progress import progress_bar
 
     with train_extra():
+        from maskinfer.training.data.audit.short import tell_audit
         from maskinfer.training.detector.recipe import load_detector_recipe
         from maskinfer.training.detector.train import train_detector as run
     every = as_folders(data, names)
     with progress_bar("train", "steps") as progress:
+        if not resume:
+            tell_audit(every, (), progress)
         summary = run(load_detector_recipe(recipe), every, out, start=start, resume=resume, progress=progress)
     click.echo(summary)
 

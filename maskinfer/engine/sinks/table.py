@@ -18,6 +18,7 @@ from maskinfer.engine.sinks.run import Run
 AddFrame = Callable[[AnyPicture, FrameResult], None]
 _BEFORE = ("source", "frame", "time_s", "track_id", "label", "score")
 _AFTER = ("det_score", "left", "top", "right", "bottom", "bare")
+COLUMNS = (*_BEFORE, *LABELS, *_AFTER)
 
 
 @contextmanager

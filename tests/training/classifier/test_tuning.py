@@ -151,7 +151,7 @@ def test_what_cannot_be_tuned(site: Path, tmp_path: Path) -> None:
 def test_options_that_do_not_go_together(site: Path, tmp_path: Path) -> None:
     arguments = ("train", "--data", site, "--out", tmp_path / "out")
     check_error(maskinfer(*arguments, "--keep", "0.5"), 2, "name it with --start")
-    check_error(maskinfer(*arguments, "--rehearse", site), 2, "it goes with --keep")
+    check_error(maskinfer(*arguments, "--rehearse", site), 2, "--rehearse", "a --start model")
     given = ("--start", SMALL, "--keep", "0.5", "--epochs", "3")
     check_error(maskinfer(*arguments, *given), 2, "--epochs would do nothing: with --keep no recipe is used")
 
@@ -200,7 +200,7 @@ def visors(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def with_visor(visors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "visor"
-    done = maskinfer("train", "--start", SMALL, "--data", visors, "--keep", "0.1", "--label", "visor", "--out", out)
+    done = maskinfer("train", "--start", SMALL, "--data", visors, "--label", "visor", "--out", out)
     assert done.returncode == 0, done.stderr
     return out / "model.onnx"
 
@@ -236,4 +236,4 @@ def test_a_new_label_that_no_picture_shows(site: Path, tmp_path: Path) -> None:
         tune(SMALL, [site], tmp_path / "out", added=["n95"])
     assert not (tmp_path / "out").exists()
     done = maskinfer("train", "--data", site, "--label", "visor", "--out", tmp_path / "out")
-    check_error(done, 2, "--label", "--keep")
+    check_error(done, 2, "--label", "a --start model")

@@ -1,4 +1,4 @@
-"""The steps of a fine-tuning: the labels of a place are learnt, and what the old model says is held on to."""
+"""The steps of a fine-tuning: the labels of a place are learnt, and the new weights are mixed with the old ones."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def tune_network(
 ) -> None:
     """Train a network in place.
 
-    The loss is that of Li and Hoiem, "Learning without Forgetting" (2016): the labels of the place, and for the share
-    ``keep`` the old model's own answers to the same pictures; rehearsed pictures have its answers alone.
+    In the end each weight is the mean of the one that was learnt and the one it began as, which counts ``keep``
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022): nearly all of what was learnt stays, and
+    nearly nothing that was known before is forgotten. Rehearsed pictures are learnt as the old model says (Li and
+    Hoiem, "Learning without Forgetting", 2016).
 
     Args:
         network: that begins as the teacher is.
@@ -49,6 +51,7 @@ def tune_network(
         plan: how.
         progress: told of each step.
     """
+    began = [weight.detach().clone() for weight in network.weights]
     torch.manual_seed(plan.recipe.seed)
     torch.set_flush_denormal(True)
     optimizer, rates = _optimizer(network, plan)
@@ -62,11 +65,14 @@ def tune_network(
         said = _say(network, inputs)
         with torch.no_grad():
             taught = _say(teacher, inputs)
-        loss = _loss(said, taught, torch.from_numpy(labels), plan.keep)
+        loss = _loss(said, taught, torch.from_numpy(labels))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         progress.advance()
+    with torch.no_grad():
+        for weight, before in zip(network.weights, began, strict=True):
+            weight.lerp_(before, plan.keep)
 
 
 def _optimizer(network: GraphNetwork, plan: TuningPlan) -> tuple[torch.optim.Optimizer, list[float]]:
@@ -86,12 +92,12 @@ def _share(step: int, steps: int) -> float:
 def _batches(
     pictures: Pictures, own: Indices, rehearsed: Indices, plan: TuningPlan
 ) -> Iterator[tuple[BGRBatch, Indices]]:
-    """Yield batches: of the place's faces, and the share ``keep`` of rehearsed ones if there are some.
+    """Yield batches: of the place's faces, half of them rehearsed ones if there are some.
 
     The labels of rehearsed faces are -1.
     """
     rng = np.random.default_rng(plan.recipe.seed)
-    others = round(BATCH * plan.keep) if len(rehearsed) else 0
+    others = BATCH // 2 if len(rehearsed) else 0
     drawn = rng.choice(own, plan.steps * (BATCH - others), p=_shares(pictures.labels[own]))
     for step in range(plan.steps):
         first = drawn[step * (BATCH - others) : (step + 1) * (BATCH - others)]
@@ -127,17 +133,14 @@ def _say(network: GraphNetwork, inputs: Tensor) -> Said:
     return Said(said.logits.float(), others, said.features.float())
 
 
-def _loss(said: Said, taught: Said, labels: Tensor, keep: float) -> Tensor:
+def _loss(said: Said, taught: Said, labels: Tensor) -> Tensor:
     known = labels >= 0
-    answers = taught.logits.softmax(1)
-    # Of labels that the old model does not know it says nothing.
-    answers = pad(answers, (0, said.logits.shape[1] - answers.shape[1]))
-    kept = torch.where(labels < taught.logits.shape[1], keep, 0.0)[known]
-    own = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING, reduction="none")
-    old = cross_entropy(said.logits[known], answers[known], reduction="none")
-    loss = (own * (1 - kept) + old * kept).mean()
+    loss = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING)
     if not bool(known.all()):
-        loss = loss + cross_entropy(said.logits[~known], answers[~known])
+        answers = taught.logits[~known].softmax(1)
+        # Of labels that the old model does not know it says nothing.
+        answers = pad(answers, (0, said.logits.shape[1] - answers.shape[1]))
+        loss = loss + cross_entropy(said.logits[~known], answers)
     for name, value in said.others.items():
         loss = loss + _OTHERS_WEIGHT * binary_cross_entropy_with_logits(value, taught.others[name].sigmoid())
     return loss

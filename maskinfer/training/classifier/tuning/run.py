@@ -28,11 +28,13 @@ from maskinfer.training.classifier.tuning.loop import tune_network
 from maskinfer.training.classifier.tuning.new_labels import fit_new_labels
 from maskinfer.training.classifier.tuning.schedule import TuningPlan, plan
 from maskinfer.training.classifier.tuning.widen import widened
-from maskinfer.training.data.audit.run import audit_folders
+from maskinfer.training.data.audit.short import tell_audit
 from maskinfer.training.run_folder import cleared_if_nothing_begun, environment, make_folder, to_text
 
 MODEL = "model.onnx"
 LEAST_FACES = 10
+# Measured: see docs/guides/your-own-door.md.
+KEEP = 0.5
 _BATCH = 64
 Before = tuple[float, float]
 
@@ -75,7 +77,7 @@ def tune(
     data: Sequence[Path],
     out: Path,
     *,
-    keep: float = 0.5,
+    keep: float = KEEP,
     rehearse: Sequence[Path] = (),
     dev: Sequence[Path] = (),
     added: Sequence[str] = (),
@@ -91,7 +93,7 @@ def tune(
         start: name or file of the classifier to begin from.
         data: folders of the place's pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
-        keep: share that is kept of the old model, from 0, and under 1; see ``loop.tune_network``.
+        keep: share of the old weights in the new model, from 0, and under 1; see ``loop.tune_network``.
         rehearse: folders of other pictures, whose labels are not learnt: the old model's answers are held on to.
         dev: folders of pictures to report on, that are not learnt from.
         added: labels that the old model does not know.
@@ -112,7 +114,7 @@ def tune(
     make_folder(out)
     with cleared_if_nothing_begun(out, resume=False):
         started = time.monotonic()
-        _check(data, dev, progress)
+        tell_audit(data, dev, progress)
         progress.describe("reading")
         labels = network.contract.labels
         own = collect_faces(data, labels, progress)
@@ -145,20 +147,6 @@ def tune(
         sets = {*own.sets, *(() if others is None else others.sets)}
         _write(out, file, graph, network, sets, lineage, tested)
         return TuneSummary(out, count_faces(own), _count(others), seconds, peak_bytes(), tested)
-
-
-def _check(data: Sequence[Path], dev: Sequence[Path], progress: Progress) -> None:
-    """Say what an audit finds of copies and contradictions, and of what is to be tested on in what is learnt from."""
-    progress.describe("checking")
-    audit = audit_folders(data, tests=dev, progress=progress)
-    copies = sum(finding.kind in ("identical", "near", "augmented") for finding in audit.findings)
-    wrong = sum(finding.contradiction for finding in audit.findings)
-    if copies:
-        progress.say(f"{copies} pairs of pictures are copies of each other, {wrong} of them under different labels")
-    if audit.leaks is not None and audit.leaks.related:
-        progress.say(f"{audit.leaks.related} of {audit.leaks.test} pictures to test on have a relative in --data")
-    for reason in audit.unreadable.values():
-        progress.say(f"left out: {reason}")
 
 
 def _pictures(faces: Faces) -> Pictures:

@@ -24,7 +24,7 @@ class TuningPlan:
         recipe: how faces are cut and changed.
         steps: of the optimiser, of a batch each.
         relative_step: greatest step of a weight, over the root mean square of its layer's.
-        keep: share of the loss that the old model's answers are.
+        keep: share of the old weights in the end.
     """
 
     recipe: Recipe
