@@ -49,8 +49,8 @@ _RESUME_OPTION = click.option(
 )  # fmt: skip
 @click.option(
     "--keep", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
-    help="Share of the --start model's weights that is kept, by default 0.5: less learns more of the place, more "
-         "forgets less. No recipe is used; the run folder holds a model.onnx.",
+    help="Share of the --start model's weights that is kept, by default 0.5, or 0 with --label: less learns more of "
+         "the place, more forgets less. No recipe is used; the run folder holds a model.onnx.",
 )  # fmt: skip
 @click.option(
     "--rehearse", type=PATH, multiple=True, metavar="FOLDER",
@@ -175,7 +175,6 @@ def _tune(
 
     with train_extra():
         from maskinfer.training.classifier.tuning.graph import contract_of, read_graph
-        from maskinfer.training.classifier.tuning.run import KEEP
         from maskinfer.training.classifier.tuning.run import tune as run
     file = find_model(start, "classifier")
     labels = (*contract_of(read_graph(file), str(file)).labels, *added)
@@ -186,7 +185,7 @@ def _tune(
             start,
             every[:first],
             out,
-            keep=KEEP if keep is None else keep,
+            keep=keep,
             rehearse=every[first:second],
             dev=every[second:],
             added=added,

@@ -33,8 +33,9 @@ from maskinfer.training.run_folder import cleared_if_nothing_begun, environment,
 
 MODEL = "model.onnx"
 LEAST_FACES = 10
-# Measured: see docs/guides/your-own-door.md.
-KEEP = 0.5
+# Measured: see docs/guides/your-own-door.md. With new labels the weights at the beginning, whose last layer alone was
+# fitted, are worth less than those in the end.
+KEEP, KEEP_WITH_NEW_LABELS = 0.5, 0.0
 _BATCH = 64
 Before = tuple[float, float]
 
@@ -77,7 +78,7 @@ def tune(
     data: Sequence[Path],
     out: Path,
     *,
-    keep: float = KEEP,
+    keep: float | None = None,
     rehearse: Sequence[Path] = (),
     dev: Sequence[Path] = (),
     added: Sequence[str] = (),
@@ -93,7 +94,8 @@ def tune(
         start: name or file of the classifier to begin from.
         data: folders of the place's pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
-        keep: share of the old weights in the new model, from 0, and under 1; see ``loop.tune_network``.
+        keep: share of the old weights in the new model, from 0, and under 1, see ``loop.tune_network``; None for 0.5,
+            or 0 with new labels.
         rehearse: folders of other pictures, whose labels are not learnt: the old model's answers are held on to.
         dev: folders of pictures to report on, that are not learnt from.
         added: labels that the old model does not know.
@@ -104,6 +106,7 @@ def tune(
         ModelError: the classifier cannot be tuned. RequestError: there are too few faces, or none of some label.
         SourceError: the data cannot be read. OutputError: the folder cannot be written.
     """
+    keep = (KEEP_WITH_NEW_LABELS if added else KEEP) if keep is None else keep
     file = find_model(start, "classifier")
     teacher = load_network(file)
     graph = read_graph(file)
