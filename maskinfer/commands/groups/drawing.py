@@ -179,7 +179,7 @@ look_options = grouped(
     option("--clock-start", callback=_read_start, metavar="TIME",
            help="Time of the first frame on the wall, as 2026-11-25T08:00:00, for --clock."),
     option("--logo", type=PATH, metavar="FILE",
-           help="Draw this image on every frame; what is transparent in it stays so."),
+           help="Image that is drawn on every frame; what is transparent in it stays so."),
     option("--logo-corner", type=click.Choice(LOGO_CORNERS), default="bottom-right", show_default=True,
            help="Where the logo lies."),
     option("--logo-width", type=click.FloatRange(0, 1, min_open=True), default=0.12, show_default=True,
