@@ -12,6 +12,7 @@ from maskinfer.engine.catalog.registry import Registry
 from maskinfer.engine.contract import CONTRACT_VERSION, ClassifierContract, DetectorContract
 from maskinfer.engine.records import CameraRecord, EventRecord, FrameRecord
 from maskinfer.engine.schema import json_schema
+from maskinfer.engine.tuned.profile import Profile
 from maskinfer.export.adopt.model_description import ModelDescription
 from maskinfer.site.label.answers import Answer
 from maskinfer.site.pool import PoolPicture
@@ -30,6 +31,7 @@ _KINDS: dict[str, tuple[str, type]] = {
     "frame_result": ("maskinfer frame result", FrameRecord),
     "model_description": ("maskinfer description of a foreign model", ModelDescription),
     "pool_picture": ("maskinfer collected picture", PoolPicture),
+    "profile": ("maskinfer profile of a machine", Profile),
     "promoted": ("maskinfer promoted models", PromotedModels),
     "registry": ("maskinfer registry of models", Registry),
     "watch": ("maskinfer settings of a control room", Settings),

@@ -17,13 +17,14 @@ from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED, ShippedModel
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.detector import AUTO_DETECTOR
+from maskinfer.engine.faces.detector import AUTO_DETECTOR, load_detector
 from maskinfer.engine.files.checks import sha256_of
+from maskinfer.engine.load import ways_here
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import AUTO, import_onnxruntime, present_providers, short_name
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.tuned.profile import find_profile
-from maskinfer.engine.tuned.way import Asked
+from maskinfer.engine.tuned.way import Asked, Way
 
 Status = Literal["ok", "note", "broken"]
 _ONNXRUNTIME = re.compile(r"onnxruntime(-(gpu|openvino|directml|qnn|rocm|migraphx|silicon))?")
@@ -161,12 +162,20 @@ def _model(name: str, model: ShippedModel) -> Check:
 
 
 def _default_job() -> Check:
-    from maskinfer.engine.faces.detector import load_detector
-
+    reason = ""
     try:
-        detector = load_detector()
-        classifier = load_classifier()
+        for way in ways_here():
+            try:
+                return _job_on(way)
+            except MaskinferError as error:
+                reason = str(error)
     except MaskinferError as error:
-        return Check("default job", "broken", str(error))
+        reason = str(error)
+    return Check("default job", "broken", reason)
+
+
+def _job_on(way: Way) -> Check:
+    detector = load_detector(way.detector, provider=way.provider)
+    classifier = load_classifier(way.classifier, provider=way.provider)
     active = short_name(detector.session.get_providers()[0])
     return Check("default job", "ok", f"{detector.contract.name} and {classifier.contract.name} on {AUTO} = {active}")

@@ -12,6 +12,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.jobs.doctor import diagnose
 from maskinfer.engine.load import ways_here
 from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.tuned.profile import (
@@ -159,3 +160,16 @@ def test_a_preset_sets_models_and_size_and_yields_to_what_is_named() -> None:
     assert other.face_check == usual.face_check
     sized = maskinfer.load(preset="fast", provider="cpu", lanes=1, det_size_wh=(320, 320))
     assert sized.detector.contract.size_wh == (320, 320)  # type: ignore[attr-defined]
+
+
+def test_doctor_shows_the_profile_and_the_job_that_it_makes() -> None:
+    def said() -> dict[str, str]:
+        return {check.name: f"{check.status} {check.detail}" for check in diagnose()}
+
+    assert said()["profile"].startswith("ok none; maskinfer tune")
+    write_profile(profile())
+    told = said()
+    assert told["profile"] == f"ok of 2026-11-26, used by auto: {OTHER}"
+    assert told["default job"] == "ok retinaface-mask and mobilenetv2-small-112 on auto = cpu"
+    write_profile(profile(replace(OTHER, provider="nnapi")))
+    assert said()["default job"].startswith("ok retinaface-mask")
