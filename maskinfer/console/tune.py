@@ -8,7 +8,8 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from maskinfer.benchmark.tune.search import LEAST_AGREEMENT, Tried, Tuned
+from maskinfer.benchmark.tune.moves import LEAST_AGREEMENT
+from maskinfer.benchmark.tune.search import Tried, Tuned
 from maskinfer.console.progress import stdout_console
 
 

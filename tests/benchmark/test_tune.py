@@ -12,8 +12,9 @@ import pytest
 
 from maskinfer.benchmark.tune.alone import Alone, time_alone
 from maskinfer.benchmark.tune.keep import keep
+from maskinfer.benchmark.tune.moves import entrants, moves
 from maskinfer.benchmark.tune.race import Race, race
-from maskinfer.benchmark.tune.search import Tuned, _entrants, _moves, _Search, run_tune
+from maskinfer.benchmark.tune.search import Tuned, _Search, run_tune
 from maskinfer.benchmark.tune.work import agreement, frames_for, shorten
 from maskinfer.console.tune import show_tuned
 from maskinfer.engine.errors import ProviderError, RequestError, SourceError
@@ -95,21 +96,21 @@ def test_who_may_race() -> None:
         Alone("detector", "d", "cpu", 8.0, 1.0), Alone("detector", "d8", "cpu", 6.0, 1.0),
         Alone("classifier", "c", "cpu", 4.0, 1.0), Alone("classifier", "c8", "cpu", 2.0, 0.98),
     ]  # fmt: skip
-    (only,) = _entrants(alone, usual)
+    (only,) = entrants(alone, usual)
     assert (only[1].detector, only[1].classifier, only[1].lanes) == ("d8", "c", 4)
-    assert [way.provider for _, way in _entrants([replace(one, agreement=0.5) for one in alone], usual)] == []
+    assert [way.provider for _, way in entrants([replace(one, agreement=0.5) for one in alone], usual)] == []
 
 
 def test_one_setting_after_the_other() -> None:
     way = usual_way(Asked("d", "c"), "cpu", 4)
-    moves = {name: [what for what, _ in _moves(name, way, [])] for name in ("lanes", "batch", "codecs", "threads")}
-    assert moves["lanes"] == ["lanes 1", "lanes 2", "lanes 4"]
-    assert moves["batch"] == ["batch 1", "batch 2", "batch 4"]
-    assert moves["codecs"] == ["codec threads 1", "codec threads 2", "codec threads 4"]
-    assert moves["threads"] == ["threads 2"]
-    assert [way.lanes for _, way in _moves("threads", way, [])] == [2]
+    found = {name: [what for what, _ in moves(name, way, [])] for name in ("lanes", "batch", "codecs", "threads")}
+    assert found["lanes"] == ["lanes 1", "lanes 2", "lanes 4"]
+    assert found["batch"] == ["batch 1", "batch 2", "batch 4"]
+    assert found["codecs"] == ["codec threads 1", "codec threads 2", "codec threads 4"]
+    assert found["threads"] == ["threads 2"]
+    assert [way.lanes for _, way in moves("threads", way, [])] == [2]
     alone = [Alone("classifier", name, "cpu", ms, 1.0) for name, ms in (("c", 2.0), ("c8", 2.5), ("c9", 9.0))]
-    assert [one.classifier for _, one in _moves("precision", way, alone)] == ["c8"]
+    assert [one.classifier for _, one in moves("precision", way, alone)] == ["c8"]
 
 
 def test_other_labels_and_what_fails_are_out_of_the_race(clip: Path, colour_classifier: Path, tmp_path: Path) -> None:

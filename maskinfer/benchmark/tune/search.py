@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from maskinfer.benchmark.tune.alone import TASKS, Alone, time_alone
+from maskinfer.benchmark.tune.moves import LEAST_AGREEMENT, entrants, moves
 from maskinfer.benchmark.tune.race import Race, race
 from maskinfer.benchmark.tune.work import (
     agreement,
@@ -27,13 +28,9 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, RequestError
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.results import BGRFrame, FrameResult
-from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu, uses_cores
-from maskinfer.engine.tuned.way import Asked, Way, usual_batch, usual_codec_threads, usual_way
+from maskinfer.engine.runtime.providers import AUTO, runs_on_cpu
+from maskinfer.engine.tuned.way import Asked, Way, usual_way
 
-# Of the faces that the float models find on the CPU, and of those that a way finds, so many have to be the same.
-LEAST_AGREEMENT = 0.99
-# Whose models alone take so many times as long as those of the usual way is not raced.
-_HOPELESS = 1.5
 # Until then providers are opened, and their models timed alone.
 _ALONE_SHARE = 0.35
 # For the last race, between the best way and the usual one.
@@ -126,10 +123,10 @@ def run_tune(
         search = _Search(asked, _usual(asked), Path(name), began_s + seconds, progress)
         search.prepare(clip)
         alone, failed = time_alone(asked, providers, search.usual.threads, began_s + _ALONE_SHARE * seconds)
-        for what, way in _entrants(alone, search.usual):
+        for what, way in entrants(alone, search.usual):
             search.try_way(what, way)
         for setting in ("lanes", "batch", "codecs", "threads", "precision"):
-            for what, way in _moves(setting, search.best, alone):
+            for what, way in moves(setting, search.best, alone):
                 search.try_way(what, way)
         last = search.finish()
     late = any("the time was up" in reason for reason in failed.values())
@@ -245,58 +242,3 @@ class _Search:
             what, way, said, float(np.median(rates)), (float(rates.min()), float(rates.max())), found.speedup,
             found.interval, agrees,
         )  # fmt: skip
-
-
-def _entrants(alone: Sequence[Alone], usual: Way) -> Iterator[tuple[str, Way]]:
-    """Yield each provider with those of its models that are fastest alone, the most promising first."""
-    ways = []
-    for provider in dict.fromkeys(one.provider for one in alone):
-        chosen = [_fastest(alone, provider, task) for task in TASKS]
-        if None in chosen:
-            continue
-        detector, classifier = (one for one in chosen if one is not None)
-        lanes = usual.threads if uses_cores(provider) else 1
-        way = Way(
-            provider, detector.name, classifier.name, usual.threads, lanes, usual_batch(lanes),
-            usual_codec_threads(usual.threads),
-        )  # fmt: skip
-        ways.append((detector.ms + classifier.ms, way))
-    if not ways:
-        return
-    least = min(ms for ms, _ in ways)
-    for ms, way in sorted(ways, key=lambda one: one[0]):
-        if ms <= _HOPELESS * least or not uses_cores(way.provider):
-            yield f"{way.provider}, {way.detector}, {way.classifier}", way
-
-
-def _fastest(alone: Sequence[Alone], provider: str, task: str) -> Alone | None:
-    fitting = [
-        one for one in alone
-        if (one.provider, one.task) == (provider, task) and one.agreement >= LEAST_AGREEMENT
-    ]  # fmt: skip
-    return min(fitting, key=lambda one: one.ms, default=None)
-
-
-def _moves(setting: str, way: Way, alone: Sequence[Alone]) -> Iterator[tuple[str, Way]]:
-    """Yield the ways that differ from one in a single setting."""
-    threads = way.threads
-    some = sorted({1, max(1, threads // 2), threads})
-    if setting == "lanes":
-        for lanes in some if uses_cores(way.provider) else [min(2, threads)]:
-            yield f"lanes {lanes}", replace(way, lanes=lanes, batch_frames=usual_batch(lanes))
-    elif setting == "batch":
-        for batch in (1, 2, 4) if way.lanes > 1 or uses_cores(way.provider) else (1, 2, 4, 8):
-            yield f"batch {batch}", replace(way, batch_frames=batch)
-    elif setting == "codecs":
-        for count in some:
-            yield f"codec threads {count}", replace(way, codec_threads=count)
-    elif setting == "threads" and threads >= 4:
-        half = threads // 2
-        yield f"threads {half}", replace(way, threads=half, lanes=min(way.lanes, half))
-    elif setting == "precision":
-        for one in alone:
-            named = way.detector if one.task == "detector" else way.classifier
-            now = next((o.ms for o in alone if (o.name, o.provider) == (named, way.provider)), one.ms)
-            if one.provider == way.provider and one.name != named and one.ms < _HOPELESS * now:
-                other = replace(way, detector=one.name) if one.task == "detector" else replace(way, classifier=one.name)
-                yield f"{one.task} {one.name}", other
