@@ -48,6 +48,22 @@ def test_shipped_cards_are_those_of_the_shipped_files(model: str, figures: str |
     assert "not stated" not in card
 
 
+def test_a_card_begins_with_for_whom_a_model_is_less_often_right(colour_classifier: Path, tmp_path: Path) -> None:
+    file = figures_of(tmp_path / "f.json", "colour (version 1)")
+    card = make_card(str(colour_classifier), file)
+    said = "with dark skin are found and labelled right 7.1 points less often"
+    assert said in card
+    assert card.index("## Not equally right for everybody") < card.index("## Contract")
+    figures = json.loads(file.read_text())
+    for name, row in figures["all"]["slices"].items():
+        if name.startswith("skin: "):
+            row["correct2"] = 0.9
+    file.write_text(json.dumps(figures))
+    level = make_card(str(colour_classifier), file)
+    assert "| dark | " in level
+    assert "less often" not in level
+
+
 def test_a_card_says_what_is_known_and_what_is_not(colour_classifier: Path, tmp_path: Path) -> None:
     bare = make_card(str(colour_classifier))
     assert "## Use" in bare

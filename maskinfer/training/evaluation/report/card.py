@@ -21,12 +21,13 @@ from maskinfer.engine.results import label_order
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.schema import from_plain, parse_toml
 from maskinfer.training.data.rights import NONE_STATED, Rights
+from maskinfer.training.evaluation.report.skin import skin_table
 
 _THRESHOLDS = (0.4, 0.5, 0.6)
 RIGHTS = """None of these sets is known to have clean rights in its images. The code is MIT; check whether you may use
 the weights for your purpose."""
 USE = """The model is made to count, to remind and to measure. It must not be used to identify anyone, nor as the only
-ground for a sanction. It has not been measured by age, skin colour, or kind of head cover."""
+ground for a sanction. It has not been measured by age or kind of head cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def make_card(model: str, figures: Path | None = None, notes: Path | None = None
     said = Notes() if notes is None else read_notes(notes)
     parts = [
         ("", said.about),
+        ("Not equally right for everybody", _people(contract, figures)),
         ("Contract", _contract(file, contract)),
         ("How it was made", said.made_by),
         ("Training data and rights", _data(contract, said.data)),
@@ -175,17 +177,10 @@ def _data(contract: Contract, known: Mapping[str, DataNote]) -> str:
 def _figures(contract: Contract, file: Path | None) -> str:
     if file is None:
         return ""
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        figures = record["all"]
-        of = figures["setup"]["classifier" if isinstance(contract, ClassifierContract) else "detector"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{file} holds no figures of `maskinfer evaluate --json`: {error!r}") from error
-    named = f"{contract.name} (version {contract.version})"
-    if of != named:
-        raise RequestError(f"{file} holds the figures of {of}, not of {named}")
+    record = _read_figures(contract, file)
     if isinstance(contract, DetectorContract):
-        return _detector_table(figures["detector"])
+        return _detector_table(record["all"]["detector"])
+    figures = record["all"]
     parts = [
         _set_table(record),
         _label_table(figures),
@@ -193,6 +188,24 @@ def _figures(contract: Contract, file: Path | None) -> str:
         _confidence(figures["confidence"]),
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _people(contract: Contract, file: Path | None) -> str:
+    if file is None or isinstance(contract, DetectorContract):
+        return ""
+    return skin_table(_read_figures(contract, file)["all"])
+
+
+def _read_figures(contract: Contract, file: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        of = record["all"]["setup"]["classifier" if isinstance(contract, ClassifierContract) else "detector"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{file} holds no figures of `maskinfer evaluate --json`: {error!r}") from error
+    named = f"{contract.name} (version {contract.version})"
+    if of != named:
+        raise RequestError(f"{file} holds the figures of {of}, not of {named}")
+    return record
 
 
 def _set_table(record: Mapping[str, Any]) -> str:
