@@ -26,7 +26,7 @@ _RESUME_OPTION = click.option(
 @click.command(cls=Command, short_help="Train a mask classifier with PyTorch.")
 @click.option(
     "--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml",
-    help="How to train: standard, small, lecture, or a TOML file.",
+    help="How to train: standard, accurate, small, lecture, or a TOML file.",
 )  # fmt: skip
 @click.option(
     "--data", type=PATH, required=True, multiple=True, metavar="FILE|FOLDER", help="Labelled pictures; may be repeated."

@@ -49,5 +49,5 @@ BALANCED = "balanced"
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset("retinaface-mask", "mobilenetv2-small-112", det_side=480, det_threshold=0.5),
     BALANCED: Preset("retinaface-mask", "mobilenetv2-128"),
-    "accurate": Preset("retinaface-mask", "mobilenetv2-128", in_float=True),
+    "accurate": Preset("retinaface-mask", "mobilenetv2-160", in_float=True),
 }

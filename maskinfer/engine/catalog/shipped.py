@@ -63,6 +63,13 @@ SHIPPED: dict[str, ShippedModel] = {
         "the same in int8, for processors with VNNI",
         "mobilenetv2-128.md",
     ),
+    "mobilenetv2-160": ShippedModel(
+        "mobilenetv2-160.onnx",
+        "classifier",
+        "3dbec48f43f746f00d2ef9d932263043fa7f1c190087146ded2aba673b69c714",
+        "the same network at 160 px, trained for longer: more accurate, and slower",
+        "mobilenetv2-160.md",
+    ),
     "mobilenetv2-small-112": ShippedModel(
         "mobilenetv2-small-112.onnx",
         "classifier",

@@ -35,6 +35,7 @@ def figures_of(file: Path, name: str) -> Path:
     ("model", "figures"),
     [
         ("mobilenetv2-128", "mobilenetv2-128"),
+        ("mobilenetv2-160", "mobilenetv2-160"),
         ("mobilenetv2-small-112", "mobilenetv2-small-112"),
         ("retinaface-mask", "mobilenetv2-128"),
         ("retinaface", None),
