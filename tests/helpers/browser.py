@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-breakpad",
     "--autoplay-policy=no-user-gesture-required",
 )
-PATIENCE_S = 90
+PATIENCE_S = 300
 # The page gives up before the test does, and says how far it came.
 PAGE = b"""<!doctype html><video id="v" muted playsinline></video><script>
 const v = document.getElementById("v");

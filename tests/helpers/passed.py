@@ -1,6 +1,6 @@
 """A plugin of pytest that runs no test again which passed before, in another environment.
 
-``-p tests.helpers.passed --passed-file FILE`` leaves out the tests that the file names, and adds those that pass.
+``-p tests.helpers.passed --passed-file=FILE`` leaves out the tests that the file names, and adds those that pass.
 """
 
 from __future__ import annotations

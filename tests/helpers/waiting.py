@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 
-def wait_until(is_so: Callable[[], object], what: str = "it", *, timeout_s: float = 60) -> None:
+def wait_until(is_so: Callable[[], object], what: str = "it", *, timeout_s: float = 180) -> None:
     """Wait until something is so; fail if it is not after so many seconds."""
     ends_s = time.monotonic() + timeout_s
     while not is_so():
