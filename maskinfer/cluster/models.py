@@ -55,8 +55,7 @@ def models_for(arguments: Mapping[str, Any]) -> Models:
     provider = chosen["provider"] = "cpu" if chosen["provider"] == AUTO else str(chosen["provider"])
     is_gpu = provider.lower() in _GPU_PROVIDERS
     files = {}
-    detecting = [chosen.get(name) for name in ("detector", "classifier", "det_size_wh", "det_threshold")]
-    chosen["det_size_wh"], chosen["det_threshold"] = PRESETS[chosen["preset"]].detecting(*detecting)
+    chosen["det_size_wh"] = PRESETS[chosen["preset"]].size_for(chosen["detector"], chosen.get("det_size_wh"))
     asked = Asked(chosen["detector"], chosen["classifier"], chosen["preset"])
     # This machine may have no GPU; what the models are does not depend on it.
     usual = None if is_gpu else usual_way(asked, provider, 1)

@@ -92,7 +92,7 @@ def load(
     check_decoder(decoder)
     models = (detector, classifier)
     ways = ways_here(*models, preset=preset, provider=provider, threads=threads, lanes=lanes, use_profile=use_profile)
-    det_size_wh, det_threshold = PRESETS[preset].detecting(*models, det_size_wh, det_threshold)
+    det_size_wh = PRESETS[preset].size_for(detector, det_size_wh)
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
     for number, way in enumerate(ways, 1):
         try:

@@ -39,10 +39,10 @@ def open_way(way: Way, asked: Asked) -> Engine:
     Raises:
         ProviderError, ModelError: it cannot.
     """
-    size_wh, least = PRESETS[asked.preset].detecting(asked.detector, asked.classifier, None, None)
+    size_wh = PRESETS[asked.preset].size_for(asked.detector, None)
     engine = load(
-        way.detector, way.classifier, provider=way.provider, threads=way.threads, lanes=way.lanes,
-        det_size_wh=size_wh, det_threshold=least, use_profile=False,
+        way.detector, way.classifier, provider=way.provider, threads=way.threads, lanes=way.lanes, det_size_wh=size_wh,
+        use_profile=False,
     )  # fmt: skip
     return replace(engine, batch_frames=way.batch_frames, codec_threads=way.codec_threads)
 

@@ -75,12 +75,10 @@ class EngineOptions:
             return
         if "auto" not in (self.detector, self.classifier):
             raise click.UsageError("--preset would do nothing: detector and classifier are named")
-        side, least = preset.det_side or "its own", preset.det_threshold or "the models' own"
         for named, given, what in (
             (self.detector, "auto", f"the detector is {self.detector}, not {preset.detector}"),
             (self.classifier, "auto", f"the classifier is {self.classifier}, not {preset.classifier}"),
-            (self.det_size, None, f"the detector's size is {_size(self.det_size)}, not {side}"),
-            (self.det_threshold, None, f"a face's lowest score is {self.det_threshold}, not {least}"),
+            (self.det_size, None, f"the detector's size is {_size(self.det_size)}, not {preset.det_side or 'its own'}"),
         ):
             if named != given:
                 click.echo(f"preset {self.preset}: {what}, as you said", err=True)

