@@ -154,7 +154,6 @@ def test_a_preset_sets_models_and_size_and_yields_to_what_is_named() -> None:
     assert fast.face_check is not None
     own = maskinfer.load("retinaface-mask", preset="fast", provider="cpu", lanes=1)
     assert own.detector.contract.size_wh == (640, 640)  # type: ignore[attr-defined]
-    assert own.detector.contract.det_threshold == 0.6  # type: ignore[attr-defined]
     other = maskinfer.load(classifier="mobilenetv2-128", preset="fast", provider="cpu", lanes=1)
     usual = maskinfer.load(classifier="mobilenetv2-128", provider="cpu", lanes=1)
     assert other.face_check == usual.face_check
