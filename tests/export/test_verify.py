@@ -104,6 +104,7 @@ def test_a_contract_of_another_graph_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ContractError, match=said):
             verify(str(tmp_path / "other.onnx"))
     model = onnx.load(str(file))
+    del model.graph.output[1:]
     write_contract(model, replace(load_detector("retinaface").contract, size_wh=(112, 112), fixed_size=True))
     onnx.save(model, str(tmp_path / "other.onnx"))
     with pytest.raises(ContractError, match="the graph has 1 outputs, a retinaface of its contract 3"):
