@@ -200,7 +200,7 @@ def visors(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def with_visor(visors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "visor"
-    done = maskinfer("train", "--start", SMALL, "--data", visors, "--label", "visor", "--out", out)
+    done = maskinfer("train", "--start", "mobilenetv2-128", "--data", visors, "--label", "visor", "--out", out)
     assert done.returncode == 0, done.stderr
     return out / "model.onnx"
 
@@ -217,7 +217,7 @@ def test_a_label_of_ones_own_is_learnt_and_told_by_every_command(
     records = {Path(r["source"]).name: r for r in map(json.loads, jsonl.read_text().splitlines())}
     shown = [r["faces"][0] for name, r in records.items() if name.startswith("visor-") and r["faces"]]
     assert len(shown) >= 6
-    assert sum(face["label"] == "visor" for face in shown) >= 0.4 * len(shown)
+    assert sum(face["label"] == "visor" for face in shown) >= 0.8 * len(shown)
     assert all(set(face["scores"]) == {*LABELS, "visor"} for face in shown)
     header = csv.read_text().splitlines()[0].split(",")
     assert header[header.index("incorrect_mask") + 1] == "visor"
