@@ -19,10 +19,12 @@ from tests.helpers.players import by_mpv, by_vlc, need_player
 COUNT = 30
 # Colours of 4:2:0 are smeared, and VLC's pictures are encoded once more.
 MOST_PX = 4
+# Players read subtitles in a thread of its own, and do not always wait for it before they end.
+LEAST = 35
 
 
-def check_boxes(frames: Sequence[BGRFrame], drawn: Sequence[BGRFrame], least: int = 35) -> None:
-    """Check that frames show boxes where they are drawn, at least so many of the 39, and none elsewhere."""
+def check_boxes(frames: Sequence[BGRFrame], drawn: Sequence[BGRFrame]) -> int:
+    """Check that frames show boxes only where they are drawn; return how many of the 39."""
     found = 0
     for i, (frame, expected) in enumerate(zip(frames, drawn, strict=True)):
         for label in ("with_mask", "without_mask"):
@@ -32,7 +34,7 @@ def check_boxes(frames: Sequence[BGRFrame], drawn: Sequence[BGRFrame], least: in
             assert there is not None, (i, label)
             assert (np.abs(np.subtract(here, there)) <= MOST_PX).all(), (i, label, here, there)
             found += 1
-    assert found >= least
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_mpv(made: tuple[Path, list[BGRFrame]], tmp_path: Path, name: str) -> No
     folder, drawn = made
     frames = by_mpv(folder / name, tmp_path / "shown")
     assert len(frames) == COUNT
-    check_boxes(frames, drawn)
+    assert check_boxes(frames, drawn) >= LEAST
 
 
 def test_mpv_shows_captions_and_counts(made: tuple[Path, list[BGRFrame]], tmp_path: Path) -> None:
@@ -69,8 +71,11 @@ def test_mpv_shows_captions_and_counts(made: tuple[Path, list[BGRFrame]], tmp_pa
 def test_vlc(made: tuple[Path, list[BGRFrame]], tmp_path: Path) -> None:
     need_player("cvlc")
     folder, drawn = made
-    frames = by_vlc(folder / "overlay.mkv", tmp_path / "shown")
-    count = len(frames)
-    assert COUNT - 3 <= count <= COUNT, "VLC leaves out the last"
     # It plays in real time, and on a busy machine leaves out the text that it was late for.
-    check_boxes(frames[:count], drawn[:count], least=3)
+    for attempt in range(8):
+        frames = by_vlc(folder / "overlay.mkv", tmp_path / f"shown{attempt}")
+        assert COUNT - 3 <= len(frames) <= COUNT, "VLC leaves out the last"
+        found = check_boxes(frames, drawn[: len(frames)])
+        if found >= LEAST:
+            break
+    assert found >= LEAST
