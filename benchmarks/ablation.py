@@ -26,10 +26,10 @@ from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.files.images import read_image
 from maskinfer.training.classifier.dataset import Pictures, draw_order, join, load_pictures
-from maskinfer.training.classifier.faces import WINDOW_MARGIN, WINDOW_PX
 from maskinfer.training.classifier.loop import begin, fit, predict
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.recipe import Recipe, from_dict, load_recipe, to_dict
+from maskinfer.training.classifier.windows.faces import WINDOW_MARGIN, WINDOW_PX
 from maskinfer.training.data.scenes import read_scenes
 from maskinfer.training.evaluation.intervals import share
 

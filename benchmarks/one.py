@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import click
 from benchmarks.peers import CLASSIFIER_OF, PEERS, Files, Find, Found, Peer, SkippedError, annotate
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.results import LABELS, Face, FrameResult
-from maskinfer.training.data.scenes import read_scenes
+from maskinfer.training.data.scenes import Scene, read_scenes
+from maskinfer.training.evaluation.box_fit import fit_box_factor, scale_result
 from maskinfer.training.evaluation.matching import judge
 
 PATH = click.Path(path_type=Path, exists=True)
@@ -65,22 +67,28 @@ def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
 
 
 def _accuracy(find: Find, data: Path) -> dict[str, Any]:
-    """Return what share of each label's faces was found, and found and labelled right, and false positives an image."""
-    scenes = read_scenes(data)
-    faces, found, right = Counter[str](), Counter[str](), Counter[str]()
-    false = 0
-    for i, scene in enumerate(scenes):
-        true, wrong = judge(i, scene, _as_result(find(read_image(scene.path))))
+    """Return what ``_of_set`` says of each data set."""
+    looked: dict[str, list[tuple[Scene, FrameResult]]] = defaultdict(list)
+    for scene in read_scenes(data):
+        looked[scene.set].append((scene, _as_result(find(read_image(scene.path)))))
+    return {"sets": {name: _of_set(*zip(*rows, strict=True)) for name, rows in looked.items()}}
+
+
+def _of_set(scenes: Sequence[Scene], results: Sequence[FrameResult]) -> dict[str, Any]:
+    """Return what share of each label's faces was found and labelled right, and false positives an image.
+
+    Boxes are scaled by the factor with which most faces are found: annotators draw them by habits of their own.
+    """
+    factor = fit_box_factor(scenes, results)
+    faces, right, false = Counter[str](), Counter[str](), 0
+    for i, (scene, result) in enumerate(zip(scenes, results, strict=True)):
+        true, wrong = judge(i, scene, scale_result(result, factor))
         false += len(wrong)
         for face in true:
             faces[face.label] += 1
-            found[face.label] += face.found is not None
             right[face.label] += face.found is not None and face.found.label == face.label
-    return {
-        "recall": {label: found[label] / faces[label] for label in LABELS if label in faces},
-        "correct": {label: right[label] / faces[label] for label in LABELS if label in faces},
-        "false_positives": false / len(scenes),
-    }
+    correct = {label: right[label] / faces[label] for label in LABELS if label in faces}
+    return {"box_factor": factor, "correct": correct, "false_positives": false / len(scenes)}
 
 
 def _as_result(found: list[Found]) -> FrameResult:

@@ -36,7 +36,6 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode
 
 import av
 import click
@@ -173,7 +172,7 @@ def looking(page: str, *, is_looked_at: bool) -> Iterator[None]:
     """Read the figures as Prometheus does, and have the page Live open if that is asked for."""
     jobs: list[tuple[Callable[[], Any], float]] = [(lambda: ask(f"{page}metrics"), SCRAPE_S)]
     if is_looked_at:
-        jobs += [(lambda: ask(f"{page}live/now"), 1.0), *((live(page, f"camera {i}"), 0.2) for i in range(CAMERAS))]
+        jobs += [(lambda: ask(f"{page}live/now"), 1.0), (lambda: take_pictures(page), 0.0)]
     over = threading.Event()
     threads = [threading.Thread(target=again, args=(*job, over), daemon=True) for job in jobs]
     for thread in threads:
@@ -194,18 +193,11 @@ def again(job: Callable[[], Any], pause_s: float, over: threading.Event) -> None
         over.wait(max(0.02, pause_s - (time.monotonic() - begun_s)))
 
 
-def live(page: str, camera: str) -> Callable[[], None]:
-    """Return what takes the next live picture, as the page's script does."""
-    after = "0"
-
-    def take() -> None:
-        nonlocal after
-        query = urlencode({"camera": camera, "after": after, "size": "small"})
-        with urllib.request.urlopen(f"{page}live.jpg?{query}", timeout=30) as answer:
-            answer.read()
-            after = answer.headers.get("X-Sequence", after)
-
-    return take
+def take_pictures(page: str) -> None:
+    """Take the small pictures of all cameras as they come, as the page's script does."""
+    with urllib.request.urlopen(f"{page}live/pictures", timeout=30) as answer:
+        while answer.read1():
+            pass
 
 
 def measure(kind: str, folder: Path, page: str, settle_s: float, seconds: float) -> Cost:

@@ -104,6 +104,7 @@ def sample(soak: Soak) -> None:
     store = soak.folder / "watch-data"
     soak.samples.append(
         Sample(
+            time.monotonic() - soak.began_s,
             pid,
             int(status["VmRSS"].split()[0]) / 1024,
             int(status["Threads"]),

@@ -32,8 +32,9 @@ SETTLED_S = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the process held at a time, and its store on the disk."""
+    """What the process held at a time, in seconds since the beginning, and its store on the disk."""
 
+    time_s: float
     pid: int
     rss_mb: float
     threads: int
@@ -124,10 +125,12 @@ def _while_down(visit_id: str, visits: list[StoredVisit], soak: Soak) -> bool:
 
 
 def check_flat(soak: Soak, recordings_mb: float) -> list[str]:
-    last = [one for one in soak.samples if one.pid == soak.samples[-1].pid][round(SETTLED_S / SAMPLE_S) :]
+    last = [one for one in soak.samples if one.pid == soak.samples[-1].pid]
+    last = [one for one in last if one.time_s - last[0].time_s >= SETTLED_S]
     third = max(1, len(last) // 3)
     wrong = []
-    click.echo(f"the last run, {len(last) * SAMPLE_S:.0f} s: median of the first third -> of the last third")
+    length_s = last[-1].time_s - last[0].time_s
+    click.echo(f"the last run, {length_s:.0f} s: median of the first third -> of the last third")
     series = [f"{one.rss_mb:.0f}" for one in last[:: max(1, len(last) // 12)]]
     click.echo(f"  rss_mb over time: {' '.join(series)}")
     for name, most_more in (("rss_mb", 25.0), ("threads", 2.0), ("files", 6.0)):

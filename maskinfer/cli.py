@@ -14,7 +14,7 @@ from maskinfer.commands.adopt import adopt
 from maskinfer.commands.archive.query import query, tables
 from maskinfer.commands.data import data
 from maskinfer.commands.evaluate import evaluate
-from maskinfer.commands.export import calibrate, card, quantize, verify
+from maskinfer.commands.export import average, calibrate, card, quantize, verify
 from maskinfer.commands.machine.benchmark import benchmark
 from maskinfer.commands.machine.tune import tune
 from maskinfer.commands.models import doctor, models
@@ -37,7 +37,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Cameras": (stream, serve),
     "Your own door": (collect, label, compare, drift),
     "Training": (data, train, train_detector, evaluate),
-    "Models": (models, adopt, export, calibrate, quantize, verify, card),
+    "Models": (models, adopt, export, average, calibrate, quantize, verify, card),
     "This machine": (tune, benchmark, doctor),
 }
 

@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "control.publish": {"control.room.state", "control.report", "control.settings", "control.store", "engine"},
     "control.room.state": {"control.settings", "control.store", "engine"},
     "control.archive": {"control.report", "engine"},
-    "control.report": {"control.store", "engine"},
+    "control.report": {"control.store", "control.drift", "engine"},
     "control.store": {"control.drift", "control.settings", "engine"},
     "control.drift": {"engine"},
     "control.settings": {"engine"},

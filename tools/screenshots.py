@@ -1,11 +1,14 @@
-"""``python -m tools.screenshots`` draws the documentation's pictures of the control room's page and of a report.
+"""``python -m tools.screenshots`` draws the documentation's pictures of the control room, a report, and labelling.
 
-A real Chromium looks at the page of a store that is filled with a made-up day; all faces are from ``samples/demo.mp4``.
+A real Chromium looks at the page of a store that is filled with a made-up day, and at the page of ``maskinfer label``
+for what was collected of ``samples/demo.mp4``; all faces are from there.
 """
 
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import datetime, timedelta
@@ -20,12 +23,17 @@ from maskinfer.control.settings.types import CameraSettings, LineSettings, PageS
 from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
 from maskinfer.control.web.serve import open_page
+from maskinfer.site.label.queue import Queue
+from maskinfer.site.label.serve import open_label_page
 from tests.helpers.chromium import Page, open_chromium
 from tests.helpers.recorded_room import RecordedRoom, come, demo, fill_day
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "control-room"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs" / "control-room"
+DOOR = ROOT / "docs" / "own-door"
 SIZE_WH = (1280, 860)
 REPORT_WH = (1000, 1060)
+LABEL_WH = (1000, 770)
 COLOURS = 256
 
 
@@ -35,6 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "store") as store:
         day = _fill(store)
         room = RecordedRoom(store, _settings(), demo())
+        room.still = next(i for i, (_, result) in enumerate(demo().frames) if len(result.faces) == 3)
         with open_page(room) as url, open_chromium() as page:
             for name, path in {
                 "live": "",
@@ -49,6 +58,17 @@ def main() -> None:
             _shoot(page, report.as_uri(), "report", REPORT_WH)
             picture = Image.open(io.BytesIO(report_png(made))).convert("RGB")
             picture.resize((picture.width // 2, picture.height // 2)).save(DOCS / "report-picture.png", optimize=True)
+            _shoot_label(page, Path(folder) / "site")
+
+
+def _shoot_label(page: Page, site: Path) -> None:
+    """Write a picture of the page of labels."""
+    DOOR.mkdir(exist_ok=True)
+    source = f"door={ROOT / 'samples' / 'demo.mp4'}"
+    command = [sys.executable, "-m", "maskinfer", "collect", source, "--out", str(site)]
+    subprocess.run(command, check=True, capture_output=True)
+    with open_label_page(Queue(site, "you"), site, 0) as url:
+        _shoot(page, url, "label", LABEL_WH, folder=DOOR)
 
 
 def _settings() -> Settings:
@@ -79,13 +99,15 @@ def _fill(store: Store) -> str:
     return evening.date().isoformat()
 
 
-def _shoot(page: Page, url: str, name: str, size_wh: tuple[int, int], *, dark: bool = False) -> None:
+def _shoot(
+    page: Page, url: str, name: str, size_wh: tuple[int, int], *, dark: bool = False, folder: Path = DOCS
+) -> None:
     page.look_like(size_wh, dark=dark)
     page.open(url)
     if name.startswith("live"):
         page.wait("document.querySelectorAll('.screen img:not([hidden])').length === 2")
     time.sleep(0.5)  # for pictures below the fold
-    path = page.screenshot(DOCS / f"{name}.png", whole=False)
+    path = page.screenshot(folder / f"{name}.png", whole=False)
     # The second pass keeps small things of colours of their own, such as the signs of labels.
     seen = Image.open(path).convert("RGB")
     seen.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)

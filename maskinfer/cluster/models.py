@@ -15,7 +15,7 @@ from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.journal import job_settings
 from maskinfer.engine.load import load
-from maskinfer.engine.presets import BALANCED, PRESETS
+from maskinfer.engine.presets import BALANCED
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.sources.decoder import CPU
 from maskinfer.engine.tuned.way import Asked, usual_way
@@ -55,7 +55,6 @@ def models_for(arguments: Mapping[str, Any]) -> Models:
     provider = chosen["provider"] = "cpu" if chosen["provider"] == AUTO else str(chosen["provider"])
     is_gpu = provider.lower() in _GPU_PROVIDERS
     files = {}
-    chosen["det_size_wh"] = PRESETS[chosen["preset"]].size_for(chosen["detector"], chosen.get("det_size_wh"))
     asked = Asked(chosen["detector"], chosen["classifier"], chosen["preset"])
     # This machine may have no GPU; what the models are does not depend on it.
     usual = None if is_gpu else usual_way(asked, provider, 1)

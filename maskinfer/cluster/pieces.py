@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from maskinfer.cluster.memo import KnownClassifier, KnownDetector, Memo, Said
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.tracker import TrackOptions, frames_a_look
 from maskinfer.engine.frames.colour import picture_maker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.results import Detections, FrameResult
@@ -128,7 +128,8 @@ def look_at(
         classifier=KnownClassifier(engine.classifier, memo.said.get, learn_said),
         for_recordings=None,
     )
-    every = 1 if track is None else track.detect_every
+    rate = piece.first_frame / piece.start_s if piece.first_frame else 0.0
+    every = 1 if track is None else frames_a_look(track, engine.looks_per_s, rate)
     with closing(_frames(video, piece, -piece.first_frame % every, engine.decoder)) as frames:
         for batch in own.follow(frames, track):
             for _, result in batch:

@@ -97,6 +97,40 @@ def audit(
     show_audit(found)
 
 
+@data.command("faces", cls=Command, short_help="Pack the faces to train on into one file.")
+@click.option(
+    "--data", "folders", type=PATH, required=True, multiple=True, metavar="FILE|FOLDER",
+    help="Labelled pictures; may be repeated.",
+)  # fmt: skip
+@MAP_OPTION
+@click.option("--out", type=Output("file"), required=True, metavar="FILE.zip", help="File to write.")
+@click.option(
+    "--quality", type=click.IntRange(1, 101), default=95, show_default=True, metavar="N",
+    help="Quality of the WebP pictures, 1 to 100; 101 loses nothing.",
+)  # fmt: skip
+def faces(folders: tuple[Path, ...], names: tuple[str, ...], out: Path, quality: int) -> None:
+    """Find and cut out the faces that a training sees, and pack them into one file.
+
+    `maskinfer train --faces FILE` trains from it on another machine, such as one with a GPU, which then needs neither
+    the pictures nor the time to look through them. The file knows which faces belong together, so --test-set and
+    splits by group work as they do with --data.
+
+    \b
+    Examples:
+      maskinfer data faces --data my-data/ --data drawn/ --out faces.zip
+      maskinfer train --faces faces.zip --device cuda --out runs/there
+    """
+    from maskinfer.console.progress import progress_bar
+    from maskinfer.engine.results import LABELS
+
+    with train_extra():
+        from maskinfer.training.classifier.windows.pack_faces import pack_faces
+    every = as_folders(folders, names)
+    with progress_bar("faces", "faces") as progress:
+        count = pack_faces(every, LABELS, out, quality=quality, progress=progress)
+    click.echo(f"packed {count} faces; wrote {out}")
+
+
 @data.command("import", cls=Command, short_help="Bring data of other tools.")
 @click.argument("source", type=PATH, metavar="FILE|FOLDER")
 @click.option(

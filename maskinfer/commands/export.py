@@ -1,4 +1,4 @@
-"""The commands that make model files smaller, check them, calibrate them and describe them."""
+"""The commands that make model files smaller, average them, check them, calibrate them and describe them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read
     "--max-drop", type=click.FloatRange(-1, 1), default=0.003, show_default=True, metavar="SHARE",
     help="Greatest acceptable loss of a classifier's accuracy or a detector's recall.",
 )  # fmt: skip
+@click.option(
+    "--ranges", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, metavar="SHARE",
+    help="Share of the activations' ranges that int8 covers: less has finer steps and cuts off the largest values.",
+)  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads; by default all that are available.")
 def quantize(
     model: str,
@@ -49,6 +53,7 @@ def quantize(
     provider: str,
     min_speedup: float,
     max_drop: float,
+    ranges: float,
     threads: int | None,
 ) -> None:
     """Turn a classifier or a detector into int8 or float16, and keep the file only if that pays.
@@ -78,6 +83,7 @@ def quantize(
             provider=provider,
             min_speedup=min_speedup,
             max_drop=max_drop,
+            ranges=ranges,
             threads=threads,
             progress=progress,
         )
@@ -210,6 +216,29 @@ def calibrate(
             progress=bar,
         )
     click.echo(summary)
+
+
+@click.command(cls=Command, short_help="Average classifiers that began as the same network.")
+@click.argument("models", nargs=-1, required=True, type=MODEL)
+@click.option("-o", "--out", type=Output("file"), required=True, metavar="FILE", help="The new ONNX file.")
+@click.option("--name", metavar="NAME", help="Name in the contract, instead of the first model's.")
+@click.option("--version", default="1", show_default=True, metavar="TEXT", help="Version in the contract.")
+def average(models: tuple[str, ...], out: Path, name: str | None, version: str) -> None:
+    """Write the mean of the weights of classifiers that were trained on from the same network.
+
+    It is often right more often than each of them, and costs as much as one: train two or three times with --start,
+    with other seeds or learning rates, and average what comes out with the model that it began as. Of networks that
+    began apart, the mean is worth nothing. MODELS are float files that `maskinfer export` wrote, all with the same
+    labels, priors and temperature. What was measured of them does not hold for the mean: evaluate and calibrate it.
+
+    \b
+    Examples:
+      maskinfer average first.onnx second.onnx mobilenetv2-128 -o mean.onnx --version 2
+      maskinfer evaluate mean.onnx --data dev/
+    """
+    with train_extra():
+        from maskinfer.export.average import average as run
+    click.echo(run(models, out, name=name, version=version))
 
 
 @click.command(cls=Command, short_help="Write a model's card.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskinfer.commands.options import PATH, refuse, train_extra
+from maskinfer.commands.options import MODEL, PATH, refuse, train_extra
 
 if TYPE_CHECKING:
     from maskinfer.engine.catalog.store import Entry
@@ -118,14 +118,14 @@ def verify(names: tuple[str, ...]) -> None:
 
 
 @models.command(short_help="Let a name stand for a model.")
-@click.argument("model", type=PATH, metavar="FILE.onnx")
+@click.argument("model", type=MODEL, metavar="NAME|FILE.onnx")
 @click.option("--as", "name", required=True, metavar="NAME", help="The name, by which every command knows the model.")
 @click.option(
     "--comparison", type=PATH, metavar="FILE",
     help="What `maskinfer compare --json` said of it; a model that did not pass is not promoted.",
 )  # fmt: skip
 @click.option("--anyway", is_flag=True, help="Promote it although the comparison says that it is worse somewhere.")
-def promote(model: Path, name: str, comparison: Path | None, anyway: bool) -> None:
+def promote(model: str, name: str, comparison: Path | None, anyway: bool) -> None:
     """Let a name stand for a model file from now on, and remember what it stood for before.
 
     The file is copied into the user's data folder (MASKINFER_PROMOTED names another), together with what it came from:
@@ -137,16 +137,16 @@ def promote(model: Path, name: str, comparison: Path | None, anyway: bool) -> No
       maskinfer models promote runs/site/model.onnx --as site --comparison compared.json
       maskinfer image photos/ -o annotated/ --classifier site
     """
-    from maskinfer.engine.catalog.find import task_of
+    from maskinfer.engine.catalog.find import ANY_TASK, find_model, task_of
     from maskinfer.engine.catalog.lineage import read_comparison, read_lineage
     from maskinfer.engine.catalog.promoted import promote as run
 
     if comparison is None:
         refuse(("anyway",), "nothing holds the model back without --comparison")
-    task = task_of(str(model))
-    said = {} if comparison is None else read_comparison(comparison, model, anyway=anyway)
+    file, task = find_model(model, ANY_TASK), task_of(model)
+    said = {} if comparison is None else read_comparison(comparison, file, anyway=anyway)
     done = run(
-        model, name, "detector" if task == "detector" else "classifier", lineage=read_lineage(model), comparison=said
+        file, name, "detector" if task == "detector" else "classifier", lineage=read_lineage(file), comparison=said
     )
     click.echo(f"{name} stands for {model} (SHA-256 {done.sha256[:12]}); maskinfer models rollback {name} goes back")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from maskinfer.commands.groups.data import MAP_OPTION, as_folders
 from maskinfer.commands.options import MODEL, PATH, Command, Output, is_given, read_shares, refuse, train_extra
 from maskinfer.training.data.rights import RIGHTS, Rights
+
+if TYPE_CHECKING:
+    from maskinfer.training.optim import DeviceName
 
 _OUT_OPTION = click.option(
     "--out",
@@ -18,6 +21,10 @@ _OUT_OPTION = click.option(
     metavar="FOLDER",
     help="Run folder for the checkpoint, the report and the curves.",
 )
+_DEVICE_OPTION = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+    help="Where to train; auto takes an NVIDIA GPU if PyTorch finds one.",
+)  # fmt: skip
 _RESUME_OPTION = click.option(
     "--resume", is_flag=True, help="Continue a training that was stopped; repeat all other options as they were."
 )
@@ -28,9 +35,11 @@ _RESUME_OPTION = click.option(
     "--recipe", default="standard", show_default=True, metavar="NAME|FILE.toml",
     help="How to train: standard, accurate, small, lecture, or a TOML file.",
 )  # fmt: skip
+@click.option("--data", type=PATH, multiple=True, metavar="FILE|FOLDER", help="Labelled pictures; may be repeated.")
 @click.option(
-    "--data", type=PATH, required=True, multiple=True, metavar="FILE|FOLDER", help="Labelled pictures; may be repeated."
-)
+    "--faces", type=PATH, metavar="FILE",
+    help="Faces that `maskinfer data faces` cut out and packed on this or another machine, instead of --data.",
+)  # fmt: skip
 @MAP_OPTION
 @_OUT_OPTION
 @click.option(
@@ -49,7 +58,7 @@ _RESUME_OPTION = click.option(
 )  # fmt: skip
 @click.option(
     "--keep", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
-    help="Share of the --start model's weights that is kept, by default 0.5, or 0 with --label: less learns more of "
+    help="Share of the --start model's weights that is kept, by default 0.7, or 0 with --label: less learns more of "
          "the place, more forgets less. No recipe is used; the run folder holds a model.onnx.",
 )  # fmt: skip
 @click.option(
@@ -81,10 +90,12 @@ _RESUME_OPTION = click.option(
     "--rights", type=click.Choice(RIGHTS), multiple=True,
     help="Train only on data sets with these rights, which the recipe lists; may be repeated.",
 )  # fmt: skip
+@_DEVICE_OPTION
 @_RESUME_OPTION
 def train(
     recipe: str,
     data: tuple[Path, ...],
+    faces: Path | None,
     names: tuple[str, ...],
     out: Path,
     dev: tuple[Path, ...],
@@ -99,6 +110,7 @@ def train(
     patience: int | None,
     test_set: str | None,
     rights: tuple[Rights, ...],
+    device: DeviceName,
     resume: bool,
 ) -> None:
     """Train a mask classifier with PyTorch.
@@ -111,11 +123,14 @@ def train(
       maskinfer train --data my-data/ --data drawn/ --dev my-dev/ --out runs/mine
       maskinfer train --data my-data/ --test-set street --out runs/without-street
       maskinfer train --data my-data/ --rights permissive --out runs/permissive
+      maskinfer train --faces faces.zip --device cuda --out runs/there
       maskinfer train --start mobilenetv2-128 --data site/ --dev site-test/ --out runs/site
       maskinfer train --start mobilenetv2-128 --data visors/ --label visor --out runs/visor
     """
     from maskinfer.console.progress import progress_bar
 
+    if bool(data) == (faces is not None):
+        raise click.UsageError("give pictures with --data, or packed faces with --faces")
     if keep is not None or (start is not None and not any(map(is_given, _OF_RECIPES))):
         _tune(start, data, names, out, keep, rehearse, dev, added, seed)
         return
@@ -130,12 +145,13 @@ def train(
         from maskinfer.training.data.audit.short import tell_audit
     every = as_folders((*data, *dev), names, load_recipe(recipe).labels)
     with progress_bar("train", "steps") as progress:
-        if not resume:
+        if data and not resume:
             tell_audit(every[: len(data)], every[len(data) :], progress)
         summary = run(
             recipe,
             every[: len(data)],
             out,
+            faces=faces,
             dev=every[len(data) :],
             teachers=teachers,
             start=None if start is None else find_model(start, "classifier"),
@@ -145,13 +161,25 @@ def train(
             patience=patience,
             test_set=test_set,
             rights=rights,
+            device=device,
             resume=resume,
             progress=progress,
         )
     click.echo(summary)
 
 
-_OF_RECIPES = ("recipe", "teachers", "epochs", "split_by", "patience", "test_set", "rights", "resume")
+_OF_RECIPES = (
+    "recipe",
+    "faces",
+    "teachers",
+    "epochs",
+    "split_by",
+    "patience",
+    "test_set",
+    "rights",
+    "device",
+    "resume",
+)
 
 
 def _tune(
@@ -210,9 +238,16 @@ def _tune(
     help="Detector to start from: retinaface, retinaface-mask, or one that `maskinfer export` wrote.",
 )  # fmt: skip
 @_OUT_OPTION
+@_DEVICE_OPTION
 @_RESUME_OPTION
 def train_detector(
-    recipe: str, data: tuple[Path, ...], names: tuple[str, ...], start: str, out: Path, resume: bool
+    recipe: str,
+    data: tuple[Path, ...],
+    names: tuple[str, ...],
+    start: str,
+    out: Path,
+    device: DeviceName,
+    resume: bool,
 ) -> None:
     """Train the face detector with PyTorch, starting from the published RetinaFace or from another detector.
 
@@ -232,7 +267,8 @@ def train_detector(
     with progress_bar("train", "steps") as progress:
         if not resume:
             tell_audit(every, (), progress)
-        summary = run(load_detector_recipe(recipe), every, out, start=start, resume=resume, progress=progress)
+        chosen = load_detector_recipe(recipe)
+        summary = run(chosen, every, out, start=start, resume=resume, device=device, progress=progress)
     click.echo(summary)
 
 

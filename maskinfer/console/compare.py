@@ -51,4 +51,4 @@ def _table(place: AtPlace) -> Table:
 
 
 def _points(change: Estimate) -> str:
-    return f"{100 * change.value:+.1f} ({100 * change.low:+.1f} to {100 * change.high:+.1f})"
+    return f"{100 * change.value:+z.1f} ({100 * change.low:+z.1f} to {100 * change.high:+z.1f})"

@@ -19,7 +19,7 @@ def show_label_result(site: Path, scenes: int, now: Mapping[str, Any]) -> None:
     click.echo(f"{done} of {now['total']} faces labelled; {scenes} pictures are whole: {site / SCENES_FILE}")
     if scenes:
         folders = f"--data {site} --dev {site / TEST} --out runs/site"
-        click.echo(f"next: maskinfer train --start mobilenetv2-128 --keep 0.5 {folders}")
+        click.echo(f"next: maskinfer train --start mobilenetv2-128 --keep 0.7 {folders}")
 
 
 def show_agreement(found: Sequence[Agreement]) -> None:

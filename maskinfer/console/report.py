@@ -40,7 +40,7 @@ def show_report(report: Report) -> None:
         out.print(_table(report, "camera", report.by_camera, words.same))
     for row in report.passages:
         say(f"{words.people_words(row.passages)} passed {row.line} of {row.camera}, {row.direction}")
-    for line in (*_violations(report), *_gaps(report)):
+    for line in (*_violations(report), *_gaps(report), *_looks(report)):
         say(line)
 
 
@@ -82,6 +82,11 @@ def _violations(report: Report) -> list[str]:
         what = "; ".join(words.violation_words(visit))
         lines.append(f"  {words.time_words(report, visit.first_at)}  {visit.camera}  {what}")
     return lines
+
+
+def _looks(report: Report) -> list[str]:
+    lines = words.looks_words(report)
+    return ["", *lines] if lines else []
 
 
 def _gaps(report: Report) -> list[str]:

@@ -70,6 +70,7 @@ class Engine:
         decoder: of recordings, one of ``sources.decoder.DECODERS``.
         batch_frames: frames of a recording that share a run of the detector.
         codec_threads: of a recording's decoder, and of its encoder; None for half of the threads.
+        looks_per_s: where faces are followed, the detector looks about so often a second; None for every frame.
     """
 
     detector: PictureDetector
@@ -82,6 +83,7 @@ class Engine:
     decoder: str = CPU
     batch_frames: int = 1
     codec_threads: int | None = None
+    looks_per_s: float | None = None
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -186,7 +188,7 @@ class Engine:
 
     def tracker(self, options: TrackOptions) -> Tracker:
         """Return what follows the faces of one source."""
-        return Tracker(options, proposals=self.face_check is not None)
+        return Tracker(options, proposals=self.face_check is not None, looks_per_s=self.looks_per_s)
 
     def _find(self, looks: Sequence[Picture | Look]) -> list[Detections | Look]:
         """Return the faces of each picture; where the detector is not to run, why."""
@@ -233,9 +235,12 @@ class Engine:
 
     def _select_faces(self, frame: Frame, found: Detections | Look, tracker: Tracker | None) -> FrameState:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
-        checked = found is Look.COAST or self.face_check is None
+        coasts = found is Look.COAST
+        checked = coasts or self.face_check is None
         found, tracks = _tracked(found, frame.time_s, tracker)
-        chosen = [i for i, track in enumerate(tracks) if tracker is None or track is None or tracker.wants(track)]
+        # Where a face is while the detector does not look is a guess, which would say less of it.
+        asked = [] if coasts else enumerate(tracks)
+        chosen = [i for i, track in asked if tracker is None or track is None or tracker.wants(track)]
         for i, track in enumerate(tracks):
             if track is not None:
                 track.note(will_classify=i in chosen)

@@ -58,8 +58,8 @@ def load(
             path, or an object of your own that is a ``Detector``.
         classifier: ``auto``, a shipped model's name, the path of an ONNX file that carries a contract, or an object of
             your own that is a ``Classifier``.
-        preset: which models ``auto`` stands for, and how many pixels the detector sees: ``fast``, ``balanced`` or
-            ``accurate``.
+        preset: which models ``auto`` stands for, and how often the detector looks where faces are followed: ``fast``,
+            ``balanced`` or ``accurate``.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; naming one that is not active is an error. It does
             not apply to objects of your own.
         threads: CPU threads; None for all that this process may use.
@@ -70,9 +70,8 @@ def load(
         use_profile: let ``auto`` be the way that ``maskinfer tune`` found fastest here, if there is a profile of these
             models; what you name yourself counts more. The environment variable MASKINFER_NO_PROFILE=1 says no.
         detector_kind: the kind of a detector file without a contract; ``scrfd`` for insightface's own files.
-        det_threshold: lowest score of a face, 0 to 1; None for the preset's, or the models' default.
-        det_size_wh: width and height in pixels that frames are scaled to fit into; None for the preset's, or the
-            detector's default.
+        det_threshold: lowest score of a face, 0 to 1; None for the models' default.
+        det_size_wh: width and height in pixels that frames are scaled to fit into; None for the detector's default.
         uncertain_below: faces whose label has a lower score get the label ``uncertain``; None for the classifier's
             default.
         max_error: turns as many labels into ``uncertain`` as needed for at most this share of the others to be wrong,
@@ -92,12 +91,11 @@ def load(
     check_decoder(decoder)
     models = (detector, classifier)
     ways = ways_here(*models, preset=preset, provider=provider, threads=threads, lanes=lanes, use_profile=use_profile)
-    det_size_wh = PRESETS[preset].size_for(detector, det_size_wh)
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
     for number, way in enumerate(ways, 1):
         try:
             engine = _open(models, way, options, uncertain_below, max_error, gate or Gate(), lanes)
-            return replace(engine, decoder=decoder)
+            return replace(engine, decoder=decoder, looks_per_s=PRESETS[preset].looks_per_s)
         except ProviderError as error:
             if number == len(ways):
                 raise

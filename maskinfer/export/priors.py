@@ -35,7 +35,10 @@ def change_priors(
         RequestError: the contract has no priors, a label has none or one that is not over 0, or the graph is another.
     """
     if not contract.priors:
-        raise RequestError(f"{contract.name} does not say which priors it has: give them to `maskinfer export`")
+        raise RequestError(
+            f"{contract.name} does not say which priors it has: give them to `maskinfer export`, or tune it on "
+            "faces of every label"
+        )
     if set(priors) != set(contract.labels) or not all(0 < share < np.inf for share in priors.values()):
         labels = ", ".join(contract.labels)
         raise RequestError(f"priors are {dict(priors)}, expected a share over 0 of each of {labels}")

@@ -113,9 +113,9 @@ class Visit:
         return sorted(self.by_why.values(), key=lambda kept: kept.doubt.rank)[:most]
 
 
-def part_of(visit: str, test_share: float, seed: int) -> Part:
-    """Return whether a visit belongs to the random test part, by its name alone: again the same if collected again."""
-    digest = hashlib.sha256(f"{seed}:{visit}".encode()).digest()
+def part_of(key: str, test_share: float, seed: int) -> Part:
+    """Return whether what a key stands for belongs to the random test part: for the same key always the same."""
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
     return "test" if int.from_bytes(digest[:8], "big") / 2**64 < test_share else "pool"
 
 

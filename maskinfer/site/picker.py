@@ -91,9 +91,10 @@ class Picker:
                 continue
             track = face.track_id
             if track is None:  # a picture is a visit of its own, and so is each face in it
-                visit = self._new(f"{self._name} {frame.source} {frame.index}.{number}")
+                visit = self._new(f"{self._name} {frame.source} {frame.index}.{number}", frame)
             else:
-                visit = self._visits.get(track) or self._new(f"{self._name} {taken:%Y-%m-%d %H:%M:%S} {track}")
+                name = f"{self._name} {taken:%Y-%m-%d %H:%M:%S} {track}"
+                visit = self._visits.get(track) or self._new(name, frame, track)
                 self._visits[track] = visit
             visit.last_s = frame.time_s
             make = partial(_keep, self._name, frame, result, face, taken, visit)
@@ -109,8 +110,11 @@ class Picker:
         for visit in visits.values():
             self._finished(visit)
 
-    def _new(self, name: str) -> Visit:
-        return Visit(name, part_of(name, self._options.test_share, self._options.seed))
+    def _new(self, name: str, first: Frame, track: int = 0) -> Visit:
+        # Drawn by what is seen, not by names or times: a folder that was moved, or a recording that was copied, keeps
+        # its parts, and so does every face of one picture.
+        seen = f"{hashlib.sha256(np.ascontiguousarray(first.bgr).data).hexdigest()} {track}"
+        return Visit(name, part_of(seen, self._options.test_share, self._options.seed))
 
 
 def _keep(

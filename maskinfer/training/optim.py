@@ -1,12 +1,43 @@
-"""What both trainings share of the optimiser: parameter groups, the average of the weights, bfloat16."""
+"""What the trainings share: the device, bfloat16, parameter groups, and the average of the weights."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
+
+from maskinfer.engine.errors import RequestError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def training_device(name: DeviceName) -> torch.device:
+    """Return where to train: ``auto`` is an NVIDIA GPU where PyTorch finds one, and otherwise the processor.
+
+    Raises:
+        RequestError: ``cuda`` is asked for and there is none.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise RequestError(
+            f"PyTorch {torch.__version__} finds no CUDA device: install a build for your GPU, see pytorch.org, "
+            "or train with --device cpu"
+        )
+    return torch.device("cuda")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where a network's weights lie."""
+    return next(model.parameters()).device
+
+
+def reduced_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which a network calculates in bfloat16, where that is faster."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or bfloat16_pays())
 
 
 def bfloat16_pays() -> bool:

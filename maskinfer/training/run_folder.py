@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -23,7 +23,11 @@ METRICS = "metrics.jsonl"
 PROGRESS = "progress.pt"
 _RECIPE = "recipe.json"
 _ORIGIN = ("recipe", "inputs", "split", "environment")
-_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime", "scikit-learn")
+# Whichever of them are installed.
+_PACKAGES = (
+    "torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu",
+    "onnxruntime-openvino", "scikit-learn",
+)  # fmt: skip
 
 
 def enter_folder(out: Path, *, resume: bool) -> None:
@@ -76,7 +80,7 @@ def cleared_if_nothing_begun(out: Path, *, resume: bool) -> Iterator[None]:
         raise
 
 
-def environment() -> dict[str, object]:
+def environment(device: torch.device) -> dict[str, object]:
     """Return what a training ran on."""
     return {
         "maskinfer": __version__,
@@ -84,8 +88,9 @@ def environment() -> dict[str, object]:
         "platform": platform.platform(),
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
-        "bfloat16": bfloat16_pays(),
-        **{package: version(package) for package in _PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "bfloat16": device.type == "cuda" or bfloat16_pays(),
+        **{package: found for package in _PACKAGES if (found := _version(package))},
     }
 
 
@@ -114,3 +119,10 @@ def write_origin(out: Path, origin: Mapping[str, Mapping[str, object]], *, resum
 def to_text(content: Mapping[str, object]) -> str:
     """Return the text of a JSON file."""
     return json.dumps(content, indent=1) + "\n"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -43,13 +43,22 @@ CLIPS = {
 
 
 @pytest.mark.parametrize("what", CLIPS)
-@pytest.mark.parametrize(("track", "every"), [(True, 1), (True, 2), (False, 1)])
+@pytest.mark.parametrize(
+    ("track", "every", "looks_per_s"), [(True, 1, None), (True, 2, None), (False, 1, None), (True, 2, 15)]
+)
 def test_joined_pieces_are_the_whole(
-    engine: Engine, moving: list[BGRFrame], tmp_path: Path, what: str, track: bool, every: int
+    engine: Engine,
+    moving: list[BGRFrame],
+    tmp_path: Path,
+    what: str,
+    track: bool,
+    every: int,
+    looks_per_s: float | None,
 ) -> None:
+    engine = replace(engine, looks_per_s=looks_per_s)
     settings = dict(CLIPS[what])
     clip = write_clip(tmp_path / str(settings.pop("name")), moving, **settings)  # type: ignore[arg-type]
-    options = TrackOptions(detect_every=every) if track else None
+    options = TrackOptions(detect_every=None if looks_per_s else every) if track else None
     pieces = plan_pieces(clip, 0.8)
     assert len(pieces) >= 2
     assert pieces[0].first_frame == 0

@@ -17,7 +17,15 @@ from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.engine.runtime.cpu import has_vnni
-from maskinfer.export.quantize.int8 import fastest_start, prepare, quantized, rank_nodes, rounding_error, weighted_nodes
+from maskinfer.export.quantize.int8 import (
+    fastest_start,
+    output_nodes,
+    prepare,
+    quantized,
+    rank_nodes,
+    rounding_error,
+    weighted_nodes,
+)
 from maskinfer.export.quantize.run import quantize
 from maskinfer.export.quantize.side_by_side import compare_detectors, compare_speed
 from maskinfer.training.data.scenes import read_scenes
@@ -134,6 +142,28 @@ def test_the_node_that_rounds_worst_comes_first(tmp_path: Path) -> None:
     assert rounding_error(prepared, prepared.model) == 0
 
 
+def test_the_share_of_the_ranges_may_be_named(tiny: Path, scenes: Path, tmp_path: Path) -> None:
+    def steps(share: float) -> dict[str, float]:
+        """Return the steps of the activations; those of weights are one for each channel."""
+        out = tmp_path / f"{share}.onnx"
+        quantize(str(tiny), scenes, out, ranges=share, **FREELY)
+        values = {e.name: numpy_helper.to_array(e) for e in onnx.load(str(out)).graph.initializer}
+        return {name: value.item() for name, value in values.items() if name.endswith("_scale") and value.size == 1}
+
+    whole, half = steps(1.0), steps(0.5)
+    # Which of the first nodes are in float is for this machine to say.
+    common = whole.keys() & half.keys()
+    assert common
+    assert {name: half[name] for name in common} == pytest.approx({n: whole[n] / 2 for n in common}, rel=1e-3)
+
+
+def test_the_nodes_before_outputs_are_the_last_with_weights_and_what_follows(tiny: Path) -> None:
+    prepared = prepare(tiny, [np.zeros((2, SIDE, SIDE, 3), np.uint8)], judged=1)
+    names = output_nodes(prepared)
+    # What has no name, as the softmax here, cannot be named; torch names every node.
+    assert names == ("head",)
+
+
 def test_the_first_nodes_stay_in_float_where_that_is_faster(tiny: Path) -> None:
     batches = [np.zeros((2, SIDE, SIDE, 3), np.uint8)]
     prepared = prepare(tiny, batches, judged=1)
@@ -162,6 +192,12 @@ def test_a_detector(scenes: Path, tmp_path: Path) -> None:
     assert summary.kept
     assert summary.accuracy.what == "recall"
     assert (summary.accuracy.old.value, summary.accuracy.new.value) == (1, 1)
+    makers = {name: node for node in onnx.load(str(out)).graph.node for name in node.output}
+    scores = makers["probabilities"]
+    while scores.op_type != "Conv":
+        assert scores.op_type not in {"QuantizeLinear", "DequantizeLinear"}
+        scores = makers[scores.input[0]]
+    assert scores.name in summary.in_float
     contract = load_detector(str(out)).contract
     assert contract.name == "retinaface-mask-int8"
     assert contract.metrics["recall"] == 1

@@ -48,7 +48,10 @@ def by_vlc(video: Path, folder: Path) -> list[BGRFrame]:
     with _open_to_all() as place:
         shutil.copyfile(video, place / video.name)
         encoded = "vcodec=h264,venc=x264{preset=ultrafast,crf=5},soverlay"
-        sink = f"#transcode{{{encoded}}}:std{{access=file,mux=mp4,dst={place / 'shown.mp4'}}}"
+        # A file takes frames as fast as VLC reads them, and it does not wait for the thread that reads subtitles. What
+        # cannot wait, as UDP, has it play in real time; nothing listens there.
+        file = f"std{{access=file,mux=mp4,dst={place / 'shown.mp4'}}}"
+        sink = f"#transcode{{{encoded}}}:duplicate{{dst={file},dst=std{{access=udp,mux=ts,dst=127.0.0.1:9}}}}"
         command = ["cvlc", "-I", "dummy", "--no-sout-audio", str(place / video.name), "--sout", sink, "vlc://quit"]
         user = [*_NOBODY, "env", f"HOME={place}", f"XDG_RUNTIME_DIR={place}"] if _is_root() else []
         subprocess.run([*user, *command], check=True, capture_output=True, timeout=_MOST_S)

@@ -17,9 +17,10 @@ import maskinfer
 from maskinfer.control.room.state import CameraMode, CameraState, Distribution, RoomCounters
 from maskinfer.control.settings.types import CameraSettings, LineSettings, Settings, ZoneSettings
 from maskinfer.control.store.store import Store
+from maskinfer.control.watch.view import View
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceError
-from maskinfer.engine.frames.annotate import Style, annotate
+from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.visits.visit import BestPicture, Ended, LabelSpan, Passage, Violation, Visit, VisitChange
 
@@ -77,6 +78,8 @@ class RecordedRoom:
         self.states: dict[str, CameraState] = {}
         """Of cameras that are to look other than running."""
         self.looked: list[tuple[str, bool]] = []
+        self.still: int | None = None
+        """The frame that is shown all the time; None to show them in turn."""
         self._began_s, self._began_at = time.monotonic(), datetime.now(UTC)
 
     @property
@@ -116,11 +119,10 @@ class RecordedRoom:
         if not self._is_there(camera) or camera in self.states or self._modes.get(camera) == "paused":
             return None
         number, (bgr, result) = self._now()
-        drawn = bgr.copy()
-        annotate(drawn, result, Style(blur_faces=blurred))
-        if small:
-            drawn = np.asarray(cv2.resize(drawn, (640, 640 * drawn.shape[0] // drawn.shape[1])), np.uint8)
-        return number, _jpeg(drawn)
+        view = View()
+        view.show(Picture(bgr), result)
+        _, jpeg = view.live(blurred=blurred, most_fps=1, small=small) or (0, b"")
+        return number, jpeg
 
     def snapshot(self, camera: str) -> bytes | None:
         return None if camera in self.states or not self._is_there(camera) else _jpeg(self._recording.frames[0][0])
@@ -162,7 +164,7 @@ class RecordedRoom:
             raise RequestError(f"there is no camera {camera!r}")
 
     def _now(self) -> tuple[int, tuple[BGRFrame, FrameResult]]:
-        number = int((time.monotonic() - self._began_s) * FPS)
+        number = self.still if self.still is not None else int((time.monotonic() - self._began_s) * FPS)
         return number, self._recording.frames[number % len(self._recording.frames)]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -66,6 +68,29 @@ def test_what_was_collected_is_not_collected_again(site: Path) -> None:
     assert read_pool(site) == before
 
 
+def test_a_folder_that_was_moved_keeps_its_parts(site: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(site.parent / "photos", tmp_path / "elsewhere"))
+    options = ("--uncertain-below", "0.9999", "--test-share", "0.3")
+    done = maskinfer("collect", f"hall={photos}", "--out", tmp_path / "s", *options)
+    assert done.returncode == 0, done.stderr
+    assert {(p.id, p.part) for p in read_pool(tmp_path / "s")} == {(p.id, p.part) for p in read_pool(site)}
+
+
+def test_a_recording_that_was_copied_keeps_its_parts(tmp_path: Path) -> None:
+    from tests.conftest import shared
+
+    clip = shared("videos", "group_720p.mp4")
+    parts = []
+    for name, modified_s in (("a", 1_700_000_000), ("b", 1_750_000_000)):
+        copy = Path(shutil.copy(clip, tmp_path / f"{name}.mp4"))
+        os.utime(copy, (modified_s, modified_s))
+        done = maskinfer("collect", copy, "--out", tmp_path / name, "--test-share", "0.5")
+        assert done.returncode == 0, done.stderr
+        parts.append({(p.id, p.part) for p in read_pool(tmp_path / name)})
+    assert parts[0] == parts[1]
+    assert {part for _, part in parts[0]} == {"pool", "test"}
+
+
 def test_budgets_are_kept(site: Path, tmp_path: Path) -> None:
     photos = site.parent / "photos"
     done = maskinfer("collect", photos, "--out", tmp_path / "s", "--uncertain-below", "0.9999", "--per-day", "2")
@@ -103,8 +128,6 @@ def answer_all(queue: Queue, label: str = "without_mask") -> int:
 
 @pytest.fixture
 def own(site: Path, tmp_path: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(site, tmp_path / "own"))
 
 

@@ -20,7 +20,6 @@ from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.load import load
-from maskinfer.engine.presets import PRESETS
 from maskinfer.engine.results import BGRFrame, FrameResult
 from maskinfer.engine.sources.video import open_video
 from maskinfer.engine.tuned.way import Asked, Way
@@ -39,9 +38,8 @@ def open_way(way: Way, asked: Asked) -> Engine:
     Raises:
         ProviderError, ModelError: it cannot.
     """
-    size_wh = PRESETS[asked.preset].size_for(asked.detector, None)
     engine = load(
-        way.detector, way.classifier, provider=way.provider, threads=way.threads, lanes=way.lanes, det_size_wh=size_wh,
+        way.detector, way.classifier, preset=asked.preset, provider=way.provider, threads=way.threads, lanes=way.lanes,
         use_profile=False,
     )  # fmt: skip
     return replace(engine, batch_frames=way.batch_frames, codec_threads=way.codec_threads)

@@ -76,6 +76,8 @@ def read_drifts(db: sqlite3.Connection, now: datetime) -> dict[str, Drift]:
     What counts is the latest week, or two if one has too few people, of the last three. The running one counts from
     its fourth day on: the light of a Monday morning is not that of a week.
     """
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'baselines'").fetchone() is None:
+        return {}  # a store of version 1 that is only read
     newest = "SELECT number, camera, began_us, ended_us FROM baselines b WHERE number = "
     newest += "(SELECT max(number) FROM baselines WHERE camera = b.camera) ORDER BY camera"
     last = now if now.weekday() >= _DAYS else now - _WEEK

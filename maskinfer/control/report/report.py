@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
 from maskinfer.control.store.questions import CountRow, PassageRow, StoredVisit, VisitQuery, WatchedSpan
 from maskinfer.control.store.store import Store
+from maskinfer.engine.drift.compare import Drift
 from maskinfer.engine.intervals import wilson
 from maskinfer.engine.results import LABELS, UNCERTAIN
 from maskinfer.engine.sinks.run import local_now
@@ -97,6 +98,7 @@ class Report:
         passages: how many passed each line which way.
         shown: the newest violations, at most ``MOST_VIOLATIONS``.
         watches: what was watched of each camera.
+        looks: whether cameras looked as they did, at the end of the period; without those that nothing is known of.
     """
 
     from_at: datetime
@@ -116,6 +118,7 @@ class Report:
     passages: tuple[PassageRow, ...]
     shown: tuple[StoredVisit, ...]
     watches: tuple[CameraWatch, ...]
+    looks: Mapping[str, Drift] = field(default_factory=dict)
 
 
 def make_report(
@@ -161,6 +164,7 @@ def make_report(
         passages=tuple(store.passages(where)),
         shown=tuple(store.visits(wanted)[:most_violations]),
         watches=tuple(_watch(camera, list(some)) for camera, some in groupby(spans, lambda span: span.camera)),
+        looks=_looks(store, where, to_at),
     )
 
 
@@ -237,6 +241,12 @@ def _without_holes(rows: tuple[Counted, ...], unit: str) -> tuple[Counted, ...]:
             filled.append(Counted(after.isoformat() if unit == "hour" else after.date().isoformat(), {}, 0))
         filled.append(row)
     return tuple(filled)
+
+
+def _looks(store: Store, where: VisitQuery, to_at: datetime) -> dict[str, Drift]:
+    found = store.drifts(min(to_at, local_now()).astimezone(where.time_zone))
+    # A reference that began later says nothing of the period.
+    return {name: one for name, one in found.items() if where.camera in (None, name) and one.since < to_at}
 
 
 def _watch(camera: str, spans: list[WatchedSpan]) -> CameraWatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from maskinfer.control.drift.words import drift_dict
 from maskinfer.control.report.report import Counted, Report
 from maskinfer.control.store.questions import StoredVisit, WatchedSpan
 
@@ -51,6 +52,7 @@ def report_dict(report: Report) -> Plain:
             }
             for watch in report.watches
         ],
+        "looks": {camera: drift_dict(drift) for camera, drift in report.looks.items()},
     }
 
 

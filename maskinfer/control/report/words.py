@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from maskinfer.control.drift.words import drift_words
 from maskinfer.control.report.report import Report
 from maskinfer.control.store.questions import WatchedSpan
 from maskinfer.engine.results import INCORRECT_MASK, UNCERTAIN, WITH_MASK, WITHOUT_MASK
@@ -175,6 +176,11 @@ def place_words(report: Report) -> str:
     """Return what the report is of: one camera or all, one zone or all."""
     camera = "all cameras" if report.camera is None else f"camera {report.camera}"
     return camera if report.zone is None else f"{camera}, zone {report.zone}"
+
+
+def looks_words(report: Report) -> list[str]:
+    """Return a line for each camera that at the end of the period no longer looked as it did."""
+    return [f"{name}: {drift_words(drift)}" for name, drift in report.looks.items() if drift.state == "moved"]
 
 
 def _since_begin(at: datetime) -> str:

@@ -21,6 +21,7 @@ from maskinfer.control.web.serve import open_page
 from maskinfer.control.workers.processes import Processes
 from maskinfer.engine.errors import MaskinferError, OutputError
 from maskinfer.engine.flow.signals import reload_on_hangup, stop_on_signal
+from maskinfer.engine.runtime.heap import GivingBack, share_heaps
 from maskinfer.engine.sinks.run import local_now
 from maskinfer.site.keep import forget_old, tidy_pool
 
@@ -44,6 +45,7 @@ def run_room(
         ModelError: a model cannot be used. OutputError: the store cannot be written.
         MissingExtraError: the page or a publisher needs a library that is not installed.
     """
+    share_heaps()
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_on_signal())
         reload = stack.enter_context(reload_on_hangup())
@@ -51,6 +53,7 @@ def run_room(
         store = stack.enter_context(open_store(settings, say))
         tidy = Tidying(settings, say)
         tidy.begin()
+        freed = GivingBack()
         watching = stack.enter_context(_open_watching(settings, store, processes, say))
         room = ControlRoom(watching, settings, store, file=file, say=say)
         told = room.publish_to(lambda chosen: Publishers(room, settings=chosen, on_status=say))
@@ -74,6 +77,7 @@ def run_room(
             manager.status(f"watching {_count(room.settings)}")
             tidy.settings = room.settings
             tidy.now_and_then()
+            freed.now_and_then()
 
         room.run(stopped, reload=reload_told, on_reload=lambda: manager.ready(status), on_tick=beat)
         manager.stopping(f"ended by {signal.Signals(stopped()).name}" if stopped() else "ended")

@@ -17,6 +17,8 @@ from maskinfer.engine.visits.visit import VisitChange
 CameraStatus = Literal["running", "lost", "no frame yet", "ended", "paused", "off hours"]
 CameraMode = Literal["auto", "always", "paused"]
 """``auto`` watches in the camera's active hours, ``always`` outside of them too, ``paused`` not at all."""
+SMALL_FPS = 2.0
+"""Most small live pictures a second of each camera, as on a page with several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Room(Protocol):
         Args:
             camera: its name.
             blurred: faces are made unrecognizable.
-            small: 640 pixels wide at most, rather than 1280, which takes a third of the time.
+            small: 480 pixels wide at most, rather than 1280, and no more than ``SMALL_FPS`` a second.
         """
 
     def snapshot(self, camera: str) -> bytes | None:

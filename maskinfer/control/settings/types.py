@@ -120,7 +120,7 @@ class ModelSettings:
         classifier: name or file of the mask classifier.
         shadow: name or file of a classifier that looks too, but whose labels do not count; how it differs is told each
             hour and at the end.
-        preset: what ``auto`` stands for, and how many pixels the detector sees: ``fast``, ``balanced`` or ``accurate``.
+        preset: what ``auto`` stands for, and how often the detector looks: ``fast``, ``balanced`` or ``accurate``.
         provider: execution provider, such as cpu, cuda or openvino; ``auto`` is what ``maskinfer tune`` found, if it
             was run.
         threads: CPU threads of the models; all that are available when it is left out.
@@ -142,7 +142,8 @@ class PageSettings:
         listen: address and port; any address but one of this machine itself needs accounts or tokens.
         hosts: names under which the page is reached besides this machine's own, such as watch.example.org behind a
             server that speaks HTTPS; addresses in digits need no entry.
-        live_fps: most live pictures a second of each camera, which are made only while somebody looks.
+        live_fps: most live pictures a second of each camera, which are made only while somebody looks. Of small ones,
+            as with several cameras on a page, there are two a second at most.
         secure: the page is reached by HTTPS, through a server before it: cookies are sent over HTTPS only.
         max_upload_mb: largest request with images that the API takes, in megabytes (10^6 bytes).
     """

@@ -1,4 +1,4 @@
-"""Connections that read a store: one for each thread that asks at the same time, kept for the next one."""
+"""Connections that read a store: one for each thread that asks at the same time, some kept for the next ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from threading import Lock
 
 from maskinfer.control.store.database import open_for_reading, said
+
+# Each keeps pages of the store in memory; after a rush of questions the others are closed.
+MOST_IDLE = 4
 
 
 class Readers:
@@ -37,6 +40,14 @@ class Readers:
             raise
         with self._lock:
             self._idle.append((generation, database))
+            _, too_many = self._idle.pop(0) if len(self._idle) > MOST_IDLE else (0, None)
+        if too_many is not None:
+            too_many.close()
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for the next one who asks."""
+        return len(self._idle)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -80,7 +80,7 @@ class Camera:
         self._book: VisitBook | None = None
         self._recorder: CameraRecorder | None = None
         self._ending: list[CameraRecorder] = []
-        self._frames_of_feed = 0
+        self._frames_of_feed = self._unchanged_of_feed = 0
         self._size_wh: tuple[int, int] | None = None
         self._times_s: deque[float] = deque(maxlen=_MOST_TIMES)
         self._status: CameraStatus = "no frame yet"
@@ -98,7 +98,7 @@ class Camera:
         self._observer.saw(fed.frame.picture, result)
         if self._picker is not None:
             self._picker.see(fed.frame, result, at)
-        self.view.show(fed.frame.picture, result)
+        self.view.show(fed.frame.picture, result, is_unchanged=self._count_unchanged())
         return changes
 
     def tick(self, now: datetime) -> list[VisitChange]:
@@ -180,11 +180,16 @@ class Camera:
             labels=self._parts.engine.classifier.contract.labels,
         )
 
+    def _count_unchanged(self) -> bool:
+        """Return whether nothing had changed in the newest frame, so that no model looked at it."""
+        before, self._unchanged_of_feed = self._unchanged_of_feed, 0 if self.tracker is None else self.tracker.unchanged
+        return self._unchanged_of_feed > before
+
     def _open(self) -> None:
         camera = self.settings
         options = FeedOptions(policy="latest", max_fps=camera.max_fps, paced=True)
         self.feed = self._parts.feeds.add(camera.look_at or camera.url, camera.name, options)
-        self._frames_of_feed = 0
+        self._frames_of_feed = self._unchanged_of_feed = 0
         # A feed's clock begins anew, so what follows faces and people does too.
         still_s = None if camera.every_frame else LOOK_AFTER_S
         self.tracker = self._parts.engine.tracker(TrackOptions(still_s=still_s))

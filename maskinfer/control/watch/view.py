@@ -12,6 +12,7 @@ import numpy as np
 
 from maskinfer.engine.frames.annotate import Style, annotate
 from maskinfer.engine.frames.cover import Cover
+from maskinfer.engine.frames.look import USUAL, Look
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame, FrameResult
 
@@ -19,7 +20,8 @@ Box = tuple[float, float, float, float]
 _STYLES = {True: Style(blur_faces=True), False: Style()}
 _JPEG_QUALITY = 80
 # On a page with several cameras one is hardly ever wider than the small picture, and alone not wider than the other.
-_WIDTHS = {False: 1280, True: 640}
+_WIDTHS = {False: 1280, True: 480}
+_LOOKS = {False: USUAL, True: Look(line=1.4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,17 @@ class View:
         self._lock = Lock()
         self._made: dict[tuple[bool, bool], _Made] = {}
 
-    def show(self, picture: Picture, result: FrameResult) -> None:
-        """Take a frame, which nobody may use any more, and its result; those of a source in their order."""
+    def show(self, picture: Picture, result: FrameResult, *, is_unchanged: bool = False) -> None:
+        """Take a frame, which nobody may use any more, and its result; those of a source in their order.
+
+        One in which nothing has changed is not shown: the picture before it is drawn already.
+        """
         self._cover.add(result)
         hidden = self._cover.boxes(result)
         self._cover.forget(result.time_s)
+        if is_unchanged and self._shown is not None:
+            self._shown = replace(self._shown, result=result, hidden=hidden)
+            return
         self._count += 1
         self._shown = _Shown(self._count, picture, result, hidden)
 
@@ -69,7 +77,9 @@ class View:
                 return made.number, made.jpeg
             made_s = monotonic()
             bgr, scale = _sized(shown.picture, _WIDTHS[small])
-            annotate(bgr, _scaled(shown.result, scale), _STYLES[blurred], hidden=_scaled_boxes(shown.hidden, scale))
+            # What is written in a small picture could not be read, and stands below it on the page.
+            style = replace(_STYLES[blurred], counts=not small, captions=not small, look=_LOOKS[small])
+            annotate(bgr, _scaled(shown.result, scale), style, hidden=_scaled_boxes(shown.hidden, scale))
             made = self._made[blurred, small] = _Made(shown.number, made_s, _jpeg(bgr))
             return made.number, made.jpeg
 
@@ -88,10 +98,9 @@ def _sized(picture: Picture, most_width: int) -> tuple[BGRFrame, float]:
     """Return a picture as the page shows it, to be drawn on, and by how much it is smaller."""
     width, height = picture.size_wh
     scale = min(1.0, most_width / width)
+    # Made smaller before it becomes BGR, a picture of 1080p takes a small part of the time.
     size_wh = round(width * scale), max(1, round(height * scale))
-    # Made smaller before it becomes BGR, a picture of 1080p takes a third of the time.
-    method = cv2.INTER_AREA if scale <= 1 / 2 else cv2.INTER_LINEAR
-    bgr = picture.bgr.copy() if scale == 1 else picture.resized((0, 0, width, height), size_wh, method)
+    bgr = picture.bgr.copy() if scale == 1 else picture.shrunk(size_wh)
     return np.ascontiguousarray(bgr), scale
 
 

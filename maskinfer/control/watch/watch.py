@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
-from maskinfer.control.room.state import CameraMode, CameraState
+from maskinfer.control.room.state import SMALL_FPS, CameraMode, CameraState
 from maskinfer.control.settings.types import ModelSettings, Settings
 from maskinfer.control.watch.calls import Calls
 from maskinfer.control.watch.camera import Camera, Parts
@@ -145,7 +146,7 @@ class Watch:
     def live_jpeg(self, camera: str, *, blurred: bool, small: bool = False) -> tuple[int, bytes] | None:
         """Return the newest drawn frame with its number."""
         one = self._cameras.get(camera)
-        most_fps = self._settings.page.live_fps
+        most_fps = min(self._settings.page.live_fps, SMALL_FPS if small else math.inf)
         return None if one is None else one.view.live(blurred=blurred, most_fps=most_fps, small=small)
 
     def snapshot(self, camera: str) -> bytes | None:

@@ -69,6 +69,7 @@ def _routes() -> list[Any]:
     return [
         Route("/", live.live),
         Route("/live/now", live.live_now),
+        Route("/live/pictures", media.live_pictures),
         Route("/live.jpg", media.live_jpeg),
         Route("/live.mjpeg", media.live_mjpeg),
         Route("/today", days.today),

@@ -21,7 +21,7 @@ def live(request: Request) -> Response:
     """Show the page."""
     site = site_of(request)
     cameras = [camera_words(camera) for camera in site.room.cameras()]
-    return site.page(request, "live.html", cameras=cameras, fps=site.room.settings.page.live_fps, **_news(site))
+    return site.page(request, "live.html", cameras=cameras, **_news(site))
 
 
 def live_now(request: Request) -> Response:

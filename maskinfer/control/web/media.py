@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -12,11 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from maskinfer.control.room.state import SMALL_FPS
 from maskinfer.control.web.api.blurred import blurred_jpeg
 from maskinfer.control.web.site import Site, site_of, visitor_of
 from maskinfer.engine.errors import SourceError
 
 _WAIT_S = 10.0
+# After that the page asks anew, and whether it still may is looked at.
+_STREAM_S = 20.0
 _BOUNDARY = "maskinfer-frame"
 # A visit's picture never changes under its id.
 _KEEP = {"Cache-Control": "private, max-age=86400"}
@@ -69,6 +73,35 @@ async def live_mjpeg(request: Request) -> Response:
             await asyncio.sleep(_pause_s(site))
 
     return StreamingResponse(parts(), media_type=f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
+
+
+async def live_pictures(request: Request) -> Response:
+    """Return the new pictures of all cameras as they come, each after a line of JSON: ``camera`` and its ``bytes``.
+
+    Those of the cameras ``large`` are large. It ends after a while, when a page asks again.
+    """
+    site, larges = site_of(request), request.query_params.getlist("large")
+    blurred, shown = not visitor_of(request).sees_faces, dict[str, int]()
+
+    def take() -> bytes:
+        news = b""
+        for camera in [state.name for state in site.room.cameras()]:
+            found = site.room.live_jpeg(camera, blurred=blurred, small=camera not in larges)
+            if found is not None and shown.get(camera) != found[0]:
+                shown[camera], data = found
+                news += json.dumps({"camera": camera, "bytes": len(data)}).encode() + b"\n" + data
+        return news
+
+    async def parts() -> AsyncIterator[bytes]:
+        ends_s = time.monotonic() + _STREAM_S
+        while time.monotonic() < ends_s and not await request.is_disconnected():
+            if news := await run_in_threadpool(take):
+                yield news
+            most_fps = site.room.settings.page.live_fps
+            await asyncio.sleep(1 / (most_fps if larges else min(most_fps, SMALL_FPS)))
+
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(parts(), media_type="application/octet-stream", headers=headers)
 
 
 def snapshot(request: Request) -> Response:

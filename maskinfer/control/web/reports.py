@@ -11,6 +11,7 @@ from maskinfer.control.report.charts import CHART_WH, draw_bars
 from maskinfer.control.report.report import make_report
 from maskinfer.control.report.words import (
     gap_words,
+    looks_words,
     percent_words,
     period_words,
     place_words,
@@ -43,6 +44,7 @@ def report(request: Request) -> Response:
         last_day=(made.to_at - timedelta(microseconds=1)).date().isoformat(),
         title=period_words(made),
         place=place_words(made),
+        looks=looks_words(made),
         chart=draw_bars(made.by_time, row_names(made), short_row_names(made)),
         chart_size=CHART_WH,
         row_name=row_names(made),

@@ -76,10 +76,7 @@ def split_address(listen: str) -> tuple[str, int]:
 
 def is_this_machine(host: str) -> bool:
     """Tell whether an address can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
+    # A number such as 127.0.0.1 is not looked up anywhere.
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:

@@ -18,6 +18,7 @@ from maskinfer.control.workers.relay import Relay
 from maskinfer.control.workers.server import Served, open_server
 from maskinfer.control.workers.wire import Ready, Start, decode, encode
 from maskinfer.engine.errors import MaskinferError
+from maskinfer.engine.runtime.heap import GivingBack, share_heaps
 
 _HAND_OVER_S = 10.0
 
@@ -28,6 +29,7 @@ def main() -> int:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    share_heaps()
     start = decode(sys.stdin.buffer.readline(), Start)
     settings = start.task.mine()
     try:
@@ -50,7 +52,7 @@ def main() -> int:
         watch.set_mode(camera, mode)
     with open_server(Served(watch, relay, start.token, over.set)) as port:
         _tell(Ready(port))
-        watch.run(over.is_set, lambda: None)
+        watch.run(over.is_set, GivingBack().now_and_then)
         relay.end(0.0 if is_alone.is_set() else _HAND_OVER_S)
     return 0
 

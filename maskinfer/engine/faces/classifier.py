@@ -16,7 +16,7 @@ from maskinfer.engine.faces.protocols import Look
 from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.results import BGRBatch, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
-from maskinfer.engine.runtime.session import create_session, run_session
+from maskinfer.engine.runtime.session import create_session, is_on_cpu, run_session
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 DEFAULT_CLASSIFIER = AUTO
 # What ``auto`` stands for, in the precision that is best here.
 AUTO_CLASSIFIER = PRESETS[BALANCED].classifier
-# Per-face time is flat from 8 to 32 crops on a CPU; memory is not.
 MAX_BATCH = 32
+# There the time of a face is the same from 8 crops on, and onnxruntime keeps for good the memory that most crops took.
+MAX_BATCH_ON_CPU = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class OnnxClassifier:
 
     def look(self, crops: BGRBatch) -> Look:
         """Return all that the graph says of each crop; see ``protocols.Look``."""
-        batches = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
+        most = MAX_BATCH_ON_CPU if is_on_cpu(self.session) else MAX_BATCH
+        batches = [crops[start : start + most] for start in range(0, len(crops), most)]
         outputs = [run_session(self.session, to_input(b, self.contract.input), self.contract.name) for b in batches]
         nothing = np.zeros((0, len(self.contract.labels)), np.float32)
         scores = np.concatenate([nothing, *(output[0] for output in outputs)])

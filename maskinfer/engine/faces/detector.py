@@ -23,7 +23,7 @@ from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.results import Detections, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
-from maskinfer.engine.runtime.session import create_session, run_session
+from maskinfer.engine.runtime.session import create_session, is_on_cpu, run_session
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_DETECTOR = AUTO
 # What ``auto`` stands for, in the precision that is best here.
 AUTO_DETECTOR = PRESETS[BALANCED].detector
-# Larger batches of detector inputs were not faster on a CPU and cost memory.
 MAX_BATCH = 8
+# There larger batches are not faster, and onnxruntime keeps for good the memory that the largest one took.
+MAX_BATCH_ON_CPU = 2
 Decode = Callable[[Sequence[FloatArray], tuple[int, int], DetectorContract], list[Candidates]]
 _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.decode}
 
@@ -54,7 +55,8 @@ class OnnxDetector:
         pictures = [as_picture(frame) for frame in frames]
         plans = [self._plan(picture) for picture in pictures]
         results: list[Detections | None] = [None] * len(frames)
-        for indices in _batches(plans, MAX_BATCH if self.contract.batch else 1):
+        most = MAX_BATCH_ON_CPU if is_on_cpu(self.session) else MAX_BATCH
+        for indices in _batches(plans, most if self.contract.batch else 1):
             batch_plans = [plans[i] for i in indices]
             found = self._run([pictures[i] for i in indices], batch_plans)
             for i, detections in zip(indices, found, strict=True):

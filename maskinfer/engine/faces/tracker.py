@@ -28,8 +28,12 @@ MAX_FACES = 512
 _VELOCITY_SHARE = 0.4
 _FACE_SHARE = 0.5
 _BARE_SHARE = 0.3
+# As often as it takes at least to be certain.
+_KNOWN_AFTER = 2
 # A source of few frames a second would otherwise see late that a mask was taken off.
 _CLASSIFY_WITHIN_S = 0.2
+# Of the time between two looks: frames come a little early or late. No usual frame rate is on its edge.
+_EARLY_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,11 @@ class TrackOptions:
         memory_s: time constant of the running mean of the probabilities.
         margin: lead in probability that another label needs before a track's label changes.
         classify_every: a track whose label is certain is classified only in every Nth frame, but at least every 0.2 s
-            if there are frames; 1 for every frame.
+            if there are frames; 1 for every frame. One that stays uncertain is classified in every second frame.
         certain_from: mean probability above which a track's label is certain.
         certain_after: number of classified frames before a label can be certain.
         detect_every: the detector runs only on every Nth frame; in between, boxes are those predicted by the tracks.
+            None for as often as the engine's preset says.
         still_s: a picture in which nothing changes is looked at again only after so many seconds, and its faces stay
             where they are; for cameras that do not move. None to look at every frame.
 
@@ -60,16 +65,23 @@ class TrackOptions:
     classify_every: int = 3
     certain_from: float = 0.9
     certain_after: int = 3
-    detect_every: int = 1
+    detect_every: int | None = None
     still_s: float | None = None
 
     def __post_init__(self) -> None:
         """Check what would only fail in the middle of a source."""
         for name in ("classify_every", "certain_after", "detect_every"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}, expected at least 1")
+            if (frames := getattr(self, name)) is not None and frames < 1:
+                raise RequestError(f"{name} is {frames}, expected at least 1")
         if self.still_s is not None and not self.still_s >= 0:
             raise RequestError(f"still_s is {self.still_s}, expected seconds, or None to look at every frame")
+
+
+def frames_a_look(options: TrackOptions, looks_per_s: float | None, frame_rate: float) -> int:
+    """Return N where the detector looks at every Nth frame of a recording of a constant frame rate."""
+    if options.detect_every is not None or looks_per_s is None:
+        return options.detect_every or 1
+    return max(1, math.ceil(_EARLY_SHARE * frame_rate / looks_per_s - 1e-6))
 
 
 class Look(Enum):
@@ -101,6 +113,7 @@ class Track:
             if it does not say that.
         asked: frames in which the classifier was asked that.
         is_face: whether it was a face when it was seen last.
+        looks: frames in which it was chosen to be classified.
         skipped: frames since it was classified last.
     """
 
@@ -120,6 +133,7 @@ class Track:
     bare_logit: float | None = None
     asked: int = 0
     is_face: bool = True
+    looks: int = 0
     skipped: int = 0
     _weight: float = 0.0
     _classified_s: float = 0.0
@@ -173,7 +187,7 @@ class Track:
         """Note whether it is classified in this frame."""
         self.skipped = 0 if will_classify else self.skipped + 1
         if will_classify:
-            self._looked_s = self.last_s
+            self.looks, self._looked_s = self.looks + 1, self.last_s
 
     def is_stale(self) -> bool:
         """Tell whether the classifier last looked at it so long ago that it is due whatever frames were skipped."""
@@ -185,6 +199,10 @@ class Track:
             return self.asked >= options.certain_after
         return self.classified >= options.certain_after and float(self.scores[self.label]) >= options.certain_from
 
+    def is_known(self, options: TrackOptions) -> bool:
+        """Tell whether it was looked at so often that one more frame says little, certain or not."""
+        return self.classified > 0 and self.looks >= _KNOWN_AFTER * options.certain_after
+
 
 class Tracker:
     """Follows the faces of one source; give it the frames in their order.
@@ -192,16 +210,21 @@ class Tracker:
     Attributes:
         options: how.
         proposals: it is given what may be faces; ``decide`` says which are. Only those count as having appeared.
+        looks_per_s: the detector looks about so often a second, unless the options say on which frames; None for every
+            frame.
         unchanged: frames that were not looked at because nothing had changed.
     """
 
-    def __init__(self, options: TrackOptions | None = None, *, proposals: bool = False) -> None:
+    def __init__(
+        self, options: TrackOptions | None = None, *, proposals: bool = False, looks_per_s: float | None = None
+    ) -> None:
         self.options = options or TrackOptions()
-        self.proposals = proposals
+        self.proposals, self.looks_per_s = proposals, looks_per_s
         self._tracks: list[Track] = []
         self._next_id = 1
         self.unchanged = 0
         self._frames = 0
+        self._looked_s = -math.inf
         self._detected_s = 0.0
         self._found = NO_FACES
         self._stillness = None if self.options.still_s is None else Stillness(self.options.still_s)
@@ -209,12 +232,20 @@ class Tracker:
     def next_frame(self, picture: Picture, time_s: float) -> Look:
         """Go on to the next frame, and say how its faces are to be found; once for each, in their order."""
         self._frames += 1
-        if (self._frames - 1) % self.options.detect_every:
+        if not self._is_due(time_s):
             return Look.COAST
+        self._looked_s = time_s
         if self._stillness is not None and self._stillness.is_still(picture, time_s):
             self.unchanged += 1
             return Look.STAY
         return Look.DETECT
+
+    def _is_due(self, time_s: float) -> bool:
+        """Tell whether the detector is due in the frame that was gone on to."""
+        if self.options.detect_every is not None:
+            return (self._frames - 1) % self.options.detect_every == 0
+        gap_s = time_s - self._looked_s
+        return self.looks_per_s is None or gap_s < 0 or gap_s * self.looks_per_s >= _EARLY_SHARE
 
     def follow(self, found: Detections, time_s: float) -> list[Track | None]:
         """Return the track of each face of the next frame; None past the ``MAX_FACES`` with the best scores.
@@ -259,9 +290,12 @@ class Tracker:
         return self._found, self.follow(self._found, time_s)
 
     def wants(self, track: Track) -> bool:
-        """Tell whether the track should be classified in this frame; one that is certain is now and then."""
-        due = track.skipped + 1 >= self.options.classify_every or track.is_stale()
-        return due or not track.is_certain(self.options)
+        """Tell whether the track should be classified in this frame; a certain or long known one is now and then."""
+        if track.skipped + 1 >= self.options.classify_every or track.is_stale():
+            return True
+        if track.is_certain(self.options):
+            return False
+        return track.skipped > 0 or not track.is_known(self.options)
 
     def decide(self, track: Track, score: float, is_face: bool) -> None:
         """Say what a track of this frame is: a face with this score, or none."""

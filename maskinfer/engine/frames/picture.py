@@ -66,6 +66,12 @@ class Picture:
             return yuv.resized(self._pixels, xyxy, size_wh, interpolation)
         return np.asarray(cv2.resize(self.cut(xyxy), size_wh, interpolation=interpolation), np.uint8)
 
+    def shrunk(self, size_wh: tuple[int, int]) -> BGRFrame:
+        """Return the whole at a smaller size as it is to be looked at, uint8 (height, width, 3); models need better."""
+        if isinstance(self._pixels, Planes):
+            return yuv.shrunk(self._pixels, size_wh)
+        return yuv.halved(self._pixels, size_wh)
+
     def brightness(self, size_wh: tuple[int, int]) -> FloatArray:
         """Return the mean brightness of the cells of a grid, float32 (height, width), 0 to 255; luma where it is held.
 

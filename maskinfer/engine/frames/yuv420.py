@@ -93,6 +93,24 @@ def resized(planes: Planes, xyxy: tuple[int, int, int, int], size_wh: tuple[int,
     return np.asarray(cv2.transform(cv2.merge([luma, *chroma]), _to_bgr(planes.colour_matrix)), np.uint8)
 
 
+def shrunk(planes: Planes, size_wh: tuple[int, int]) -> BGRFrame:
+    """Return the whole at a smaller size, uint8 (height, width, 3), BGR, to be looked at; see ``halved``."""
+    luma, *chroma = (halved(plane, size_wh) for plane in (planes.y, planes.u, planes.v))
+    return np.asarray(cv2.transform(cv2.merge([luma, *chroma]), _to_bgr(planes.colour_matrix)), np.uint8)
+
+
+def halved(pixels: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return pixels at another size: means of four for as long as that is not too small, then between neighbours.
+
+    The exact means of other shares take OpenCV four times as long and more, which nobody sees on a page.
+    """
+    width, height = size_wh
+    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+        half_wh = pixels.shape[1] // 2, pixels.shape[0] // 2
+        pixels = np.asarray(cv2.resize(pixels, half_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 def cut(planes: Planes, xyxy: tuple[int, int, int, int]) -> BGRFrame:
     """Return a part as a picture of its own, uint8 (height, width, 3), BGR.
 

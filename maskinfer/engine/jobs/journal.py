@@ -64,6 +64,8 @@ def job_settings(
         values["webhook"] = outputs.events.webhook is not None
     for name, part in parts.items():
         values |= flat(name, part)
+    if track is not None and track.detect_every is None:
+        values["track.looks_per_s"] = engine.looks_per_s
     if outputs.crops is not None:
         values["crop_labels"] = sorted(outputs.crop_labels)
     values["sinks"] = [type(sink).__qualname__ for sink in outputs.sinks]

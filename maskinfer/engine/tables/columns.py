@@ -21,7 +21,7 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     FACES: (
         *_WHERE, ("frame", "count"), ("time_s", "seconds"), ("seen_at", "moment"), ("track_id", "count"),
         ("label", "text"), ("score", "real"), *((label, "real") for label in LABELS), ("det_score", "real"), *_BOX,
-        ("bare", "text"), ("sharpness", "real"),
+        ("bare", "text"), ("sharpness", "real"), ("others", "shares"),
     ),
     VISITS: (
         *_WHERE, ("visit", "text"), *_SPAN, ("label", "text"), ("bare", "text"), ("violations", "count"),
@@ -60,6 +60,8 @@ def schema_of(table: str) -> pa.Schema:
         "counts": pa.list_(pa.int64()),
         "seconds": pa.float64(),
         "real": pa.float32(),
+        # One column whatever a model knows, so that tables of several models are one table.
+        "shares": pa.map_(pa.string(), pa.float32()),
         "moment": pa.timestamp("us", tz="UTC"),
     }
     return pa.schema([(name, kinds[kind]) for name, kind in COLUMNS[table]])

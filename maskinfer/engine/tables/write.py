@@ -150,9 +150,10 @@ class _Rows:
         at = self._at(result.time_s)
         for face in result.faces:
             scores = (face.scores.get(label) for label in LABELS)
+            others = [(label, score) for label, score in face.scores.items() if label not in LABELS]
             self._put(
                 FACES, result.frame, result.time_s, at, face.track_id, face.label, face.score, *scores,
-                face.det_score, *face.xyxy, face.bare, face.sharpness,
+                face.det_score, *face.xyxy, face.bare, face.sharpness, others or None,
             )  # fmt: skip
         for person in self.people.add(result):
             self._put_person(person)

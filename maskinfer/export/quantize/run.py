@@ -19,7 +19,16 @@ from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.export.metadata import write_contract
 from maskinfer.export.quantize.fp16 import to_float16
-from maskinfer.export.quantize.int8 import Prepared, fastest_start, prepare, quantized, rank_nodes
+from maskinfer.export.quantize.int8 import (
+    Prepared,
+    fastest_start,
+    narrowed,
+    output_nodes,
+    prepare,
+    quantized,
+    rank_nodes,
+    weighted_nodes,
+)
 from maskinfer.export.quantize.side_by_side import Accuracy, Speed, compare_speed
 from maskinfer.export.quantize.trials import ClassifierJob, DetectorJob, Job, Machine, difference
 from maskinfer.training.data.scenes import Scene, read_scenes
@@ -39,8 +48,8 @@ class QuantizeSummary:
         out: the new file, if it was kept.
         kept: whether it was.
         bytes: sizes of the old and the new file.
-        in_float: names of the nodes left in float: the first ones of the graph, if int8 makes them slower, then those
-            whose rounding costs most.
+        in_float: names of the nodes with weights that are left in float: the first ones of the graph, if int8 makes
+            them slower, of a detector the last ones, then those whose rounding costs most.
         speeds: at each batch size; the last one decides.
         accuracy: on the faces or scenes that it was not calibrated on.
         reasons: why it was not kept.
@@ -66,6 +75,7 @@ def quantize(
     provider: str = AUTO,
     min_speedup: float = 1.2,
     max_drop: float = 0.003,
+    ranges: float = 1.0,
     seconds: float = 5.0,
     threads: int | None = None,
     seed: int = 0,
@@ -84,6 +94,8 @@ def quantize(
         provider: that both run on, see ``providers.resolve_provider``.
         min_speedup: least factor, of the median.
         max_drop: greatest loss of accuracy (classifier) or recall (detector), as a share.
+        ranges: share of the ranges of the activations that int8 covers, over 0 to 1. Less has finer steps and cuts off
+            the largest values; measure which is best, as the share that rounds least need not be right most often.
         seconds: to measure each batch size for.
         threads: of the CPU; None for all that this process may use.
         seed: of the choice of what to calibrate on.
@@ -111,7 +123,7 @@ def quantize(
             in_float: tuple[str, ...] = ()
             accuracy = trial.accuracy(to_float16(onnx.load(str(file))))
         else:
-            in_float, accuracy = _search(prepare(file, job.calibration, JUDGED_BATCHES), trial, max_drop)
+            in_float, accuracy = _search(prepare(file, job.calibration, JUDGED_BATCHES), trial, max_drop, ranges)
         progress.describe("speed")
         speeds = tuple(trial.speed(batch) for batch in batches)
         trial.note(accuracy)
@@ -171,23 +183,27 @@ class _Trial:
         return compare_speed(*runs, self.job.unit, batch, seconds=self.seconds)
 
 
-def _search(prepared: Prepared, trial: _Trial, max_drop: float) -> tuple[tuple[str, ...], Accuracy]:
+def _search(prepared: Prepared, trial: _Trial, max_drop: float, ranges: float) -> tuple[tuple[str, ...], Accuracy]:
     """Write the int8 graph that is fastest and leaves as few more nodes in float as it may for its accuracy.
 
     Return the nodes in float and the accuracy.
     """
     trial.progress.describe("layers")
     start = fastest_start(prepared, trial.run, seconds=trial.seconds, progress=trial.progress)
+    # What would be cut off of a detector's outputs are the boxes of large faces.
+    kept = (*start, *(output_nodes(prepared) if isinstance(trial.job, DetectorJob) else ()))
+    prepared = narrowed(prepared, ranges)
     ranking: tuple[str, ...] = ()
     for count in LEFT_IN_FLOAT:
         if count and not ranking:
             trial.progress.describe("sensitivity")
-            ranking = rank_nodes(prepared, start, trial.progress)
-        in_float = (*start, *ranking[:count])
+            ranking = rank_nodes(prepared, kept, trial.progress)
+        in_float = (*kept, *ranking[:count])
         accuracy = trial.accuracy(quantized(prepared, in_float))
         if accuracy.drop.value <= max_drop:
             break
-    return in_float, accuracy
+    weighted = set(weighted_nodes(prepared))
+    return tuple(name for name in in_float if name in weighted), accuracy
 
 
 def _divide(scenes: list[Scene], calibration: Path | None) -> tuple[list[Scene], list[Scene]]:

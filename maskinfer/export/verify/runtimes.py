@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maskinfer.engine.errors import MaskinferError
 from maskinfer.engine.files.checks import sha256_of
-from maskinfer.engine.runtime.providers import present_providers, short_name
+from maskinfer.engine.runtime.providers import import_onnxruntime, present_providers, short_name
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.engine.runtime.telemetry import forbid_openvino_telemetry
 
@@ -44,7 +44,7 @@ def installed_runtimes(checkpoint: Path | None = None) -> Iterator[Runtime]:
     """
     providers = sorted(present_providers(), key=lambda p: short_name(p) != "cpu")
     for provider in map(short_name, providers):
-        yield Runtime(f"onnxruntime {provider}", _version("onnxruntime"), _on_provider(provider))
+        yield Runtime(f"onnxruntime {provider}", import_onnxruntime().__version__, _on_provider(provider))
     for name, packages, opener in (
         ("openvino", ("openvino",), _openvino),
         ("opencv dnn", ("opencv-python", "opencv-python-headless"), _opencv),
@@ -58,13 +58,10 @@ def installed_runtimes(checkpoint: Path | None = None) -> Iterator[Runtime]:
 
 
 def _version(package: str) -> str:
-    names = (package, f"{package}-gpu", f"{package}-openvino") if package == "onnxruntime" else (package,)
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _on_provider(provider: str) -> Callable[[Path, Sequence[str]], Run]:

@@ -61,11 +61,11 @@ def camera(
         size_px: side of the picture that is returned.
         place: where the face is.
         chosen: how often each change is made.
-        label: of the face; None for what is no face. Nothing is drawn before what is none, nor over the nose or mouth
-            whose being bare is what makes a mask worn badly.
+        label: of the face; None for what is no face. Nothing is drawn before what is none, nor over what makes a mask
+            worn badly.
     """
     if label is not None and rng.random() < chosen.occluders:
-        window = occlude(window, rng, place.face_share, mouth=label != INCORRECT_MASK)
+        window = occlude(window, rng, place.face_share, clear=label == INCORRECT_MASK)
     elif label == WITHOUT_MASK and rng.random() < chosen.hidden_mouths:
         window = hide_mouth(window, rng, place.face_share)
     picture = _jittered_crop(window, rng, size_px, place.crop_share, chosen.rotate)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +14,9 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import BGRBatch, BGRFrame
-from maskinfer.training.classifier import augment
-from maskinfer.training.classifier.faces import FACE_SHARE, NO_FACE, collect_faces, window_share
 from maskinfer.training.classifier.recipe import Recipe
+from maskinfer.training.classifier.windows.face_pack import read_pack
+from maskinfer.training.classifier.windows.faces import FACE_SHARE, NO_FACE, Faces, collect_faces, window_share
 from maskinfer.training.data.audit.related import related_groups
 from maskinfer.training.data.groups import split_by_group
 from maskinfer.training.data.samples import read_samples
@@ -41,6 +41,8 @@ class Pictures:
         sources: N paths, as given.
         turned: bool (N,), whether the head is turned; False where that is unknown.
         doubtful: bool (N,), whether the detector is in doubt about the face.
+        groups: int64 (N,), equal for pictures that belong on one side of a split; None where an audit of the folders
+            has yet to find that out.
     """
 
     images: BGRBatch
@@ -49,6 +51,7 @@ class Pictures:
     sources: tuple[str, ...]
     turned: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
+    groups: Indices | None = None
 
 
 def load_pictures(
@@ -63,15 +66,37 @@ def load_pictures(
         RequestError: a label of the recipe does not occur in it.
     """
     if recipe.pictures == "faces":
-        faces = collect_faces(folders, recipe.labels, progress, no_faces=no_faces)
-        doubtful = faces.scores < DOUBTFUL_SCORE
-        pictures = Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned, doubtful)
+        pictures = _of_faces(collect_faces(folders, recipe.labels, progress, no_faces=no_faces))
     else:
         pictures = _whole_pictures(recipe, folders, progress)
+    _check_labels(pictures, recipe)
+    return pictures
+
+
+def load_pack(recipe: Recipe, file: Path, progress: Progress = SILENT) -> Pictures:
+    """Read the faces that ``face_pack.write_pack`` wrote; ``progress`` is told of each.
+
+    Raises:
+        SourceNotFoundError, SourceError: the file cannot be read.
+        RequestError: a label of the recipe does not occur in it, or the recipe trains on whole pictures.
+    """
+    if recipe.pictures != "faces":
+        raise RequestError(f"the recipe {recipe.name} trains on whole pictures, and {file} holds faces: give --data")
+    pack = read_pack(file, recipe.labels, progress)
+    pictures = replace(_of_faces(pack.faces), groups=pack.groups)
+    _check_labels(pictures, recipe)
+    return pictures
+
+
+def _of_faces(faces: Faces) -> Pictures:
+    doubtful = faces.scores < DOUBTFUL_SCORE
+    return Pictures(faces.windows, faces.labels, faces.sets, faces.sources, faces.turned, doubtful)
+
+
+def _check_labels(pictures: Pictures, recipe: Recipe) -> None:
     missing = [label for i, label in enumerate(recipe.labels) if i not in pictures.labels]
     if missing:
         raise RequestError(f"no picture carries the label {missing[0]}, which the recipe {recipe.name} trains")
-    return pictures
 
 
 def _whole_pictures(recipe: Recipe, folders: Sequence[Path], progress: Progress) -> Pictures:
@@ -111,14 +136,21 @@ def split(
     if not recipe.test_share:
         return everything, everything[:0]
     if recipe.split == "group":
-        groups = related_groups(folders, recipe.labels, pictures.sources, progress)
-        return split_by_group(groups, pictures.labels, recipe.test_share, recipe.seed)
+        return split_by_group(
+            _groups(pictures, recipe, folders, progress), pictures.labels, recipe.test_share, recipe.seed
+        )
     from sklearn.model_selection import train_test_split
 
     train, test = train_test_split(
         everything, test_size=recipe.test_share, stratify=pictures.labels, random_state=recipe.seed
     )
     return np.asarray(train, np.int64), np.asarray(test, np.int64)
+
+
+def _groups(pictures: Pictures, recipe: Recipe, folders: Sequence[Path], progress: Progress) -> Indices:
+    if pictures.groups is not None:
+        return pictures.groups
+    return related_groups(folders, recipe.labels, pictures.sources, progress)
 
 
 def with_rights(pictures: Pictures, recipe: Recipe, indices: Indices) -> Indices:
@@ -153,7 +185,7 @@ def split_off_set(
         raise RequestError(f"no picture is of the data set {name!r}: choose one of {known}")
     related = left_out
     if recipe.split == "group":
-        groups = np.asarray(related_groups(folders, recipe.labels, pictures.sources, progress))
+        groups = _groups(pictures, recipe, folders, progress)
         related = np.isin(groups, np.unique(groups[left_out]))
     return np.flatnonzero(~related), np.flatnonzero(left_out)
 
@@ -187,45 +219,15 @@ def _weights(pictures: Pictures, recipe: Recipe, train: Indices) -> NDArray[np.f
     return weights
 
 
-def training_batches(
-    pictures: Pictures, order: Indices, recipe: Recipe, first: int = 0
-) -> Iterator[tuple[BGRBatch, NDArray[np.int64]]]:
-    """Yield augmented batches from the one numbered ``first`` on.
+def as_deployed(image: BGRFrame, recipe: Recipe, side_px: int | None = None) -> BGRFrame:
+    """Return a picture as the deployed network sees it: the crop in the middle of a window, or the whole.
 
-    A batch is uint8 (batch, side, side, 3), BGR, and labels (batch,).
+    ``side_px`` is the side of the crop, instead of the recipe's.
     """
-    batch = recipe.schedule.batch
-    for start in range(first * batch, len(order), batch):
-        numbers = range(start, min(start + batch, len(order)))
-        # A generator for each draw: a picture looks the same however the draws before it went.
-        rngs = [np.random.default_rng((recipe.seed, n)) for n in numbers]
-        images = [
-            augmented(pictures.images[order[n]], _label(recipe, pictures.labels[order[n]]), recipe, rng)
-            for n, rng in zip(numbers, rngs, strict=True)
-        ]
-        yield np.stack(images), pictures.labels[order[start : numbers.stop]]
-
-
-def _label(recipe: Recipe, index: int) -> str | None:
-    return None if index == NO_FACE else recipe.labels[index]
-
-
-def augmented(image: BGRFrame, label: str | None, recipe: Recipe, rng: np.random.Generator) -> BGRFrame:
-    """Return a picture with this label, None for what is no face, as one training step sees it."""
-    if recipe.augmentation.kind == "camera":
-        place = augment.Place(1.0, WHOLE_FACE_SHARE)
-        if recipe.pictures == "faces":
-            place = augment.Place(window_share(recipe.crop), HEAD_SHARE)
-        return augment.camera(image, rng, recipe.size_px, place, recipe.augmentation, label)
-    plain = as_deployed(image, recipe)
-    return augment.lecture(plain, rng) if recipe.augmentation.kind == "lecture" else plain
-
-
-def as_deployed(image: BGRFrame, recipe: Recipe) -> BGRFrame:
-    """Return a picture as the deployed network sees it: the crop in the middle of a window, or the whole."""
     if recipe.pictures == "whole":
         return image
+    side_px = side_px or recipe.size_px
     side = image.shape[0]
     cut = round(side * (1 - window_share(recipe.crop)) / 2)
     middle = image[cut : side - cut, cut : side - cut]
-    return np.asarray(cv2.resize(middle, (recipe.size_px, recipe.size_px), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(middle, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)

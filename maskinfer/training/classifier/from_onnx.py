@@ -49,8 +49,8 @@ def begin_from(model: Any, file: Path, recipe: Recipe, crops: BGRFrame) -> None:
         raise RequestError(f"{file} has other layers than the recipe {recipe.name}: {error}") from error
 
 
-def exported_network(file: Path, recipe: Recipe) -> tuple[nn.Module, float]:
-    """Return the network of an exported file with the recipe's labels, ready to predict, and its width.
+def exported_network(file: Path, recipe: Recipe) -> tuple[nn.Module, float, int]:
+    """Return the network of an exported file with the recipe's labels, ready to predict, its width, and its side in px.
 
     Args:
         file: an ONNX file that ``maskinfer export`` wrote, in float32 or with weights in float16.
@@ -69,7 +69,7 @@ def exported_network(file: Path, recipe: Recipe) -> tuple[nn.Module, float]:
             _load_head(model.classifier[-1], weights, contract, recipe)
     except (KeyError, RuntimeError, StopIteration) as error:
         raise RequestError(f"{file} is no MobileNetV2 with a linear layer, which could teach: {error}") from error
-    return model.eval(), width
+    return model.eval(), width, contract.size_wh[0]
 
 
 def _read(file: Path, recipe: Recipe) -> tuple[ClassifierContract, dict[str, Tensor]]:

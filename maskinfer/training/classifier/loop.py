@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from maskinfer.engine.flow.overlap import prefetch
 from maskinfer.engine.flow.progress import SILENT, Progress
-from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed, training_batches
+from maskinfer.training.classifier.batches import Batch, Draws, drawn_ahead
+from maskinfer.training.classifier.dataset import Indices, Pictures, as_deployed
 from maskinfer.training.classifier.loss import accuracy_of, loss_of
 from maskinfer.training.classifier.network import to_network_input, train_mode
 from maskinfer.training.classifier.recipe import Recipe, Schedule
-from maskinfer.training.optim import average_of, bfloat16_pays, parameter_groups
+from maskinfer.training.optim import average_of, device_of, parameter_groups, reduced_precision
 from maskinfer.training.state import TrainingState, Weights, copy_weights
-
-QUEUE_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +50,37 @@ class Epoch:
         return f"epoch {self.epoch}: loss {self.loss:.4f} accuracy {self.accuracy:.4f}{held_out} ({self.seconds:.0f} s)"
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A trained network with the same labels, ready to predict, and the side of the pictures that it takes."""
+
+    network: nn.Module
+    size_px: int
+
+
 @dataclass(slots=True)
 class ClassifierTraining(TrainingState[Epoch]):
     """A classifier's training under way.
 
     Attributes:
-        teachers: trained networks; the mean of their probabilities is part of what is learnt, if there are any.
+        teachers: the mean of their probabilities is part of what is learnt, if there are any.
     """
 
-    teachers: Sequence[nn.Module] = ()
+    teachers: Sequence[Teacher] = ()
 
     def kept(self) -> Weights:
         """Return the weights to keep: the best ones, or the average."""
         return self.best or self.averaged()
 
 
-def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[nn.Module] = ()) -> ClassifierTraining:
+def begin(model: nn.Module, draws: int, schedule: Schedule, teachers: Sequence[Teacher] = ()) -> ClassifierTraining:
     """Prepare the training of a network.
 
     Args:
-        model: from ``network.build``.
+        model: from ``network.build``, on the device to train on.
         draws: how many pictures the whole training sees.
         schedule: the recipe's.
-        teachers: from ``checkpoint.restore``, with the same labels.
+        teachers: on the same device.
     """
     # Numbers too small to matter are calculated ten times slower than zeros.
     torch.set_flush_denormal(True)
@@ -117,9 +121,10 @@ def fit(
     train_mode(state.model, recipe.network)
     progress.set_total(steps)
     progress.advance(state.step)
-    with prefetch(training_batches(pictures, order, recipe, state.step), QUEUE_BATCHES) as batches:
-        for images, labels in batches:
-            figures.append(_step(state, images, labels, recipe, steps))
+    draws = Draws(pictures, order, recipe, max(recipe.size_px, *(teacher.size_px for teacher in state.teachers), 0))
+    with drawn_ahead(draws, state.step, device_of(state.model)) as batches:
+        for batch in batches:
+            figures.append(_step(state, batch, recipe, steps))
             progress.advance()
             if state.step in ends:
                 _end_epoch(state, pictures, test, recipe, figures, time.perf_counter() - started)
@@ -155,24 +160,16 @@ def _stale(history: list[Epoch], patience: int) -> bool:
     return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
-def _precision() -> AbstractContextManager[None]:
-    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
-
-
-def _step(
-    state: ClassifierTraining, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, steps: int
-) -> tuple[float, float]:
+def _step(state: ClassifierTraining, batch: Batch, recipe: Recipe, steps: int) -> tuple[float, float]:
     """Take one step; return its loss and accuracy."""
-    schedule = recipe.schedule
     state.step += 1
-    inputs = to_network_input(torch.from_numpy(images))
-    if schedule.initial_size_px and state.step <= schedule.initial_share * steps:
-        size = (schedule.initial_size_px, schedule.initial_size_px)
-        inputs = interpolate(inputs, size=size, mode="bilinear", antialias=True)
-    targets = torch.from_numpy(labels)
-    with _precision():
+    device = device_of(state.model)
+    pictures, targets = to_network_input(batch[0].to(device)), batch[1].to(device)
+    small = recipe.schedule.initial_size_px and state.step <= recipe.schedule.initial_share * steps
+    inputs = _at_size(pictures, recipe.schedule.initial_size_px if small else recipe.size_px)
+    with reduced_precision(device):
         logits = state.model(inputs.contiguous(memory_format=torch.channels_last)).float()
-    taught = _taught(state.teachers, inputs, len(recipe.labels)) if state.teachers else None
+    taught = _taught(state.teachers, pictures, len(recipe.labels)) if state.teachers else None
     loss = loss_of(logits, targets, taught, recipe)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -182,10 +179,17 @@ def _step(
     return float(loss.detach()), accuracy_of(logits, targets, recipe)
 
 
-def _taught(teachers: Sequence[nn.Module], inputs: Tensor, labels: int) -> Tensor:
+def _at_size(pictures: Tensor, side_px: int) -> Tensor:
+    if pictures.shape[-1] == side_px:
+        return pictures
+    return interpolate(pictures, size=(side_px, side_px), mode="bilinear", antialias=True)
+
+
+def _taught(teachers: Sequence[Teacher], pictures: Tensor, labels: int) -> Tensor:
     """Return the teachers' mean probabilities: Hinton et al., "Distilling the Knowledge in a Neural Network"."""
-    with torch.no_grad(), _precision():
-        return torch.stack([torch.softmax(teacher(inputs)[:, :labels].float(), 1) for teacher in teachers]).mean(0)
+    with torch.no_grad(), reduced_precision(pictures.device):
+        said = [teacher.network(_at_size(pictures, teacher.size_px))[:, :labels].float() for teacher in teachers]
+        return torch.stack([torch.softmax(logits, 1) for logits in said]).mean(0)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
@@ -204,11 +208,12 @@ def _optimizer(model: nn.Module, schedule: Schedule, steps: int) -> tuple[torch.
 def predict(model: nn.Module, pictures: Pictures, indices: Indices, recipe: Recipe, batch: int = 64) -> Tensor:
     """Return the labels' logits, float32 (N, labels), of pictures as the deployed network sees them."""
     model.eval()
-    outputs = []
+    outputs, device = [], device_of(model)
     with torch.inference_mode():
         for start in range(0, len(indices), batch):
             chosen = [as_deployed(pictures.images[i], recipe) for i in indices[start : start + batch]]
-            outputs.append(model(to_network_input(torch.from_numpy(np.stack(chosen))))[:, : len(recipe.labels)])
+            inputs = to_network_input(torch.from_numpy(np.stack(chosen)).to(device))
+            outputs.append(model(inputs)[:, : len(recipe.labels)].cpu())
     return torch.cat(outputs)
 
 

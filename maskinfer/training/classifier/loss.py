@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from maskinfer.training.classifier.faces import NO_FACE
 from maskinfer.training.classifier.recipe import Recipe
+from maskinfer.training.classifier.windows.faces import NO_FACE
 
 
 def loss_of(logits: Tensor, targets: Tensor, taught: Tensor | None, recipe: Recipe) -> Tensor:

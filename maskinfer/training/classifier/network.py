@@ -59,5 +59,5 @@ def train_mode(model: nn.Module, network: Network) -> None:
 def to_network_input(bgr: Tensor) -> Tensor:
     """Return float32 (N, 3, H, W), RGB, normalised, for uint8 (N, H, W, 3), BGR."""
     rgb = bgr.permute(0, 3, 1, 2).flip(1).float()
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+    mean, std = (torch.tensor(values, device=bgr.device).view(1, 3, 1, 1) for values in (MEAN_RGB, STD_RGB))
     return ((rgb - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -22,19 +22,21 @@ from maskinfer.training.classifier.dataset import (
     as_deployed,
     draw_order,
     join,
+    load_pack,
     load_pictures,
     split,
     split_off_set,
     with_rights,
 )
-from maskinfer.training.classifier.faces import NO_FACE
 from maskinfer.training.classifier.from_onnx import begin_from, exported_network
-from maskinfer.training.classifier.loop import ClassifierTraining, Epoch, begin, fit, predict
+from maskinfer.training.classifier.loop import ClassifierTraining, Epoch, Teacher, begin, fit, predict
 from maskinfer.training.classifier.network import build
 from maskinfer.training.classifier.prune import slim
 from maskinfer.training.classifier.recipe import Recipe, load_recipe, to_dict
 from maskinfer.training.classifier.report import write_curves, write_report
+from maskinfer.training.classifier.windows.faces import NO_FACE
 from maskinfer.training.data.rights import Rights
+from maskinfer.training.optim import DeviceName, training_device
 from maskinfer.training.run_folder import (
     CHECKPOINT,
     METRICS,
@@ -80,6 +82,7 @@ def train(
     data: Sequence[Path],
     out: Path,
     *,
+    faces: Path | None = None,
     dev: Sequence[Path] = (),
     teachers: Sequence[Path] = (),
     start: Path | None = None,
@@ -90,6 +93,7 @@ def train(
     test_set: str | None = None,
     rights: Sequence[Rights] = (),
     resume: bool = False,
+    device: DeviceName = "auto",
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier and write its run folder.
@@ -103,6 +107,7 @@ def train(
         recipe_name: a shipped recipe or a TOML file.
         data: folders of pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
+        faces: a file that ``face_pack.write_pack`` wrote, instead of ``data``.
         dev: folders of pictures to report on, and to stop early by, in place of a share of the data.
         teachers: checkpoints or exported files of networks with the same labels; the mean of their probabilities is
             learnt along with the labels. The network begins with the channels of the first, which has to be wide
@@ -116,7 +121,8 @@ def train(
         rights: train only on data sets with these rights by the recipe; empty for the recipe's ``use_rights``.
         patience: instead of the recipe's.
         resume: go on with the training that was stopped in ``out``, from the beginning if it had no whole epoch; it
-            ends as if it had not been stopped.
+            ends as if it had not been stopped, on a GPU but for the order in which it adds up.
+        device: to train on; ``auto`` takes an NVIDIA GPU where PyTorch finds one.
         progress: told of the stages reading and training, and of the figures of each epoch.
 
     Raises:
@@ -131,24 +137,27 @@ def train(
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out to stop early by: give --dev")
     if split_by is not None and not (recipe.test_share or test_set):
         raise RequestError(f"the recipe {recipe.name} keeps no pictures out, so there is no split: leave out --split")
+    place = training_device(device)
     enter_folder(out, resume=resume)
     with cleared_if_nothing_begun(out, resume=resume):
-        return _train(recipe, data, out, dev, teachers, start, test_set, resume, progress)
+        return _train(recipe, data, faces, out, dev, teachers, start, test_set, resume, place, progress)
 
 
 def _train(
     recipe: Recipe,
     data: Sequence[Path],
+    faces: Path | None,
     out: Path,
     dev: Sequence[Path],
     teachers: Sequence[Path],
     start: Path | None,
     test_set: str | None,
     resume: bool,
+    device: torch.device,
     progress: Progress,
 ) -> TrainSummary:
     progress.describe("reading")
-    pictures, train_indices, test_indices = _load(recipe, data, dev, test_set, progress)
+    pictures, train_indices, test_indices = _load(recipe, data, faces, dev, test_set, progress)
     if not (pictures.labels == NO_FACE).any():  # no annotated scenes: nothing to learn it from
         recipe = replace(recipe, sampling=replace(recipe.sampling, no_face_share=0.0))
     sides = {
@@ -157,19 +166,25 @@ def _train(
     }
     origin = {
         "recipe": to_dict(recipe),
-        "inputs": inputs(data, dev, [*teachers, *([] if start is None else [start])]),
+        "inputs": inputs(
+            [*data, *([] if faces is None else [faces])], dev, [*teachers, *([] if start is None else [start])]
+        ),
         "split": sides,
-        "environment": environment(),
+        "environment": environment(device),
     }
     write_origin(out, origin, resume=resume)
     progress.describe("training")
     torch.manual_seed(recipe.seed)
     order = draw_order(pictures, train_indices, recipe)
-    model = build(recipe.network, recipe.outputs)
+    # What begins as another network needs no weights to be fetched.
+    network = recipe.network if start is None and not teachers else replace(recipe.network, weights="none")
+    model = build(network, recipe.outputs)
     taught_by = _begin_as(model, recipe, teachers) if teachers else []
     if start is not None:
         crops = [as_deployed(pictures.images[i], recipe) for i in order[:_START_FACES]]
         begin_from(model, start, recipe, np.stack(crops))
+    for one in (model, *(teacher.network for teacher in taught_by)):
+        one.to(device)
     state = begin(model, len(order), recipe.schedule, taught_by)
     if (out / PROGRESS).is_file():
         load_state(state, out / PROGRESS, Epoch)
@@ -181,33 +196,42 @@ def _train(
     return _write_results(out, recipe, state, pictures, train_indices, test_indices)
 
 
-def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[nn.Module]:
+def _begin_as(model: nn.Module, recipe: Recipe, teachers: Sequence[Path]) -> list[Teacher]:
     """Give a network the channels of its first teacher that matter most; return the teachers."""
-    networks = [_teacher(file, recipe) for file in teachers]
-    slim(networks[0], model)
-    return networks
+    read = [_teacher(file, recipe) for file in teachers]
+    slim(read[0].network, model)
+    return read
 
 
-def _teacher(file: Path, recipe: Recipe) -> nn.Module:
+def _teacher(file: Path, recipe: Recipe) -> Teacher:
     if file.suffix == ".onnx":
-        network, width = exported_network(file, recipe)
+        network, width, size_px = exported_network(file, recipe)
         labels = recipe.labels
     else:
-        checkpoint = load_checkpoint(file)
-        network, width, labels = restore(checkpoint), checkpoint.recipe.network.width, checkpoint.recipe.labels
+        of = load_checkpoint(file)
+        network, size_px = restore(of), of.recipe.size_px
+        width, labels = of.recipe.network.width, of.recipe.labels
     if labels != recipe.labels or width < recipe.network.width:
         raise RequestError(
             f"{file} cannot teach the recipe {recipe.name}: expected the labels {', '.join(recipe.labels)} "
             f"and a width from {recipe.network.width:g}"
         )
-    return network
+    return Teacher(network, size_px)
 
 
 def _load(
-    recipe: Recipe, data: Sequence[Path], dev: Sequence[Path], test_set: str | None, progress: Progress
+    recipe: Recipe,
+    data: Sequence[Path],
+    faces: Path | None,
+    dev: Sequence[Path],
+    test_set: str | None,
+    progress: Progress,
 ) -> tuple[Pictures, Indices, Indices]:
     """Return all pictures, and the indices to train and to test on."""
-    pictures = load_pictures(recipe, data, progress, no_faces=recipe.tells_faces)
+    if faces is None:
+        pictures = load_pictures(recipe, data, progress, no_faces=recipe.tells_faces)
+    else:
+        pictures = load_pack(recipe, faces, progress)
     if not dev:
         if test_set is None:
             train, test = split(pictures, recipe, data, progress)
@@ -224,7 +248,8 @@ def _write_results(
     out: Path, recipe: Recipe, state: ClassifierTraining, pictures: Pictures, train: Indices, test: Indices
 ) -> TrainSummary:
     sets = tuple(sorted({pictures.sets[i] for i in train}))
-    save_checkpoint(out / CHECKPOINT, recipe, state.model.state_dict(), sets)
+    weights = {name: value.cpu() for name, value in state.model.state_dict().items()}
+    save_checkpoint(out / CHECKPOINT, recipe, weights, sets)
     _write_history(out, state.history)
     accuracy = None
     if len(test):

@@ -36,14 +36,15 @@ def measure_losses(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets) -
         targets: what the anchors have to learn.
     """
     boxes, logits, landmarks = (values.float() for values in predicted)
-    kinds = torch.from_numpy(targets.kinds)
+    device = boxes.device
+    kinds = torch.from_numpy(targets.kinds).to(device)
     is_face = kinds == FACE
     count = is_face.sum().clamp(min=1)
-    points = torch.from_numpy(targets.landmarks)
+    points = torch.from_numpy(targets.landmarks).to(device)
     known = ~points.isnan().any(1)
     return Losses(
         focal_loss(logits[..., 1] - logits[..., 0], kinds) / count,
-        smooth_l1_loss(boxes[is_face], torch.from_numpy(targets.boxes), reduction="sum") / count / 4,
+        smooth_l1_loss(boxes[is_face], torch.from_numpy(targets.boxes).to(device), reduction="sum") / count / 4,
         smooth_l1_loss(landmarks[is_face][known], points[known], reduction="sum") / known.sum().clamp(min=1) / 10,
     )
 

@@ -141,5 +141,5 @@ def freeze(model: RetinaFace, blocks: int) -> None:
 
 def to_detector_input(bgr: Tensor) -> Tensor:
     """Return float32 (N, 3, H, W), BGR less its mean, for uint8 (N, H, W, 3), BGR."""
-    mean = torch.tensor(MEAN_BGR).view(1, 3, 1, 1)
+    mean = torch.tensor(MEAN_BGR, device=bgr.device).view(1, 3, 1, 1)
     return (bgr.permute(0, 3, 1, 2).float() - mean).contiguous(memory_format=torch.channels_last)

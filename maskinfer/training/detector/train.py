@@ -29,7 +29,7 @@ from maskinfer.training.detector.targets import Targets, make_targets
 from maskinfer.training.detector.teacher import ViewTeacher
 from maskinfer.training.detector.weights import load_weights
 from maskinfer.training.detector.windows import draw_sample
-from maskinfer.training.optim import bfloat16_pays
+from maskinfer.training.optim import DeviceName, device_of, reduced_precision, training_device
 from maskinfer.training.run_folder import (
     CHECKPOINT,
     METRICS,
@@ -83,6 +83,7 @@ def train_detector(
     labels: Path | None = None,
     start: str = _START,
     resume: bool = False,
+    device: DeviceName = "auto",
     progress: Progress = SILENT,
 ) -> DetectorSummary:
     """Train the detector, from the weights of a shipped one on, and write its run folder.
@@ -98,20 +99,22 @@ def train_detector(
         labels: ``labels.jsonl`` of an earlier training, instead of asking the teacher again; ``data`` is not read.
         start: name or file of the detector to begin from.
         resume: go on with the training that was stopped in ``out``, with its labels if it had them all; it ends as if
-            it had not been stopped.
+            it had not been stopped, on a GPU but for the order in which it adds up.
+        device: to train on; ``auto`` takes an NVIDIA GPU where PyTorch finds one.
         progress: told of the stages labelling, reading and training, and of each line of figures.
 
     Raises:
         SourceError: the data cannot be used. OutputError: the folder cannot. ModelError: the weights, or the state to
             go on from, cannot. RequestError: there is none, or it is of another training.
     """
+    place = training_device(device)
     file = find_model(start, "detector")
     model = load_weights(file)
     enter_folder(out, resume=resume)
     origin = {
         "recipe": to_dict(recipe),
         "inputs": {"start": start, "sha256": sha256_of(file)},
-        "environment": {**environment(), "weights": file.name},
+        "environment": {**environment(place), "weights": file.name},
     }
     write_origin(out, origin, resume=resume)
     with cleared_if_nothing_begun(out, resume=resume):
@@ -119,7 +122,7 @@ def train_detector(
         progress.describe("reading")
         pictures = load_pictures(labelled, recipe, progress)
         progress.describe("training")
-        state = begin(model, recipe)
+        state = begin(model.to(place), recipe)
         if (out / PROGRESS).is_file():
             load_state(state, out / PROGRESS, LossRecord)
     for record in fit(state, pictures, recipe, progress):
@@ -129,7 +132,7 @@ def train_detector(
             partial.write_text("".join(lines), encoding="utf-8")
         progress.say(str(record))
     sets = tuple(sorted({picture.known.set for group in pictures.values() for picture in group}))
-    save_checkpoint(out / CHECKPOINT, recipe, model, sets)
+    save_checkpoint(out / CHECKPOINT, recipe, model.cpu(), sets)
     (out / PROGRESS).unlink(missing_ok=True)
     samples, last = recipe.steps * recipe.batch, state.history[-1]
     return DetectorSummary(out, len(labelled), samples, last.loss, last.seconds)
@@ -195,8 +198,9 @@ def _batches(pictures: Mapping[str, Sequence[Picture]], recipe: DetectorRecipe, 
 
 def _step(model: RetinaFace, batch: Batch, optimizer: torch.optim.Optimizer, recipe: DetectorRecipe) -> Losses:
     images, targets = batch
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays()):
-        predicted = model(to_detector_input(torch.from_numpy(images)))
+    device = device_of(model)
+    with reduced_precision(device):
+        predicted = model(to_detector_input(torch.from_numpy(images).to(device)))
     losses = measure_losses(predicted, targets)
     optimizer.zero_grad()
     losses.total(recipe).backward()  # type: ignore[no-untyped-call]

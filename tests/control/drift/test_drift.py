@@ -13,6 +13,11 @@ import pytest
 
 from maskinfer.control.drift.tables import TABLES, WHOLE_WEEK, monday
 from maskinfer.control.drift.words import drift_dict, drift_words
+from maskinfer.control.report.page import report_html
+from maskinfer.control.report.report import make_report
+from maskinfer.control.report.to_json import report_dict
+from maskinfer.control.report.words import looks_words
+from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.retention import Kept, Retention
 from maskinfer.control.store.schema import STEPS, VERSION, version_of
 from maskinfer.control.store.store import Store
@@ -78,6 +83,27 @@ def test_a_camera_that_was_dimmed_is_told_and_begins_anew_when_asked(store: Stor
     assert state(store, 18) == "learning"
 
 
+def test_the_report_of_a_day_says_which_cameras_had_changed(store: Store) -> None:
+    for day, brightness in ((0, "100"), (7, "100"), (8, "100"), (15, "25"), (16, "25")):
+        look(store, day, 200, brightness)
+    store.flush()
+
+    def of(day: int, camera: str | None = None) -> VisitQuery:
+        begin = MONDAY + timedelta(days=day)
+        return VisitQuery(from_at=begin, to_at=begin + timedelta(days=1), camera=camera, time_zone=UTC)
+
+    changed = make_report(store, of(17))
+    (line,) = looks_words(changed)
+    assert line.startswith("door: it no longer looks as it did from 2026-09-07: faces are darker")
+    assert report_dict(changed)["looks"] == {"door": drift_dict(changed.looks["door"])}
+    assert "Cameras that have changed" in report_html(changed, lambda picture: None)
+    before = make_report(store, of(12))
+    assert (before.looks["door"].state, looks_words(before)) == ("as before", [])
+    assert "Cameras that have changed" not in report_html(before, lambda picture: None)
+    assert make_report(store, of(17, camera="yard")).looks == {}
+    assert make_report(store, of(-9)).looks == {}, "the reference began later"
+
+
 def test_other_models_begin_anew_and_few_people_are_counted_over_two_weeks(store: Store) -> None:
     for day in (0, 7):
         look(store, day, 120)
@@ -133,6 +159,9 @@ def test_a_store_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
         pass
     with sqlite3.connect(folder / "store.sqlite") as db:  # back to how version 1 made it
         db.executescript("DROP TABLE looks; DROP TABLE baselines; PRAGMA user_version = 1")
+    with Store.open(folder, readonly=True) as store:
+        assert store.drifts() == {}
+        assert make_report(store, VisitQuery()).looks == {}
     with Store.open(folder, on_error=pytest.fail) as store:
         look(store, 0, 1)
         store.flush()

@@ -17,6 +17,7 @@ from maskinfer.control.store.questions import VisitQuery
 from maskinfer.control.store.store import Store
 from maskinfer.engine.errors import SourceError, TruncatedSourceError
 from maskinfer.engine.sources.video import open_video
+from tests.helpers.heaps import heaps_of
 from tests.helpers.rtsp import RtspServer, needs_rtsp
 from tests.helpers.serving import LOOK, Served, serving
 from tests.helpers.waiting import wait_until
@@ -47,6 +48,7 @@ def test_a_watch_with_its_page_that_is_told_other_settings_and_ends(file: Path, 
             cameras = json.load(answer)
         assert "door" in json.dumps(cameras)
         assert str(door_clip) not in json.dumps(cameras)
+        assert (heaps_of(served.process.pid) or 0) <= 1  # for all of its threads
         good = file.read_text()
         file.write_text(good.replace('name = "door"', 'nam = "door"'))
         served.process.send_signal(signal.SIGHUP)

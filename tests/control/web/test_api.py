@@ -9,8 +9,10 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import cv2
 import httpx
 import jsonschema
+import numpy as np
 import pytest
 
 from maskinfer.control.publish.publishers import Publishers
@@ -236,6 +238,30 @@ def test_live_pictures_one_by_one_and_as_a_stream(served: Served) -> None:
             data += chunk
             if data.count(b"--maskinfer-frame") == 3:
                 break
+
+
+def pictures_in(data: bytes) -> list[tuple[str, int]]:
+    """Return whose pictures an answer holds, and how wide they are; one that is not whole yet is left out."""
+    found = []
+    while b"\n" in data:
+        line, _, rest = data.partition(b"\n")
+        head = json.loads(line)
+        if len(rest) < head["bytes"]:
+            break
+        jpeg, data = np.frombuffer(rest[: head["bytes"]], np.uint8), rest[head["bytes"] :]
+        found.append((head["camera"], cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape[1]))
+    return found
+
+
+def test_the_pictures_of_all_cameras_come_in_one_answer(served: Served) -> None:
+    for larges, width in (([], 480), ([CAMERA], 854)):
+        data = b""
+        with httpx.stream("GET", f"{served.url}live/pictures", params={"large": larges}, timeout=30) as answer:
+            for chunk in answer.iter_bytes():
+                data += chunk
+                if len(found := pictures_in(data)) == 3:
+                    break
+        assert found == [(CAMERA, width)] * 3
 
 
 def test_health_readiness_and_figures(visited: Served) -> None:

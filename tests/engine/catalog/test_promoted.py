@@ -127,3 +127,5 @@ def test_promoting_and_going_back_on_the_command_line(files: list[Path], tmp_pat
     assert "again" in maskinfer("models", "rollback", "site").stdout
     check_error(maskinfer("models", "rollback", "site"), 2, "nothing to go back to")
     check_error(maskinfer("models", "promote", files[0], "--as", "site", "--anyway"), 2, "would do nothing")
+    check_error(maskinfer("models", "promote", tmp_path / "no.onnx", "--as", "site"), 2, "no.onnx")
+    assert maskinfer("models", "promote", "mobilenetv2-128", "--as", "shipped").returncode == 0

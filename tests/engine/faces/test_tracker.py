@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.faces.tracker import MAX_FACES, Track, Tracker, TrackOptions
+from maskinfer.engine.faces.tracker import MAX_FACES, Look, Track, Tracker, TrackOptions, frames_a_look
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame, Detections
@@ -167,13 +168,56 @@ def test_what_is_no_face_is_asked_about_as_seldom(rate: float, every: int) -> No
     assert set(np.diff(np.flatnonzero(asked[2:]))) == {every}
 
 
-def test_what_is_not_certain_is_classified_always() -> None:
+@pytest.mark.parametrize(
+    ("classify_every", "asked"), [(4, [0, 1, 2, 3, 4, 5, 7, 9, 11]), (2, [0, 1, 2, 3, 4, 5, 7, 9, 11]), (1, range(12))]
+)
+def test_what_is_not_certain_is_classified_always_and_then_in_turns(classify_every: int, asked: Sequence[int]) -> None:
+    tracker = Tracker(TrackOptions(classify_every=classify_every))
+    found = []
+    for frame in range(12):
+        (track,) = tracker.follow(boxes((0, 0)), frame / RATE)
+        assert track is not None
+        wants = tracker.wants(track)
+        track.note(will_classify=wants)
+        if wants:
+            found.append(frame)
+            track.classify(row(0.6, 0.4), frame / RATE, tracker.options)
+    assert found == list(asked)
+
+
+def test_what_has_no_label_yet_is_classified_always() -> None:
     tracker = Tracker(TrackOptions(classify_every=4))
-    for frame in range(8):
+    for frame in range(12):
         (track,) = tracker.follow(boxes((0, 0)), frame / RATE)
         assert track is not None
         assert tracker.wants(track)
-        track.classify(row(0.6, 0.4), frame / RATE, tracker.options)
+        track.note(will_classify=True)
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "every"),
+    [(60, 3), (50, 3), (30, 2), (30000 / 1001, 2), (25, 2), (24, 2), (20, 1), (15, 1), (5, 1)],
+)
+def test_how_often_the_detector_looks_does_not_depend_on_the_frame_rate(frame_rate: float, every: int) -> None:
+    picture = Picture(np.zeros((8, 8, 3), np.uint8))
+    tracker = Tracker(looks_per_s=15)
+    looks = [tracker.next_frame(picture, i / frame_rate) for i in range(12)]
+    assert looks == [Look.COAST if i % every else Look.DETECT for i in range(12)]
+    assert frames_a_look(TrackOptions(), 15, frame_rate) == every
+    # What is said of frames counts more.
+    named = Tracker(TrackOptions(detect_every=4), looks_per_s=15)
+    looks = [named.next_frame(picture, i / frame_rate) for i in range(12)]
+    assert looks == [Look.COAST if i % 4 else Look.DETECT for i in range(12)]
+    assert frames_a_look(TrackOptions(detect_every=4), 15, frame_rate) == 4
+
+
+def test_frames_that_come_unsteadily_are_looked_at() -> None:
+    picture, rng = Picture(np.zeros((8, 8, 3), np.uint8)), np.random.default_rng(0)
+    tracker = Tracker(looks_per_s=15)
+    times = np.arange(90) / 15 + rng.uniform(-0.006, 0.006, 90)
+    assert {tracker.next_frame(picture, float(t)) for t in times} == {Look.DETECT}
+    # A clock that begins anew is looked at, not waited for.
+    assert tracker.next_frame(picture, 0.0) is Look.DETECT
 
 
 @pytest.mark.parametrize("option", ["classify_every", "detect_every", "certain_after"])
@@ -224,6 +268,16 @@ def test_between_detections_a_face_goes_on_as_it_went(engine: Engine, portrait: 
         assert ours is not None
         assert true is not None
         assert np.array(ours) == pytest.approx(np.array(true), abs=6)
+
+
+def test_a_face_is_not_classified_where_it_is_only_supposed_to_be(engine: Engine, portrait: BGRFrame) -> None:
+    tracker = Tracker(TrackOptions(detect_every=3, classify_every=1))
+    classified = []
+    for i, picture in enumerate(sliding(portrait, 9)):
+        (result,) = engine.infer([Frame("", i, i / RATE, Picture(picture))], [tracker])
+        assert [face.track_id for face in result.faces] == [1]
+        classified.append(tracker._tracks[0].classified)
+    assert classified == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
 def test_two_sources_in_one_batch_have_tracks_of_their_own(engine: Engine, portrait: BGRFrame) -> None:

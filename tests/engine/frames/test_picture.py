@@ -102,6 +102,16 @@ def test_a_part_is_a_part_of_the_whole(xyxy: tuple[int, int, int, int]) -> None:
     assert (picture.cut(xyxy) == part).all()
 
 
+@pytest.mark.parametrize("size_wh", [(112, 63), (80, 45), (240, 135)])
+@pytest.mark.parametrize("held", ["planes", "BGR"])
+def test_what_is_made_smaller_to_be_looked_at_is_hardly_another(size_wh: tuple[int, int], held: str) -> None:
+    picture = Picture(as_planes(scene()) if held == "planes" else scene())
+    exact = picture.resized((0, 0, *SIZE_WH), size_wh, cv2.INTER_AREA)
+    differs = np.abs(picture.shrunk(size_wh).astype(int) - exact)
+    assert differs.max() <= 6
+    assert differs.mean() < 1
+
+
 @pytest.mark.parametrize(("corner_xy", "size_wh"), [((10, 20), (30, 40)), ((11, 21), (31, 41)), ((319, 179), (1, 1))])
 def test_what_is_pasted_leaves_the_rest_as_it_was(corner_xy: tuple[int, int], size_wh: tuple[int, int]) -> None:
     before, picture = as_planes(scene()), Picture(as_planes(scene()))

@@ -60,3 +60,33 @@ def test_what_a_process_may_take(tmp_path: Path, files: dict[str, str], expected
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert available_bytes(tmp_path, tmp_path) == expected
+
+
+_LARGE_BATCH = """
+import sys
+from pathlib import Path
+import numpy as np
+from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.detector import load_detector
+def anonymous_mb():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) / 1024
+if sys.argv[1] == "detector":
+    look, few, many = load_detector(provider="cpu", threads=1), np.zeros((2, 480, 640, 3), np.uint8), 16
+else:
+    classifier = load_classifier(provider="cpu", threads=1)
+    look, few, many = classifier, np.zeros((8, *classifier.size_wh, 3), np.uint8), 8
+for _ in range(3):
+    look(few)
+before = anonymous_mb()
+look(np.concatenate([few] * many))
+print(anonymous_mb() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says it so")
+@pytest.mark.parametrize("task", ["detector", "classifier"])
+def test_many_at_once_take_hardly_more_memory_for_good(task: str) -> None:
+    """onnxruntime keeps what the largest batch took: frames of all cameras that come together once must not cost it."""
+    done = subprocess.run([sys.executable, "-c", _LARGE_BATCH, task], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 20

@@ -155,9 +155,10 @@ def test_openvino_has_a_stream_and_a_request_for_each_lane() -> None:
     assert (lanes["num_of_threads"], lanes["num_streams"]) == ("4", "4")
 
 
-def test_cuda_gets_no_search_over_all_algorithms() -> None:
+def test_cuda_gets_no_search_over_all_algorithms_and_calculates_in_full() -> None:
     """cuDNN would try each algorithm for each number of faces, which is another shape every time."""
-    assert provider_options("CUDAExecutionProvider", 4, lanes=2) == {"cudnn_conv_algo_search": "HEURISTIC"}
+    options = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    assert provider_options("CUDAExecutionProvider", 4, lanes=2) == options
     assert provider_options("CPUExecutionProvider", 4, lanes=2) == {}
     assert provider_options("CoreMLExecutionProvider", 4) == {}
 

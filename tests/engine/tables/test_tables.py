@@ -65,6 +65,26 @@ def test_rows_are_the_results(tmp_path: Path) -> None:
     assert rows(tmp_path / "tables", "1.mp4", "faces")[0]["seen_at"] is None
 
 
+def test_a_label_of_ones_own_has_its_probability(tmp_path: Path) -> None:
+    pytest.importorskip("duckdb", reason="needs the [table] extra")
+    (name,) = save_results(tmp_path / "results", VIDEOS[:1], seconds=40)
+    file = tmp_path / "results" / f"{name}.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    seen = [face for record in records for face in record["faces"]]
+    for number, face in enumerate(seen):
+        face["scores"] |= {"visor": number / 1000}
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    save_results(tmp_path / "results", VIDEOS[1:2], seconds=40)
+    assert convert(tmp_path / "results", tmp_path / "tables") == []
+    visors = [number / 1000 for number in range(len(seen))]
+    assert [dict(row["others"])["visor"] for row in rows(tmp_path / "tables", name, "faces")] == pytest.approx(visors)  # type: ignore[call-overload]
+    assert {row["others"] for row in rows(tmp_path / "tables", VIDEOS[1], "faces")} == {None}, "it has no such label"
+    sql = "select max(others['visor']) as most from faces"
+    done = run_maskinfer("query", sql, tmp_path / "tables", "-o", tmp_path / "most.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "most.json").read_text()) == [{"most": pytest.approx(visors[-1])}]
+
+
 def test_spans_are_those_of_the_visits(tmp_path: Path) -> None:
     save_results(tmp_path / "results")
     convert(tmp_path / "results", tmp_path / "tables")

@@ -12,6 +12,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.faces.tracker import TrackOptions
 from maskinfer.engine.jobs.doctor import diagnose
 from maskinfer.engine.load import ways_here
 from maskinfer.engine.presets import BALANCED, PRESETS
@@ -141,19 +142,16 @@ def test_presets_are_shipped_models() -> None:
         way = usual_way(Asked(preset=name), "cpu")
         assert way.lanes == most_lanes("cpu")
         assert not (preset.in_float and "int8" in way.detector + way.classifier)
-    assert PRESETS[BALANCED].det_side is None
+    assert PRESETS[BALANCED].looks_per_s is None
     with pytest.raises(RequestError, match="there is no preset 'best': choose fast, balanced, accurate"):
         maskinfer.load(preset="best")
 
 
-def test_a_preset_sets_models_and_size_and_yields_to_what_is_named() -> None:
+def test_a_preset_sets_models_and_looks_and_yields_to_what_is_named() -> None:
     fast = maskinfer.load(preset="fast", provider="cpu", lanes=1)
-    side = PRESETS["fast"].det_side
-    assert fast.detector.contract.size_wh == (side, side)  # type: ignore[attr-defined]
+    assert fast.looks_per_s == fast.tracker(TrackOptions()).looks_per_s == 15
     assert fast.classifier.contract.name.startswith(PRESETS["fast"].classifier)
     assert fast.face_check is not None
-    own = maskinfer.load("retinaface-mask", preset="fast", provider="cpu", lanes=1)
-    assert own.detector.contract.size_wh == (640, 640)  # type: ignore[attr-defined]
     other = maskinfer.load(classifier="mobilenetv2-128", preset="fast", provider="cpu", lanes=1)
     usual = maskinfer.load(classifier="mobilenetv2-128", provider="cpu", lanes=1)
     assert other.face_check == usual.face_check

@@ -81,5 +81,6 @@ def test_the_people_of_a_street_are_counted_though_their_tracks_break(engine: ma
         changes, tracks = watch(engine, iter(frames), every=3)
     visits = [change.visit for change in of_kind(changes, "ended")]
     assert tracks > 11
-    assert 8 <= len(visits) <= 10
+    # Of eleven people a face is to be seen, of some of them for half a second.
+    assert 8 <= len(visits) <= 11
     assert {visit.label for visit in visits} <= {"without_mask", "uncertain"}

@@ -9,7 +9,9 @@ from maskinfer.engine.results import INCORRECT_MASK, WITHOUT_MASK, BGRFrame
 from maskinfer.engine.schema import from_plain
 from maskinfer.training.classifier.augment import Place, camera
 from maskinfer.training.classifier.recipe import Augmentation
+from maskinfer.training.data.masks.clothes import draw_collar, draw_hood, draw_scarf
 from maskinfer.training.data.masks.hidden_mouth import hide_mouth
+from maskinfer.training.data.masks.layers import Draw, FacePlace, composite
 from maskinfer.training.data.masks.occluders import occlude
 
 SIDE, FACE_SHARE = 224, 1 / 1.9
@@ -36,13 +38,36 @@ def seen(augmented: Augmentation, picture: BGRFrame, seed: int = 0) -> BGRFrame:
     return camera(picture, np.random.default_rng(seed), 96, PLACE, augmented, WITHOUT_MASK)
 
 
-def test_nothing_hides_what_an_incorrectly_worn_mask_leaves_bare() -> None:
-    views = [occlude(chequered(), np.random.default_rng(seed), FACE_SHARE, mouth=False) for seed in SEEDS]
-    assert min(through(view, y) for view in views for y in (NOSE, MOUTH)) > 0.3
+def test_nothing_hides_what_an_incorrectly_worn_mask_leaves_bare_nor_where_it_may_lie() -> None:
+    views = [occlude(chequered(), np.random.default_rng(seed), FACE_SHARE, clear=True) for seed in SEEDS]
+    eyes_to_chin = (0.25, 0.4, NOSE, MOUTH, 0.95)
+    assert min(through(view, y) for view in views for y in eyes_to_chin) > 0.3
+
+
+def test_no_thing_is_more_frequent_with_one_label_than_with_others() -> None:
+    """What is drawn before a badly worn mask is what any other face would have had from the same draw, or nothing."""
+    changed = 0
+    for seed in SEEDS:
+        clear, any_ = (
+            occlude(chequered(), np.random.default_rng(seed), FACE_SHARE, clear=clear) for clear in (True, False)
+        )
+        assert np.array_equal(clear, any_) or np.array_equal(clear, chequered())
+        changed += not np.array_equal(clear, chequered())
+    assert 0 < changed < len(SEEDS) / 4
+
+
+@pytest.mark.parametrize("draw", [draw_scarf, draw_collar, draw_hood])
+def test_clothes_leave_the_face_bare(draw: Draw) -> None:
+    face = FacePlace(SIDE / 2, SIDE / 2, SIDE * FACE_SHARE)
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        view = composite(chequered(), draw(chequered(), face, rng), rng)
+        assert min(through(view, y) for y in (0.3, 0.4, NOSE, MOUTH)) > 0.7
+        assert 0.03 < np.mean((view != chequered()).any(2)) < 0.85
 
 
 def test_otherwise_mouths_are_hidden_often_but_faces_never_wholly() -> None:
-    views = [occlude(chequered(), np.random.default_rng(seed), FACE_SHARE, mouth=True) for seed in SEEDS]
+    views = [occlude(chequered(), np.random.default_rng(seed), FACE_SHARE, clear=False) for seed in SEEDS]
     assert 0.1 < np.mean([through(view, MOUTH) < 0.3 for view in views]) < 0.7
     shares = [np.mean(view == chequered()) for view in views]
     assert min(shares) > 0.4
@@ -66,7 +91,7 @@ def test_only_a_bare_mouth_is_hidden(label: str | None) -> None:
 
 def test_a_thing_follows_from_the_seed_and_leaves_its_window_alone() -> None:
     window = chequered()
-    views = [occlude(window, np.random.default_rng(seed), FACE_SHARE, mouth=True) for seed in (1, 1, 2)]
+    views = [occlude(window, np.random.default_rng(seed), FACE_SHARE, clear=False) for seed in (1, 1, 2)]
     assert np.array_equal(views[0], views[1])
     assert not np.array_equal(views[0], views[2])
     assert np.array_equal(window, chequered())
@@ -75,7 +100,7 @@ def test_a_thing_follows_from_the_seed_and_leaves_its_window_alone() -> None:
 def test_a_thing_before_a_dark_face_is_dark() -> None:
     dark, light = (np.full((SIDE, SIDE, 3), value, np.uint8) for value in (20, 200))
     brightest = [
-        max(int(occlude(window, np.random.default_rng(seed), FACE_SHARE, mouth=True).max()) for seed in SEEDS)
+        max(int(occlude(window, np.random.default_rng(seed), FACE_SHARE, clear=False).max()) for seed in SEEDS)
         for window in (dark, light)
     ]
     assert brightest[0] < 60 < brightest[1]

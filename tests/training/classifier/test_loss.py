@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from maskinfer.training.classifier.faces import NO_FACE  # noqa: E402
 from maskinfer.training.classifier.loss import accuracy_of, loss_of  # noqa: E402
 from maskinfer.training.classifier.recipe import load_recipe  # noqa: E402
+from maskinfer.training.classifier.windows.faces import NO_FACE  # noqa: E402
 
 RECIPE = load_recipe("standard")
 PLAIN = replace(RECIPE, sampling=replace(RECIPE.sampling, no_face_share=0.0))

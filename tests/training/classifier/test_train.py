@@ -229,7 +229,7 @@ def test_an_exported_network_teaches_as_its_checkpoint_does(run: Path, pictures:
     teacher = tmp_path / "teacher.onnx"
     export_classifier(run / "checkpoint.pt", teacher, temperature=0.7)
     trained = load_checkpoint(run / "checkpoint.pt")
-    network, width = exported_network(teacher, trained.recipe)
+    network, width, _ = exported_network(teacher, trained.recipe)
     crops = torch.rand(4, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(network(crops), restore(trained)(crops), atol=1e-4)
@@ -239,6 +239,20 @@ def test_an_exported_network_teaches_as_its_checkpoint_does(run: Path, pictures:
     train(str(file), [pictures], tmp_path / "run", teachers=[teacher])
     with pytest.raises(RequestError, match="is no classifier of without_mask"):
         exported_network(teacher, replace(trained.recipe, labels=("without_mask", "with_mask")))
+
+
+@pytest.mark.parametrize("given", ["start", "teachers"])
+def test_what_begins_as_another_network_fetches_no_weights(
+    given: str, run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    exported, file = tmp_path / "exported.onnx", tmp_path / "imagenet.toml"
+    export_classifier(run / "checkpoint.pt", exported)
+    file.write_text(RECIPE.replace('weights = "none"', 'weights = "imagenet"'))
+    options = {"start": exported} if given == "start" else {"teachers": [exported]}
+    train(str(file), [pictures], tmp_path / "run", epochs=1, **options)  # type: ignore[arg-type]
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    assert not (tmp_path / "hub").exists()
 
 
 def test_slimming_to_the_same_width_changes_nothing() -> None:

@@ -16,9 +16,12 @@ from maskinfer.engine.catalog.find import find_model  # noqa: E402
 from maskinfer.engine.catalog.lineage import read_lineage  # noqa: E402
 from maskinfer.engine.errors import ModelError, RequestError  # noqa: E402
 from maskinfer.engine.faces.classifier import load_classifier  # noqa: E402
+from maskinfer.engine.faces.crop import cut_crops  # noqa: E402
+from maskinfer.engine.files.images import read_image  # noqa: E402
 from maskinfer.engine.results import LABELS, BGRFrame  # noqa: E402
 from maskinfer.export.parity import open_graph, sample_pictures  # noqa: E402
 from maskinfer.training.classifier.tuning.graph import GraphNetwork, load_network, read_graph, with_weights  # noqa: E402
+from maskinfer.training.classifier.tuning.loop import offsets_of  # noqa: E402
 from maskinfer.training.classifier.tuning.run import peak_bytes, tune  # noqa: E402
 from maskinfer.training.classifier.tuning.schedule import plan  # noqa: E402
 from maskinfer.training.classifier.tuning.widen import widened  # noqa: E402
@@ -111,6 +114,36 @@ def test_a_tuned_model_is_a_model_like_any_other(run: Path, site: Path) -> None:
     assert json.loads(done.stdout)["faces"][0]["label"] == "with_mask"
 
 
+def test_what_was_answered_to_be_no_face_is_learnt(portrait: BGRFrame, tmp_path: Path) -> None:
+    site, lines = tmp_path / "site", []
+    site.mkdir()
+    poster = portrait[:, ::-1].copy()
+    poster[..., 1:] //= 2  # a bluish one, beside somebody who is there
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        picture = np.clip(np.hstack([portrait, poster]) + rng.normal(0, 8, (512, 1024, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(site / f"{number}.jpg"), cv2.resize(picture, (1280, 640)))
+        face = {"bbox": [219, 75, 350, 250], "label": LABELS[number % 2]}
+        lines.append({"image": f"{number}.jpg", "set": "site", "width": 1280, "height": 640, "faces": [face]})
+    (site / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    tune(SMALL, [site], tmp_path / "run", keep=0.0)
+    lineage = read_lineage(tmp_path / "run/model.onnx")
+    assert (lineage["faces"], lineage["no_faces"]) == (12, 12)
+
+    def says_face(model: str) -> list[float]:
+        contract = (classifier := load_classifier(model)).contract
+        boxes = np.array([[219, 75, 350, 250], [930, 75, 1061, 250]], np.float32)
+        crops = cut_crops(read_image(site / "0.jpg"), boxes, contract.crop, contract.size_wh)
+        face = classifier.look(crops).face
+        assert face is not None
+        return [float(score) for score in face]
+
+    before, now = says_face(SMALL), says_face(str(tmp_path / "run/model.onnx"))
+    assert min(before) > 0.8, "the shipped model takes both for faces"
+    assert now[0] > 0.9
+    assert now[1] < before[1] - 0.1, "it is learnt, from a dozen pictures of it"
+
+
 def test_equal_seeds_tune_equal_models(run: Path, site: Path, tmp_path: Path) -> None:
     tune(SMALL, [site], tmp_path / "again", keep=0.0)
     assert (tmp_path / "again/model.onnx").read_bytes() == (run / "model.onnx").read_bytes()
@@ -183,9 +216,18 @@ def test_labels_that_cannot_be_added(label: str) -> None:
         widened(read_graph(file), load_network(file).contract, [label])
 
 
+def test_how_often_a_label_is_drawn_is_not_learnt() -> None:
+    labels = np.repeat([0, 1], [90, 10])
+    common, rare, none, new = offsets_of(labels, 4).tolist()
+    # Drawn by the roots of their numbers: three to one, where the place shows nine to one.
+    assert np.exp([common, rare]) == pytest.approx([0.75 / 0.9, 0.25 / 0.1])
+    assert (none, new) == (0.0, 0.0)
+    assert offsets_of(np.repeat([0, 1, 3], 8), 4).abs().max() < 1e-6
+
+
 @pytest.fixture(scope="module")
 def visors(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A third kind of face beside those of the site: green ones, which are called visor."""
+    """Two kinds beside those of the site: green faces, called visor, and a red one, called a mask worn badly."""
     folder = Path(shutil.copytree(site, tmp_path_factory.mktemp("visors") / "visors"))
     lines = [json.loads(line) for line in (folder / "scenes.jsonl").read_text().splitlines()]
     for number, line in enumerate(lines[::3]):
@@ -193,15 +235,23 @@ def visors(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture[..., ::2] //= 5
         line["image"], line["faces"][0]["label"] = f"visor-{number}.jpg", "visor"
         cv2.imwrite(str(folder / line["image"]), picture)
+    picture = cv2.imread(str(folder / lines[-1]["image"]))
+    picture[..., :2] //= 5
+    cv2.imwrite(str(folder / lines[-1]["image"]), picture)
+    lines[-1]["faces"][0]["label"] = "incorrect_mask"
     (folder / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
-@pytest.fixture(scope="module")
-def with_visor(visors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["mobilenetv2-128", SMALL])
+def with_visor(request: pytest.FixtureRequest, visors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "visor"
-    done = maskinfer("train", "--start", "mobilenetv2-128", "--data", visors, "--label", "visor", "--out", out)
-    assert done.returncode == 0, done.stderr
+    if request.param == SMALL:
+        options = ("--start", SMALL, "--data", visors, "--label", "visor", "--out", out)
+        done = maskinfer("train", *options, most_s=600)
+        assert done.returncode == 0, done.stderr
+    else:
+        tune(request.param, [visors], out, added=["visor"])
     return out / "model.onnx"
 
 
@@ -229,6 +279,21 @@ def test_a_label_of_ones_own_is_learnt_and_told_by_every_command(
     done = maskinfer("compare", SMALL, with_visor, "--data", visors)
     assert done.returncode == 0, done.stderr
     assert "visor" in done.stdout
+
+
+def test_how_frequent_a_label_of_ones_own_is_can_be_said(with_visor: Path, tmp_path: Path) -> None:
+    priors = load_classifier(str(with_visor)).contract.priors
+    assert sum(priors.values()) == pytest.approx(1)
+    assert priors["visor"] == pytest.approx(8 / 24, abs=0.05)
+    given = [part for label in LABELS for part in ("--prior", f"{label}={priors[label]}")]
+    done = maskinfer("calibrate", with_visor, tmp_path / "rarer.onnx", *given, "--prior", "visor=0.0001")
+    assert done.returncode == 0, done.stderr
+    side = load_classifier(str(with_visor)).contract.size_wh
+    before, now = (
+        load_classifier(str(file)).look(sample_pictures(5, side)).probabilities[:, 3]
+        for file in (with_visor, tmp_path / "rarer.onnx")
+    )
+    assert (now < before / 100).all()
 
 
 def test_a_new_label_that_no_picture_shows(site: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from maskinfer.engine.faces.detector import load_detector
 from maskinfer.engine.flow.progress import Progress
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.training.classifier.dataset import Pictures, draw_order, load_pictures
-from maskinfer.training.classifier.faces import NO_FACE, WINDOW_MARGIN, WINDOW_PX, collect_faces, window_share
 from maskinfer.training.classifier.recipe import load_recipe
+from maskinfer.training.classifier.windows.faces import NO_FACE, WINDOW_MARGIN, WINDOW_PX, collect_faces, window_share
 from maskinfer.training.data.audit.items import read_items
 from maskinfer.training.data.audit.related import related_groups
 from maskinfer.training.data.main_face import find_main_face

@@ -239,5 +239,6 @@ def _schemas() -> dict[str, Any]:
             passages=_list(_object(camera=_TEXT, line=_TEXT, direction=_TEXT, passages=_COUNT)),
             newest_violations=_list(_ref("Visit")),
             watched=_list(_ANY),
+            looks=_ANY,
         ),
     }

@@ -168,15 +168,16 @@ async def events(request: Request) -> Response:
         await feed.wait(number, min(_LONGEST_WAIT_S, max(0.0, float(wait))))
     except ValueError as error:
         raise RequestError(f"wait_s is {wait!r:.40}, expected a number of seconds") from error
-    return JSONResponse({"events": [event for _, event in feed.after(number)]})
+    told = ", ".join(event.text for event in feed.after(number))
+    return Response(f'{{"events": [{told}]}}', media_type="application/json")
 
 
 async def _stream(feed: EventFeed, number: int) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     while True:
-        for count, event in feed.after(number):
-            number = count
-            yield f"id: {event['id']}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n"
+        for event in feed.after(number):
+            number = event.number
+            yield f"id: {event.id}\nevent: {event.kind}\ndata: {event.text}\n\n"
         await feed.wait(number, _KEEP_ALIVE_S)
         if feed.last == number:
             yield ": nothing new\n\n"  # so that whoever stands between keeps the connection

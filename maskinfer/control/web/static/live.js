@@ -10,35 +10,58 @@ function looked() {
   return new Promise(done => document.addEventListener("visibilitychange", done, {once: true})).then(looked);
 }
 
-async function follow(figure) {
-  const image = figure.querySelector("img"), least = 1000 / Number(section.dataset.fps);
-  let after = "0", asked = "", shown = "";
+// Which cameras are seen so large that small pictures would look coarse. The many dots of a phone do not count in full.
+function large() {
+  const dots = Math.min(devicePixelRatio, 1.5);
+  return figures.filter(figure => figure.clientWidth * dots > 720).map(figure => figure.dataset.camera);
+}
+
+async function follow() {
   for (;;) {
     await looked();
-    const begun = performance.now();
+    const over = new AbortController(), larges = large();
+    const watch = setInterval(() => { if (document.hidden || large().join() !== larges.join()) over.abort(); }, 250);
     try {
-      // A picture of the other size would come at once, though it is the same one: it counts as another.
-      const size = figure.clientWidth * devicePixelRatio > 700 ? "large" : "small";
-      const query = new URLSearchParams({camera: figure.dataset.camera, after: size === asked ? after : "0", size});
-      asked = size;
-      const answer = await fetch(`/live.jpg?${query}`);
+      const query = new URLSearchParams(larges.map(name => ["large", name]));
+      const answer = await fetch(`/live/pictures?${query}`, {signal: over.signal});
       if (answer.status === 401) return location.reload();
-      if (answer.status === 200) {
-        after = answer.headers.get("X-Sequence");
-        const url = URL.createObjectURL(await answer.blob());
-        image.src = url;
-        await image.decode().catch(() => {});
-        image.hidden = false;
-        if (shown) URL.revokeObjectURL(shown);
-        shown = url;
-      } else if (!answer.ok) {
-        await pause(2000);
-      }
+      if (!answer.ok) throw new Error(answer.status);
+      await take(answer.body.getReader());
     } catch {
-      await pause(2000);
+      if (!over.signal.aborted) await pause(2000);
+    } finally {
+      clearInterval(watch);
     }
-    await pause(Math.max(20, least - (performance.now() - begun)));
   }
+}
+
+// Each picture comes after a line that says whose it is, and how many bytes it has.
+async function take(reader) {
+  let bytes = new Uint8Array();
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) return;
+    const more = new Uint8Array(bytes.length + value.length);
+    more.set(bytes);
+    more.set(value, bytes.length);
+    bytes = more;
+    for (let line; (line = bytes.indexOf(10)) >= 0;) {
+      const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, line))), end = line + 1 + head.bytes;
+      if (bytes.length < end) break;
+      await draw(head.camera, bytes.slice(line + 1, end));
+      bytes = bytes.slice(end);
+    }
+  }
+}
+
+async function draw(camera, jpeg) {
+  const figure = figures.find(one => one.dataset.camera === camera);
+  if (!figure) return;
+  const image = figure.querySelector("img"), before = image.src;
+  image.src = URL.createObjectURL(new Blob([jpeg], {type: "image/jpeg"}));
+  await image.decode().catch(() => {});
+  image.hidden = false;
+  if (before) URL.revokeObjectURL(before);
 }
 
 function show(camera) {
@@ -86,6 +109,6 @@ for (const figure of figures) {
   const large = figure.querySelector(".large");
   if (!figure.requestFullscreen) large.hidden = true;
   large.addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : figure.requestFullscreen());
-  follow(figure);
 }
+follow();
 listen();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -12,18 +11,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
+from maskinfer.engine.contract import FACE_OUTPUT
 from maskinfer.engine.flow.progress import Progress
 from maskinfer.engine.results import BGRBatch
-from maskinfer.training.classifier.dataset import Indices, Pictures, augmented
+from maskinfer.training.classifier.batches import augmented
+from maskinfer.training.classifier.dataset import Indices, Pictures
 from maskinfer.training.classifier.tuning.graph import GraphNetwork, Said
 from maskinfer.training.classifier.tuning.schedule import BATCH, SMOOTHING, TuningPlan
-from maskinfer.training.optim import bfloat16_pays
+from maskinfer.training.optim import reduced_precision
 
 _WARMUP = 0.1
 # Weights of the first layers, which see edges and colours, stay: half of the time, and little to learn.
 _FIRST_TRAINED = 18
 _OTHERS_WEIGHT = 0.5
 _LEAST_SCALE = 1e-3
+# What stands in place of the label of a picture that has none.
+_REHEARSED, _NO_FACE = -1, -2
+_SURELY_NONE = 0.01
+# As many of a batch as the shipped models learnt from.
+_NO_FACES = BATCH // 8
 
 
 def tune_network(
@@ -32,6 +38,7 @@ def tune_network(
     pictures: Pictures,
     own: Indices,
     rehearsed: Indices,
+    no_faces: Indices,
     plan: TuningPlan,
     progress: Progress,
 ) -> None:
@@ -48,6 +55,7 @@ def tune_network(
         pictures: all of them.
         own: indices of the place's faces.
         rehearsed: indices of others, that are only held on to.
+        no_faces: indices of what the detector takes for faces and is none, which is learnt.
         plan: how.
         progress: told of each step.
     """
@@ -55,9 +63,10 @@ def tune_network(
     torch.manual_seed(plan.recipe.seed)
     torch.set_flush_denormal(True)
     optimizer, rates = _optimizer(network, plan)
+    offsets = offsets_of(pictures.labels[own], len(plan.recipe.labels))
     teacher.eval()
     progress.set_total(plan.steps)
-    for step, (images, labels) in enumerate(_batches(pictures, own, rehearsed, plan)):
+    for step, (images, labels) in enumerate(_batches(pictures, own, rehearsed, no_faces, plan)):
         share = _share(step, plan.steps)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * share
@@ -65,7 +74,7 @@ def tune_network(
         said = _say(network, inputs)
         with torch.no_grad():
             taught = _say(teacher, inputs)
-        loss = _loss(said, taught, torch.from_numpy(labels))
+        loss = _loss(said, taught, torch.from_numpy(labels), offsets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -90,20 +99,21 @@ def _share(step: int, steps: int) -> float:
 
 
 def _batches(
-    pictures: Pictures, own: Indices, rehearsed: Indices, plan: TuningPlan
+    pictures: Pictures, own: Indices, rehearsed: Indices, no_faces: Indices, plan: TuningPlan
 ) -> Iterator[tuple[BGRBatch, Indices]]:
-    """Yield batches: of the place's faces, half of them rehearsed ones if there are some.
+    """Yield batches: of the place's faces, half of them rehearsed ones and an eighth no faces if there are some.
 
-    The labels of rehearsed faces are -1.
+    The labels of these are ``_REHEARSED`` and ``_NO_FACE``.
     """
     rng = np.random.default_rng(plan.recipe.seed)
-    others = BATCH // 2 if len(rehearsed) else 0
-    drawn = rng.choice(own, plan.steps * (BATCH - others), p=_shares(pictures.labels[own]))
+    sources = ((rehearsed, BATCH // 2, _REHEARSED), (no_faces, _NO_FACES, _NO_FACE))
+    others = [source for source in sources if len(source[0])]
+    own_count = BATCH - sum(count for _, count, _ in others)
+    drawn = rng.choice(own, plan.steps * own_count, p=_shares(pictures.labels[own]))
     for step in range(plan.steps):
-        first = drawn[step * (BATCH - others) : (step + 1) * (BATCH - others)]
-        second = rng.choice(rehearsed, others) if others else own[:0]
-        ids = np.concatenate([first, second])
-        labels = np.concatenate([pictures.labels[first], np.full(len(second), -1, np.int64)])
+        first = drawn[step * own_count : (step + 1) * own_count]
+        ids = np.concatenate([first, *(rng.choice(source, count) for source, count, _ in others)])
+        labels = np.concatenate([pictures.labels[first], *(np.full(count, kind) for _, count, kind in others)])
         names = [plan.recipe.labels[label] if label >= 0 else None for label in pictures.labels[ids]]
         rngs = [np.random.default_rng((plan.recipe.seed, step, i)) for i in range(len(ids))]
         images = [
@@ -122,25 +132,42 @@ def _shares(labels: Indices) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-def _precision() -> AbstractContextManager[None]:
-    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
+def offsets_of(labels: Indices, count: int) -> Tensor:
+    """Return what is added to the logits while labels are learnt, so that it is not learnt how often each is drawn.
+
+    Rare labels are drawn more often than the place shows them. Without this the network would take them to be as
+    frequent, and say them more often everywhere (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021).
+
+    Args:
+        labels: of the place's faces, indices.
+        count: of labels.
+
+    Returns:
+        float32 (count,): the logarithm of each label's share of the draws over its share of the faces; 0 for labels
+        that the place does not show.
+    """
+    drawn, shown = np.bincount(labels, _shares(labels), count), np.bincount(labels, minlength=count) / len(labels)
+    return torch.from_numpy(np.log(np.where(shown > 0, drawn, 1) / np.where(shown > 0, shown, 1)).astype(np.float32))
 
 
 def _say(network: GraphNetwork, inputs: Tensor) -> Said:
-    with _precision():
+    with reduced_precision(inputs.device):
         said = network(inputs)
     others = {name: value.float() for name, value in said.others.items()}
     return Said(said.logits.float(), others, said.features.float())
 
 
-def _loss(said: Said, taught: Said, labels: Tensor) -> Tensor:
+def _loss(said: Said, taught: Said, labels: Tensor, offsets: Tensor) -> Tensor:
     known = labels >= 0
-    loss = cross_entropy(said.logits[known], labels[known], label_smoothing=SMOOTHING)
+    loss = cross_entropy(said.logits[known] + offsets, labels[known], label_smoothing=SMOOTHING)
     if not bool(known.all()):
         answers = taught.logits[~known].softmax(1)
         # Of labels that the old model does not know it says nothing.
         answers = pad(answers, (0, said.logits.shape[1] - answers.shape[1]))
         loss = loss + cross_entropy(said.logits[~known], answers)
     for name, value in said.others.items():
-        loss = loss + _OTHERS_WEIGHT * binary_cross_entropy_with_logits(value, taught.others[name].sigmoid())
+        answers = taught.others[name].sigmoid()
+        if name == FACE_OUTPUT:
+            answers = answers.where(labels != _NO_FACE, _SURELY_NONE)
+        loss = loss + _OTHERS_WEIGHT * binary_cross_entropy_with_logits(value, answers)
     return loss

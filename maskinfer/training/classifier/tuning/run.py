@@ -16,18 +16,18 @@ import torch
 
 from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.catalog.lineage import LINEAGE_FILE
-from maskinfer.engine.contract import METADATA_KEY, to_json
+from maskinfer.engine.contract import METADATA_KEY, ClassifierContract, to_json
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.checks import sha256_of
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.training.classifier.dataset import DOUBTFUL_SCORE, Indices, Pictures, as_deployed, join
-from maskinfer.training.classifier.faces import Faces, collect_faces
 from maskinfer.training.classifier.tuning.graph import GraphNetwork, load_network, read_graph, with_weights
 from maskinfer.training.classifier.tuning.loop import tune_network
 from maskinfer.training.classifier.tuning.new_labels import fit_new_labels
 from maskinfer.training.classifier.tuning.schedule import TuningPlan, plan
 from maskinfer.training.classifier.tuning.widen import widened
+from maskinfer.training.classifier.windows.faces import NO_FACE, Faces, collect_faces
 from maskinfer.training.data.audit.short import tell_audit
 from maskinfer.training.run_folder import cleared_if_nothing_begun, environment, make_folder, to_text
 
@@ -35,7 +35,7 @@ MODEL = "model.onnx"
 LEAST_FACES = 10
 # Measured: see docs/guides/your-own-door.md. With new labels the weights at the beginning, whose last layer alone was
 # fitted, are worth less than those in the end.
-KEEP, KEEP_WITH_NEW_LABELS = 0.5, 0.0
+KEEP, KEEP_WITH_NEW_LABELS = 0.7, 0.0
 _BATCH = 64
 Before = tuple[float, float]
 
@@ -94,7 +94,7 @@ def tune(
         start: name or file of the classifier to begin from.
         data: folders of the place's pictures; see ``samples``.
         out: the run folder; it is made, and must be empty if it exists.
-        keep: share of the old weights in the new model, from 0, and under 1, see ``loop.tune_network``; None for 0.5,
+        keep: share of the old weights in the new model, from 0, and under 1, see ``loop.tune_network``; None for 0.7,
             or 0 with new labels.
         rehearse: folders of other pictures, whose labels are not learnt: the old model's answers are held on to.
         dev: folders of pictures to report on, that are not learnt from.
@@ -120,24 +120,25 @@ def tune(
         tell_audit(data, dev, progress)
         progress.describe("reading")
         labels = network.contract.labels
-        own = collect_faces(data, labels, progress)
+        own = collect_faces(data, labels, progress, no_faces=network.contract.face_check is not None)
         _refuse_too_little(own, labels, data, added)
         others = collect_faces(rehearse, labels, progress) if rehearse else None
         pictures = _pictures(own) if others is None else join(_pictures(own), _pictures(others))
-        every = np.arange(len(pictures.labels))
-        mine, held = every[: len(own.labels)], every[len(own.labels) :]
+        mine, none = np.flatnonzero(own.labels != NO_FACE), np.flatnonzero(own.labels == NO_FACE)
+        held = np.arange(len(own.labels), len(pictures.labels))
         chosen = plan(network.contract, count_faces(own), keep, seed)
         progress.describe("training")
         if added:
             fit_new_labels(network, pictures, mine, len(teacher.contract.labels), len(added), chosen.recipe)
-        tune_network(network, teacher, pictures, mine, held, chosen, progress)
+        tune_network(network, teacher, pictures, mine, held, none, chosen, progress)
         seconds = time.monotonic() - started
         tested = _test(teacher, network, dev, chosen, progress) if dev else None
         lineage = {
             "parent": start,
             "parent_sha256": sha256_of(file),
             "faces": count_faces(own),
-            "labels": dict(Counter(labels[label] for label in own.labels)),
+            "labels": dict(Counter(labels[label] for label in own.labels[mine])),
+            "no_faces": len(none),
             "rehearsed": 0 if others is None else count_faces(others),
             "keep": keep,
             "added": list(added),
@@ -148,7 +149,10 @@ def tune(
             "dev": [_data(folder) for folder in dev],
         }
         sets = {*own.sets, *(() if others is None else others.sets)}
-        _write(out, file, graph, network, sets, lineage, tested)
+        contract = _contract(network.contract, file, sets)
+        if added:
+            contract = replace(contract, priors=_shares(own.labels[mine], labels))
+        _write(out, graph, contract, network, lineage, tested)
         return TuneSummary(out, count_faces(own), _count(others), seconds, peak_bytes(), tested)
 
 
@@ -159,8 +163,10 @@ def _pictures(faces: Faces) -> Pictures:
 
 def count_faces(faces: Faces) -> int:
     """Return how many faces there are; one of an annotated scene may be cut twice, see ``collect_faces``."""
-    annotated = Counter(source for source, score in zip(faces.sources, faces.scores, strict=True) if np.isnan(score))
-    found = Counter(source for source, score in zip(faces.sources, faces.scores, strict=True) if not np.isnan(score))
+    detected = ~np.isnan(faces.scores)
+    sources = np.asarray(faces.sources, object)
+    annotated = Counter(sources[~detected & (faces.labels != NO_FACE)])
+    found = Counter(sources[detected & (faces.labels != NO_FACE)])
     return sum(max(annotated[source], found[source]) for source in {*annotated, *found})
 
 
@@ -169,7 +175,7 @@ def _count(faces: Faces | None) -> int:
 
 
 def _refuse_too_little(faces: Faces, labels: Sequence[str], data: Sequence[Path], added: Sequence[str]) -> None:
-    found = Counter(labels[label] for label in faces.labels)
+    found = Counter(labels[label] for label in faces.labels if label != NO_FACE)
     missing = next((label for label in added if label not in found), None)
     if missing is not None:
         raise RequestError(f"{', '.join(map(str, data))} shows no face with the new label {missing}")
@@ -202,18 +208,9 @@ def _accuracy(network: GraphNetwork, pictures: Pictures, indices: Indices, chose
     return right / max(1, len(indices))
 
 
-def _write(
-    out: Path,
-    parent: Path,
-    graph: onnx.ModelProto,
-    network: GraphNetwork,
-    sets: Collection[str],
-    lineage: Mapping[str, object],
-    tested: Before | None,
-) -> None:
-    graph = with_weights(graph, network)
-    was = network.contract
-    contract = replace(
+def _contract(was: ClassifierContract, parent: Path, sets: Collection[str]) -> ClassifierContract:
+    """Return the contract of a model that was tuned: what has to be measured anew is left out."""
+    return replace(
         was,
         name=f"{was.name.removesuffix('-tuned')}-tuned",
         training_data=tuple(sorted({*was.training_data, *sets})),
@@ -222,13 +219,30 @@ def _write(
         parity=None,
         metrics={},
     )
+
+
+def _shares(indices: Indices, labels: Sequence[str]) -> dict[str, float]:
+    """Return the share of each label among faces; empty if there is a label that none of them has."""
+    shares = {label: float((indices == i).mean()) for i, label in enumerate(labels)}
+    return shares if all(shares.values()) else {}
+
+
+def _write(
+    out: Path,
+    graph: onnx.ModelProto,
+    contract: ClassifierContract,
+    network: GraphNetwork,
+    lineage: Mapping[str, object],
+    tested: Before | None,
+) -> None:
+    graph = with_weights(graph, network)
     next(entry for entry in graph.metadata_props if entry.key == METADATA_KEY).value = to_json(contract)
     data = graph.SerializeToString()
     with atomic_write(out / MODEL) as partial:
         partial.write_bytes(data)
     report = {} if tested is None else {"accuracy_before": tested[0], "accuracy": tested[1]}
     lineage = {"sha256": hashlib.sha256(data).hexdigest(), **lineage, **report}
-    for name, content in ((LINEAGE_FILE, lineage), ("environment.json", environment())):
+    for name, content in ((LINEAGE_FILE, lineage), ("environment.json", environment(torch.device("cpu")))):
         with atomic_write(out / name) as partial:
             partial.write_text(to_text(content), encoding="utf-8")
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import RequestError
+from maskinfer.engine.results import LABELS
 from maskinfer.training.classifier.recipe import Augmentation, Network, Recipe, Schedule
 
 BATCH = 32
 SMOOTHING = 0.05
 # Draws of each face: fewer of many faces, so that a training ends.
-_DRAWS_A_FACE, _LEAST_DRAWS, _MOST_DRAWS = 8, 640, 8000
+_DRAWS_A_FACE, _LEAST_DRAWS, _MOST_DRAWS = 8, 1280, 8000
+# What was never learnt takes longer.
+_TIMES_WITH_NEW_LABELS = 2
 # The step of a weight, over the root mean square of its layer's weights: a graph has layers of all scales.
 _RELATIVE_STEP = 2e-3
 
@@ -44,7 +47,10 @@ def plan(contract: ClassifierContract, faces: int, keep: float, seed: int) -> Tu
         raise RequestError(f"{contract.name} takes crops of {width}x{height} pixels: expected square ones")
     if not 0 <= keep < 1:
         raise RequestError(f"keep is {keep}, expected a share from 0, and under 1")
-    draws = min(_MOST_DRAWS, max(_LEAST_DRAWS, _DRAWS_A_FACE * faces))
+    known = set(contract.labels) <= set(LABELS)
+    draws = min(_MOST_DRAWS, max(_LEAST_DRAWS, _DRAWS_A_FACE * faces)) * (1 if known else _TIMES_WITH_NEW_LABELS)
+    # A visor, a scarf or glasses that are drawn before a face may be what a label of one's own is about.
+    augmentation = Augmentation() if known else Augmentation(occluders=0.0)
     schedule = Schedule(epochs=1, batch=BATCH, learning_rate=_RELATIVE_STEP, label_smoothing=SMOOTHING)
     recipe = Recipe(
         name="site",
@@ -55,7 +61,7 @@ def plan(contract: ClassifierContract, faces: int, keep: float, seed: int) -> Tu
         test_share=0.0,
         network=Network(weights="none"),
         schedule=schedule,
-        augmentation=Augmentation(),
+        augmentation=augmentation,
         crop=contract.crop,
     )
     return TuningPlan(recipe, max(1, draws // BATCH), _RELATIVE_STEP, keep)

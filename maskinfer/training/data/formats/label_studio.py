@@ -15,6 +15,7 @@ from maskinfer.training.data.formats.raw import (
     RawPicture,
     broken,
     find_picture,
+    is_there,
     number,
     read_json,
     roots_of,
@@ -72,7 +73,7 @@ def _find(address: str, roots: Sequence[Path]) -> Path:
     name = Path(whole).name
     tried = [whole, name, _UPLOADED.sub("", name)]
     places = [find_picture(one, roots) for one in tried]
-    return next((place for place in places if place.is_file()), places[1])
+    return next((place for place in places if is_there(place)), places[1])
 
 
 def _results(task: Mapping[str, Any], left_out: list[tuple[str, str]]) -> Sequence[Mapping[str, Any]] | None:

@@ -126,12 +126,20 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(APPLE_DOUBLE)
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file; a text that is no path at all, as one that is too long, names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def find_picture(name: str, roots: Iterable[Path]) -> Path:
     """Return where a picture is that a file names, or else one of its name; where it should be if it is nowhere."""
     tidy = name.replace("\\", "/")
     every = list(roots)
     places = [*(root / tidy for root in every), *(root / Path(tidy).name for root in every)]
-    return next((place for place in places if place.is_file()), places[0])
+    return next((place for place in places if is_there(place)), places[0])
 
 
 def roots_of(file: Path, images: Path | None, *more: str) -> Sequence[Path]:

@@ -15,6 +15,7 @@ from maskinfer.training.data.formats.raw import (
     RawPicture,
     broken,
     find_picture,
+    is_there,
     number,
     pictures_in,
     read_xml,
@@ -49,7 +50,7 @@ def read_voc(data: Path, images: Path | None = None) -> RawData:
         raise SourceNotFoundError(f"{data} holds no {WHAT}: expected XML files")
     pictures = [_picture(file, images) for file in files]
     known = {picture.path for picture in pictures}
-    beside = [] if data.is_file() else sorted({picture.path.parent for picture in pictures if picture.path.is_file()})
+    beside = [] if data.is_file() else sorted({picture.path.parent for picture in pictures if is_there(picture.path)})
     alone = [path for folder in beside for path in pictures_in(folder) if path not in known]
     return RawData(tuple(pictures), tuple((NO_FILE, str(path)) for path in alone))
 
@@ -64,7 +65,7 @@ def _picture(file: Path, images: Path | None) -> RawPicture:
         # Some tools write a name without its ending.
         names = [name, *(f"{name}{end}" for end in (".jpg", ".png", ".jpeg") if not Path(name).suffix)]
         found = [find_picture(one, roots) for one in names]
-        path = next((one for one in found if one.is_file()), found[0])
+        path = next((one for one in found if is_there(one)), found[0])
         return RawPicture(path, tuple(_box(entry) for entry in root.iter("object")))
     except ValueError as error:
         raise broken(file, WHAT, error) from error

@@ -18,6 +18,7 @@ from maskinfer.training.data.formats.raw import (
     RawData,
     RawPicture,
     broken,
+    is_there,
     number,
     pictures_in,
     read_text,
@@ -67,6 +68,9 @@ def _read(file: Path, names: dict[int, str], root: Path, parts: Mapping[str, Any
                 notes.append((TWICE, str(path)))
             else:
                 pictures[path] = RawPicture(path, tuple(_boxes(path, names, notes)), part=part)
+    if pictures and sum(what == NO_FILE for what, _ in notes) == len(pictures):
+        expected = label_file(next(iter(pictures)))
+        raise SourceError(f"none of the pictures of {file} has a text file of boxes: expected one as {expected}")
     return RawData(tuple(pictures.values()), notes=tuple(notes))
 
 
@@ -102,7 +106,7 @@ def label_file(picture: Path) -> Path:
 
 def _boxes(picture: Path, names: dict[int, str], notes: list[tuple[str, str]]) -> Iterator[RawBox]:
     file = label_file(picture)
-    if not file.is_file():
+    if not is_there(file):
         notes.append((NO_FILE, str(picture)))
         return
     for row, line in enumerate(read_text(file, "YOLO boxes").split("\n"), 1):

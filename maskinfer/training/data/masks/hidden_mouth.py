@@ -11,19 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.results import BGRFrame
-from maskinfer.training.data.masks.occluders import (
+from maskinfer.training.data.masks.clothes import draped
+from maskinfer.training.data.masks.layers import (
     FacePlace,
     FloatPicture,
     Layer,
-    any_colour,
     composite,
-    draw_cup,
-    draw_hand,
-    draw_microphone,
     fill,
     skin_colour,
     stroke,
+    surface,
 )
+from maskinfer.training.data.masks.occluders import draw_cup, draw_hand, draw_microphone
 
 
 def hide_mouth(window: BGRFrame, rng: np.random.Generator, face_share: float) -> BGRFrame:
@@ -40,30 +39,6 @@ def hide_mouth(window: BGRFrame, rng: np.random.Generator, face_share: float) ->
     return composite(window, draw(window, face, rng), rng)
 
 
-def _surface(window: BGRFrame, rng: np.random.Generator) -> FloatPicture:
-    """Return a picture of cloth, a cover or a page, float32 (side, side, 3): flat, striped, spotted, printed."""
-    size = window.shape[0]
-    flat = np.asarray(any_colour(rng), np.float32)
-    surface = np.broadcast_to(flat, window.shape).copy()
-    kind = rng.integers(5)
-    if kind == 1:  # stripes or folds
-        down, across = np.mgrid[0:size, 0:size].astype(np.float32)
-        turn, pitch = rng.uniform(0, np.pi), rng.uniform(0.08, 0.7)
-        waves = np.sin((across * np.cos(turn) + down * np.sin(turn)) * pitch)[..., None] / 2 + 0.5
-        surface += waves * (np.asarray(any_colour(rng), np.float32) - flat) * np.float32(rng.uniform(0.15, 1))
-    elif kind in (2, 3):  # a picture of something, coarse or fine
-        cells = int(rng.integers(3, 14))
-        coarse = rng.uniform(0, 255, (cells, cells, 3)).astype(np.float32)
-        method = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[rng.integers(3)]
-        spots = np.asarray(cv2.resize(coarse, (size, size), interpolation=method), np.float32)
-        surface += (spots - surface) * np.float32(rng.uniform(0.2, 0.8))
-    elif kind == 4:  # lines of print
-        step = int(rng.integers(3, 9))
-        surface[::step] = np.asarray(any_colour(rng), np.float32)
-    shade = np.linspace(rng.uniform(0.75, 1.1), rng.uniform(0.75, 1.1), size, dtype=np.float32)
-    return np.asarray(surface * shade[:, None, None], np.float32)
-
-
 def _board(window: BGRFrame, face: FacePlace, rng: np.random.Generator) -> Layer:
     """Draw a book, a telephone, a sheet of paper: something flat with straight edges, up to the eyes at most."""
     cover: FloatPicture = np.zeros(window.shape[:2], np.float32)
@@ -75,7 +50,7 @@ def _board(window: BGRFrame, face: FacePlace, rng: np.random.Generator) -> Layer
     corners = [(-wide / 2, lean[0]), (wide / 2, lean[1]), (wide / 2 + lean[2], high), (-wide / 2 + lean[3], high)]
     places = [np.array([x, y]) + along * across + down * below for across, below in corners]
     fill(cover, [(float(p[0]), float(p[1])) for p in places])
-    colour = _surface(window, rng)
+    colour = surface(window, rng)
     if rng.random() < 0.5:  # the fingers that hold it
         finger = np.zeros_like(cover)
         for k in range(int(rng.integers(1, 5))):
@@ -89,14 +64,10 @@ def _board(window: BGRFrame, face: FacePlace, rng: np.random.Generator) -> Layer
 
 def _high_scarf(window: BGRFrame, face: FacePlace, rng: np.random.Generator) -> Layer:
     """Draw a scarf or a collar that is pulled up over the mouth, wide and wrapped, wider than the face."""
-    cover: FloatPicture = np.zeros(window.shape[:2], np.float32)
     size = window.shape[0]
-    top = face.at(0.5, rng.uniform(0.58, 0.86))[1]
-    dip = face.side * rng.uniform(-0.02, 0.14)
-    xs = np.linspace(0, size, 11)
-    edge = top + dip * np.cos((xs - face.x) / face.side * np.pi) + rng.normal(0, face.side * 0.02, 11)
-    fill(cover, [*zip(xs.tolist(), edge.tolist(), strict=True), (size, size), (0, size)])
-    colour = _surface(window, rng)
+    height = rng.uniform(0.58, 0.86)
+    cover, top = draped(window, face, rng, height, rng.uniform(-0.02, 0.14), 0.02), face.at(0.5, height)[1]
+    colour = surface(window, rng)
     for _ in range(int(rng.integers(1, 5))):  # folds
         fold: FloatPicture = np.zeros_like(cover)
         y = top + face.side * rng.uniform(0.05, 0.5)

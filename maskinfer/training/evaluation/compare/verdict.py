@@ -56,12 +56,12 @@ def _sets(place: AtPlace) -> list[Group]:
 
 def _here(place: AtPlace) -> str:
     change = place.of("all")[0].found.change
-    interval = f"95 % {100 * change.low:.1f} to {100 * change.high:.1f}"
+    interval = f"95 % {100 * change.low:z.1f} to {100 * change.high:z.1f}"
     if change.low > 0:
-        return f"better on {place.place.name} by {100 * change.value:.1f} points, {interval}"
+        return f"better on {place.place.name} by {100 * change.value:z.1f} points, {interval}"
     if change.high < 0:
-        return f"worse on {place.place.name} by {-100 * change.value:.1f} points, {interval}"
-    return f"not surely different on {place.place.name}: {100 * change.value:+.1f} points, {interval}"
+        return f"worse on {place.place.name} by {-100 * change.value:z.1f} points, {interval}"
+    return f"not surely different on {place.place.name}: {100 * change.value:+z.1f} points, {interval}"
 
 
 def _name(place: AtPlace, group: Group) -> str:
@@ -71,8 +71,8 @@ def _name(place: AtPlace, group: Group) -> str:
 def _elsewhere(sets: list[tuple[str, float]]) -> str:
     name, value = min(sets, key=lambda pair: pair[1])
     if round(100 * value, 1) >= 0:
-        return f"nowhere worse (least: {name}, {100 * value:+.1f})"
-    return f"no worse than {-100 * value:.1f} ({name})"
+        return f"nowhere worse (least: {name}, {100 * value:+z.1f})"
+    return f"no worse than {-100 * value:z.1f} ({name})"
 
 
 def _worse(place: AtPlace, max_loss: float) -> list[str]:
@@ -83,8 +83,8 @@ def _worse(place: AtPlace, max_loss: float) -> list[str]:
         lost = (change.value < -max_loss or change.high < 0) if is_set else change.high < -max_loss
         if faces >= LEAST_FACES and lost:
             name = place.place.name if group.kind == "all" else f"{place.place.name}, {group.name}"
-            interval = f"95 % {100 * change.low:.1f} to {100 * change.high:.1f}"
-            lines.append(f"{name}: {100 * change.value:+.1f} points, {interval}, {faces} faces")
+            interval = f"95 % {100 * change.low:z.1f} to {100 * change.high:z.1f}"
+            lines.append(f"{name}: {100 * change.value:+z.1f} points, {interval}, {faces} faces")
     more = place.false_positives
     if more is not None and more.low > 0:
         lines.append(

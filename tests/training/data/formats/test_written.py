@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskinfer.engine.errors import MaskinferError, SourceError
 from maskinfer.training.data.formats.detect import detect
 from maskinfer.training.data.formats.door import read_data
 from maskinfer.training.data.formats.translate import Imported
@@ -93,3 +94,37 @@ def test_classifications_are_pictures_of_one_face(tmp_path: Path) -> None:
         ("b", "without_mask"),
         ("c", "incorrect_mask"),
     ]
+
+
+def test_a_list_of_pictures_that_names_no_paths(tmp_path: Path) -> None:
+    data = laid_out("datumaro-yolo-ultralytics", tmp_path)
+    (data / "train.txt").write_text("[" * 5000)
+    imported = read_data(data, NAMES)
+    assert [scene.path.stem for scene in imported.scenes] == ["c"]
+    assert any("[[[[" in example for _, _, example in imported.left_out)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_broken_files_are_told_in_one_line(tool: str, tmp_path: Path) -> None:
+    data, refused = laid_out(tool, tmp_path), list[str]()
+    for file in sorted(path for path in data.rglob("*") if path.suffix in {".json", ".xml", ".yaml", ".txt"}):
+        whole = file.read_bytes()
+        cuts = [whole[: len(whole) * part // 7] for part in range(1, 7)]
+        swaps = [whole.replace(b"0", b"nan"), whole.replace(b"1", b"1e999"), whole.replace(b'"', b""), b"\xff" + whole]
+        for broken in (b"", b"[]", b"{}", b"null", b"[1, 2]", b"\0" * 9, b"[" * 100_000, *cuts, *swaps):
+            file.write_bytes(broken)
+            try:
+                read_data(data, NAMES)
+            except MaskinferError as error:
+                refused.append(str(error))
+        file.write_bytes(whole)
+    assert len(refused) > 5
+    assert not any("\n" in line for line in refused)
+
+
+def test_pictures_that_lie_elsewhere_than_their_boxes(tmp_path: Path) -> None:
+    data = laid_out("fiftyone-yolov5", tmp_path)
+    (data / "images/val").rename(data / "images/mine")
+    (data / "dataset.yaml").write_text("names: {0: Mask}\nval: images/mine\n")
+    with pytest.raises(SourceError, match=r"none of the pictures .*expected one as .*labels/mine/a\.txt"):
+        read_data(data, NAMES)

@@ -20,7 +20,7 @@ from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.results import BGRBatch, BGRFrame, Detections, FloatArray
-from maskinfer.training.classifier.window_file import window_file
+from maskinfer.training.classifier.windows.window_file import window_file
 from maskinfer.training.data.head_pose import head_pose
 from maskinfer.training.data.main_face import find_main_face
 from maskinfer.training.data.samples import LabelledImage, read_samples
