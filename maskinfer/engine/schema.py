@@ -20,6 +20,8 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
+from maskinfer.engine.decoders import json_decoder
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A share or a probability."""
 Positive = Annotated[float, Meta(gt=0)]
@@ -92,7 +94,7 @@ def from_json(text: str | bytes, kind: type[_T]) -> _T:
         ValueError: as for ``from_plain``, or the text is no JSON.
     """
     try:
-        return msgspec.json.decode(text, type=kind)
+        return json_decoder(kind).decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return from_plain(parse_json(text), kind, closed=False)  # which says more
 
@@ -129,6 +131,7 @@ def json_schema(kind: Any) -> dict[str, Any]:
 
     What the docstrings say of the attributes is the fields' description, and no other fields are allowed.
     """
+    json_decoder(kind)  # which builds it, for all threads
     schema = msgspec.json.schema(kind)
     for definition in schema["$defs"].values():
         if "properties" in definition:

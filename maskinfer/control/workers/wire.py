@@ -15,6 +15,7 @@ from maskinfer.control.room.state import CameraCounters, CameraMode, CameraState
 from maskinfer.control.settings.types import Settings
 from maskinfer.control.store.questions import CameraEventKind
 from maskinfer.control.watch.watching import Counted
+from maskinfer.engine.decoders import json_decoder
 from maskinfer.engine.drift.counts import What
 from maskinfer.engine.visits.visit import VisitChange
 
@@ -176,7 +177,7 @@ def decode(data: bytes, kind: type[_T]) -> _T:
     Raises:
         ValueError: it is something else.
     """
-    return msgspec.json.decode(data, type=kind, dec_hook=_array)
+    return json_decoder(kind, _array).decode(data)
 
 
 def news_of(

@@ -9,6 +9,7 @@ import msgspec
 
 from maskinfer import __version__
 from maskinfer.control.web.api.bodies import Pause, Shapes
+from maskinfer.engine.decoders import json_decoder
 from maskinfer.engine.drift.compare import DriftState
 from maskinfer.engine.records import FrameRecord
 
@@ -174,7 +175,10 @@ def _put(summary: str, body: str = "") -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, made = msgspec.json.schema_components((FrameRecord, Shapes, Pause), ref_template=_SCHEMAS + "{name}")
+    kinds = (FrameRecord, Shapes, Pause)
+    for kind in kinds:
+        json_decoder(kind)  # which builds it, for all threads
+    _, made = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS + "{name}")
     span = _object(label=_LABEL, bare=_maybe(_TEXT), score={"type": "number"}, from_at=_TIME, to_at=_TIME)
     violation = _object(zone=_maybe(_TEXT), label=_LABEL, bare=_maybe(_TEXT), from_at=_TIME, to_at=_TIME)
     counted = _object(key=_TEXT, people=_COUNTS, violations=_COUNT)
