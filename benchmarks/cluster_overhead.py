@@ -23,7 +23,7 @@ from maskinfer.cluster.models import models_for
 from maskinfer.cluster.pieces import Joined, look_at, plan_pieces
 from maskinfer.cluster.supervisor import Supervisor
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.entry import Entry
 from maskinfer.engine.jobs.video import run_video

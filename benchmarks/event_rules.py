@@ -23,7 +23,7 @@ import numpy as np
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.load import load

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks.peers import CLASSIFIER_OF, PEERS, Files, Find, Found, Peer, SkippedError, annotate
+from benchmarks.peers import OUR_JOBS, PEERS, Files, Find, Found, Peer, SkippedError, annotate
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.training.data.scenes import Scene, read_scenes
@@ -47,22 +47,22 @@ def _speed(peer: Peer, clip: Path, files: Files) -> dict[str, Any]:
     """Return frames and seconds, from the first frame read to the last one written; loading is left out."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mp4"
-        if peer.name in CLASSIFIER_OF:
-            return _our_job(CLASSIFIER_OF[peer.name], clip, out)
+        if peer.name in OUR_JOBS:
+            return _our_job(*OUR_JOBS[peer.name], clip, out)
         find = peer.open(files)
         began_s = time.perf_counter()
         frames = annotate(clip, out, find)
         return {"frames": frames, "seconds": time.perf_counter() - began_s}
 
 
-def _our_job(classifier: str, clip: Path, out: Path) -> dict[str, Any]:
-    from maskinfer.engine.faces.tracker import TrackOptions
+def _our_job(classifier: str, detect_every: int | None, clip: Path, out: Path) -> dict[str, Any]:
+    from maskinfer.engine.faces.track import TrackOptions
     from maskinfer.engine.jobs.video import run_video
     from maskinfer.engine.load import load
 
     engine = load(classifier=classifier, lanes=None)
     began_s = time.perf_counter()
-    summary = run_video(engine, str(clip), out, track=TrackOptions())
+    summary = run_video(engine, str(clip), out, track=TrackOptions(detect_every=detect_every))
     return {"frames": summary.frames, "seconds": time.perf_counter() - began_s}
 
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import click
 
 import maskinfer
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.flow.stages import StageTimes, record_stages
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.sinks.copies.encoding import COPY, Encoding

@@ -216,6 +216,7 @@ def _ours(detector: str, classifier: str) -> Callable[[Files], Find]:
 OURS = "maskinfer"
 PEERS = (
     Peer(OURS, "as it comes", ("onnxruntime",), _ours("auto", "auto")),
+    Peer("maskinfer, every frame", "its detector looks at every frame", ("onnxruntime",), _ours("auto", "auto")),
     Peer("maskinfer, small", "with mobilenetv2-small-112-int8", ("onnxruntime",),
          _ours("auto", "mobilenetv2-small-112-int8")),
     Peer("naive loop", "insightface's SCRFD, the lecture's network in torch on one face after the other",
@@ -226,7 +227,12 @@ PEERS = (
     Peer("uniface", "its RetinaFace and FaceAttribNet", ("uniface",), _uniface),
     Peer("AIZOO", "one network for faces and masks, 360 px, in onnxruntime", ("onnxruntime",), _aizoo),
 )  # fmt: skip
-CLASSIFIER_OF = {OURS: "auto", "maskinfer, small": "mobilenetv2-small-112-int8"}
+# The classifier, and on which frames the detector looks.
+OUR_JOBS = {
+    OURS: ("auto", None),
+    "maskinfer, every frame": ("auto", 1),
+    "maskinfer, small": ("mobilenetv2-small-112-int8", None),
+}
 
 
 def annotate(source: Path, out: Path, find: Find) -> int:

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.stillness import LOOK_AFTER_S
 from maskinfer.engine.load import load
 from maskinfer.engine.results import FrameResult

@@ -23,7 +23,7 @@ import click
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import DEFAULT_CLASSIFIER
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.load import load
 from maskinfer.engine.results import Face, FrameResult
 from maskinfer.engine.sources.open import open_source

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from maskinfer.engine.faces.protocols import Classifier, Detector
     from maskinfer.engine.faces.quality import Gate
-    from maskinfer.engine.faces.tracker import TrackOptions
+    from maskinfer.engine.faces.track import TrackOptions
     from maskinfer.engine.files.jsonl import read_results
     from maskinfer.engine.flow.progress import Progress
     from maskinfer.engine.frames.annotate import Style, annotate
@@ -130,7 +130,7 @@ _MODULES = {
     "engine.check": ("check_classifier", "check_detector"),
     "engine.faces.protocols": ("Classifier", "Detector"),
     "engine.faces.quality": ("Gate",),
-    "engine.faces.tracker": ("TrackOptions",),
+    "engine.faces.track": ("TrackOptions",),
     "engine.files.jsonl": ("read_results",),
     "engine.flow.progress": ("Progress",),
     "engine.frames.annotate": ("Style", "annotate"),

@@ -13,7 +13,7 @@ from maskinfer.benchmark.fake_camera import served
 from maskinfer.benchmark.synthetic_video import write_film
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.jobs.watch import SourceReport, run_watch
 from maskinfer.engine.results import FrameResult

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.flow.stages import record_stages
 from maskinfer.engine.jobs.video import run_video

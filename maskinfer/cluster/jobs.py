@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maskinfer.cluster.pieces import Piece
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.jobs.entry import Entry
 from maskinfer.engine.sinks.copies.encoding import Encoding

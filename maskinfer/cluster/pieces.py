@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from maskinfer.cluster.memo import KnownClassifier, KnownDetector, Memo, Said
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions, frames_a_look
+from maskinfer.engine.faces.track import TrackOptions, frames_a_look
 from maskinfer.engine.frames.colour import picture_maker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.results import Detections, FrameResult
@@ -129,7 +129,7 @@ def look_at(
         for_recordings=None,
     )
     rate = piece.first_frame / piece.start_s if piece.first_frame else 0.0
-    every = 1 if track is None else frames_a_look(track, engine.looks_per_s, rate)
+    every = 1 if track is None else frames_a_look(track, engine.recorded_looks_per_s, rate)
     with closing(_frames(video, piece, -piece.first_frame % every, engine.decoder)) as frames:
         for batch in own.follow(frames, track):
             for _, result in batch:

@@ -20,7 +20,7 @@ from maskinfer.cluster.places import Planned, Roots, plan
 from maskinfer.cluster.storage import below, is_remote, names_in, publish, read_bytes, real_place, remove
 from maskinfer.cluster.supervisor import Supervisor
 from maskinfer.engine.errors import MissingExtraError, OutputError, RequestError, SourceError, nothing_begun
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.files.scratch import scratch_folder
 from maskinfer.engine.flow.meter import Meter
 from maskinfer.engine.flow.progress import SILENT, Progress

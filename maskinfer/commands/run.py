@@ -176,7 +176,8 @@ def video(
     if is_one:
         refuse(("jobs",), "there is one video; for several, name a folder for -o")
         refuse(("overwrite",), "the one video that -o names is replaced in any case")
-    track, style, encoding = tracking.read(), look.read(blur.read(Style())), encoded.read()
+    style, encoding = look.read(blur.read(Style())), encoded.read()
+    track = tracking.read(every_frame=style.blur_faces)
     name = printable(Path(public_name(sources[0])).name)
     outputs = tables.read(results.read(event_outputs.read(rules, tracking)), name if is_one else None)
     if out is None and outputs == Outputs():

@@ -113,7 +113,8 @@ def stream(
         refuse(("give_up_after", "every_frame"), "none of the sources is live")
     if not tracking.track:
         refuse(("every_frame",), "with --no-track every frame is looked at")
-    track = tracking.read()
+    style = blur.read(Style())
+    track = tracking.read(every_frame=style.blur_faces)
     outputs = results.read(event_outputs.read(rules, tracking))
     engine = models.open(is_recording=is_recording, max_error=max_error)
     with progress_bar("stream", "frames") as progress:
@@ -123,7 +124,7 @@ def stream(
             reading=FeedOptions(policy, give_up_after),
             heartbeat_s=heartbeat,
             track=track if track is None or every_frame else replace(track, still_s=LOOK_AFTER_S),
-            style=blur.read(Style()),
+            style=style,
             sinks=Sinks(show, record, segment, outputs),
             progress=progress,
         )

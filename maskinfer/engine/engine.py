@@ -18,12 +18,14 @@ from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
 from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector
 from maskinfer.engine.faces.quality import Gate, sharpness
-from maskinfer.engine.faces.tracker import Look, Track, Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Look, Tracker, tracked
+from maskinfer.engine.flow.between import put_in_between
 from maskinfer.engine.flow.overlap import batched, in_lanes, prefetch
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
-from maskinfer.engine.results import NO_FACES, Detections, FrameResult
+from maskinfer.engine.results import Detections, FrameResult
 from maskinfer.engine.sources.camera import is_live
 from maskinfer.engine.sources.decoder import CPU
 from maskinfer.engine.sources.live import FeedOptions
@@ -70,7 +72,10 @@ class Engine:
         decoder: of recordings, one of ``sources.decoder.DECODERS``.
         batch_frames: frames of a recording that share a run of the detector.
         codec_threads: of a recording's decoder, and of its encoder; None for half of the threads.
-        looks_per_s: where faces are followed, the detector looks about so often a second; None for every frame.
+        looks_per_s: at live sources whose faces are followed the detector looks about so often a second; None for
+            every frame.
+        recorded_looks_per_s: the same of recordings, where a face in between is put between where it was seen before
+            and after.
     """
 
     detector: PictureDetector
@@ -84,6 +89,7 @@ class Engine:
     batch_frames: int = 1
     codec_threads: int | None = None
     looks_per_s: float | None = None
+    recorded_looks_per_s: float | None = None
 
     @overload
     def __call__(self, images: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]
@@ -128,7 +134,7 @@ class Engine:
             track: how to follow faces from frame to frame; None for faces on their own.
         """
         engine = self._in_lanes()
-        tracker = None if track is None else engine.tracker(track)
+        tracker = None if track is None else engine.tracker(track, recorded=True)
         for batch, results in engine.follow_all(
             (batch, [tracker] * len(batch)) for batch in batched(frames, engine.batch_frames)
         ):
@@ -137,7 +143,9 @@ class Engine:
     def follow_all(
         self, batches: Iterable[tuple[Sequence[Frame], Sequence[Tracker | None]]]
     ) -> Iterator[tuple[Sequence[Frame], list[FrameResult]]]:
-        """Yield frames of several sources with their results, in order; the detector runs ahead.
+        """Yield frames of several recordings with their results, in order; the detector runs ahead.
+
+        Where it does not look at a frame, the faces of that frame wait for the next one that it looks at.
 
         Args:
             batches: frames that go together, and for each the tracker of its source, as for ``infer``.
@@ -150,8 +158,10 @@ class Engine:
             return one[0], one[1], engine._find(one[2])
 
         to_detect = ((frames, trackers, _looks(frames, trackers)) for frames, trackers in batches)
-        for frames, trackers, found in in_lanes(detect, to_detect, engine.lanes):
-            yield frames, engine._label_in_turn(frames, trackers, found)
+        yield from put_in_between(
+            (frames, trackers, [one is Look.COAST for one in found], engine._label_in_turn(frames, trackers, found))
+            for frames, trackers, found in in_lanes(detect, to_detect, engine.lanes)
+        )
 
     def threads_of_codecs(self) -> int:
         """Return how many threads a recording's decoder gets, and its encoder."""
@@ -186,9 +196,15 @@ class Engine:
                 start = end
         return results
 
-    def tracker(self, options: TrackOptions) -> Tracker:
-        """Return what follows the faces of one source."""
-        return Tracker(options, proposals=self.face_check is not None, looks_per_s=self.looks_per_s)
+    def tracker(self, options: TrackOptions, *, recorded: bool = False) -> Tracker:
+        """Return what follows the faces of one source.
+
+        Args:
+            options: how.
+            recorded: the source is a recording, whose frames go through ``follow_all``.
+        """
+        looks_per_s = self.recorded_looks_per_s if recorded else self.looks_per_s
+        return Tracker(options, proposals=self.face_check is not None, looks_per_s=looks_per_s)
 
     def _find(self, looks: Sequence[Picture | Look]) -> list[Detections | Look]:
         """Return the faces of each picture; where the detector is not to run, why."""
@@ -237,7 +253,7 @@ class Engine:
         """Choose the faces that are to be classified: all but those of tracks that are certain."""
         coasts = found is Look.COAST
         checked = coasts or self.face_check is None
-        found, tracks = _tracked(found, frame.time_s, tracker)
+        found, tracks = tracked(found, frame.time_s, tracker)
         # Where a face is while the detector does not look is a guess, which would say less of it.
         asked = [] if coasts else enumerate(tracks)
         chosen = [i for i, track in asked if tracker is None or track is None or tracker.wants(track)]
@@ -282,13 +298,3 @@ def _looks(frames: Sequence[Frame], trackers: Sequence[Tracker | None]) -> list[
         look = Look.DETECT if tracker is None else tracker.next_frame(frame.picture, frame.time_s)
         looks.append(frame.picture if look is Look.DETECT else look)
     return looks
-
-
-def _tracked(found: Detections | Look, time_s: float, tracker: Tracker | None) -> tuple[Detections, list[Track | None]]:
-    """Return the faces of a frame and the track of each."""
-    if tracker is None:
-        faces = NO_FACES if isinstance(found, Look) else found
-        return faces, [None] * len(faces)
-    if isinstance(found, Look):
-        return tracker.coast(time_s) if found is Look.COAST else tracker.stay(time_s)
-    return found, tracker.follow(found, time_s)

@@ -95,7 +95,13 @@ def load(
     for number, way in enumerate(ways, 1):
         try:
             engine = _open(models, way, options, uncertain_below, max_error, gate or Gate(), lanes)
-            return replace(engine, decoder=decoder, looks_per_s=PRESETS[preset].looks_per_s)
+            looks = PRESETS[preset]
+            return replace(
+                engine,
+                decoder=decoder,
+                looks_per_s=looks.looks_per_s,
+                recorded_looks_per_s=looks.recorded_looks_per_s,
+            )
         except ProviderError as error:
             if number == len(ways):
                 raise

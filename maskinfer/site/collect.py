@@ -12,7 +12,7 @@ import numpy as np
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, OutputError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.flow.progress import SILENT, Progress
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.results import FrameResult
@@ -117,7 +117,7 @@ class _Collector:
             for frame in frames:
                 yield frame, self._engine.infer([frame], [tracker])[0]
         else:
-            for batch in self._engine.follow(frames, TrackOptions()):
+            for batch in self._engine.follow(frames, TrackOptions(detect_every=1)):
                 yield from batch
 
     def _finish(self, visit: Visit) -> None:

@@ -13,7 +13,7 @@ import pytest
 from maskinfer.cluster.attempt import Meter, attempt, record_name
 from maskinfer.cluster.jobs import Job, OutFile, Setup
 from maskinfer.cluster.models import Models, models_for, open_models
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.annotate import PLAIN
 from maskinfer.engine.jobs.entry import Entry
 from maskinfer.engine.jobs.video import run_video
@@ -101,7 +101,7 @@ def test_a_long_video_in_pieces(models: Models, setup: Setup, clip: Path, tmp_pa
     assert len(files_in(tmp_path / "out/pieces")) == 2
     whole = attempt(models.engine, setup, replace(job, pieces=split, may_split=False), Meter())
     assert (whole.frames, whole.failure) == (40, None)
-    assert whole.hits > 40
+    assert whole.hits > 20  # pictures, of which every second was looked at, and faces
     assert files_in(tmp_path / "out/pieces") == []
     before = (tmp_path / "out/jsonl/a.mp4.jsonl").read_bytes()
     (tmp_path / "out/records" / record_name("a.mp4")).unlink()

@@ -13,7 +13,7 @@ from maskinfer.cluster.memo import Memo, picture_key
 from maskinfer.cluster.pieces import Joined, Piece, look_at, plan_pieces
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.results import BGRFrame

@@ -15,7 +15,8 @@ import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.frames.annotate import annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture

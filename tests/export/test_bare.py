@@ -17,7 +17,8 @@ import maskinfer
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ContractError, RequestError, SourceError
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import as_picture
 from maskinfer.engine.results import LABELS, BGRFrame

@@ -17,7 +17,7 @@ from maskinfer.benchmark.synthetic_video import write_film
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError
 from maskinfer.engine.faces.boxes import iou_matrix
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.jobs.video import run_video
 from maskinfer.engine.load import load
 from maskinfer.engine.results import BGRFrame, FrameResult

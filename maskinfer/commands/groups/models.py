@@ -11,7 +11,7 @@ from maskinfer.commands.options import MODEL, SHARE, grouped, is_given, option, 
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
-    from maskinfer.engine.faces.tracker import TrackOptions
+    from maskinfer.engine.faces.track import TrackOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,18 @@ class TrackingOptions:
     classify_every: int
     detect_every: int | None
 
-    def read(self) -> TrackOptions | None:
-        """Return how faces are followed; None for frames on their own."""
-        from maskinfer.engine.faces.tracker import TrackOptions
+    def read(self, *, every_frame: bool) -> TrackOptions | None:
+        """Return how faces are followed; None for frames on their own.
+
+        Args:
+            every_frame: the detector is to look at every frame, if the user does not say otherwise.
+        """
+        from maskinfer.engine.faces.track import TrackOptions
 
         if self.track:
-            return TrackOptions(classify_every=self.classify_every, detect_every=self.detect_every)
+            return TrackOptions(
+                classify_every=self.classify_every, detect_every=self.detect_every or (1 if every_frame else None)
+            )
         refuse(("classify_every", "detect_every"), "with --no-track every frame is looked at on its own")
         return None
 
@@ -156,8 +162,9 @@ tracking_options = grouped(
            help="Classify a face that is tracked and certain in every Nth frame only, but at least every 0.2 s; one "
                 "that stays uncertain in every second one."),
     option("--detect-every", type=click.IntRange(1), metavar="N",
-           help="Run the detector on every Nth frame only; between them faces keep their motion. By default on every "
-                "frame, and about 15 times a second with --preset fast."),
+           help="Run the detector on every Nth frame only; between them faces keep their motion. By default about 15 "
+                "times a second in recordings, with --preset fast at live sources too; on every frame with --preset "
+                "accurate, and where faces are blurred."),
 )  # fmt: skip
 
 # Those of sources.decoder.DECODERS, which is not imported for --help; a test compares them.

@@ -20,7 +20,8 @@ from maskinfer.control.watch.view import View
 from maskinfer.control.watch.watching import Keeper
 from maskinfer.engine.drift.observe import Observer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.files.urls import is_url, public_host, public_name
 from maskinfer.engine.frames.stillness import LOOK_AFTER_S
 from maskinfer.engine.results import FrameResult

@@ -12,7 +12,8 @@ from maskinfer.engine.contract import FaceCheck
 from maskinfer.engine.faces.face_check import face_scores
 from maskinfer.engine.faces.protocols import ContractClassifier, label_of
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.faces.tracker import Track, Tracker
+from maskinfer.engine.faces.track import Track
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.records import Bare
 from maskinfer.engine.results import (

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, OutputError, SourceError, nothing_begun
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.files.atomic import partial_name
 from maskinfer.engine.files.listing import VIDEO_SUFFIXES, list_files
 from maskinfer.engine.files.places import inner_folders, make_folder

@@ -16,7 +16,7 @@ from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OutputError, RequestError, SourceNotFoundError
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import OnnxDetector
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.urls import as_text
 from maskinfer.engine.frames.annotate import Style
@@ -65,7 +65,7 @@ def job_settings(
     for name, part in parts.items():
         values |= flat(name, part)
     if track is not None and track.detect_every is None:
-        values["track.looks_per_s"] = engine.looks_per_s
+        values["track.looks_per_s"] = engine.recorded_looks_per_s
     if outputs.crops is not None:
         values["crop_labels"] = sorted(outputs.crop_labels)
     values["sinks"] = [type(sink).__qualname__ for sink in outputs.sinks]

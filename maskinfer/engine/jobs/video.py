@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import SourceError, nothing_begun
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.files.atomic import check_writable, partial_name
 from maskinfer.engine.files.places import STDOUT
 from maskinfer.engine.flow.overlap import prefetch

@@ -14,7 +14,8 @@ import numpy as np
 
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import OnError, OutputError, nothing_begun
-from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.files.atomic import check_writable
 from maskinfer.engine.files.follow import GOES_ON, Health
 from maskinfer.engine.flow.progress import SILENT, Progress
@@ -140,8 +141,7 @@ def run_watch(
         engine: finds and labels.
         sources: indices of cameras, URLs, video files, folders of images, ``-`` for a video on standard input.
         reading: how they are read.
-        track: how faces are followed; None for faces on their own. Its ``still_s`` counts for live sources only: of
-            recordings every frame is looked at.
+        track: how faces are followed; None for faces on their own. Its ``still_s`` counts for live sources only.
         style: how frames are annotated.
         sinks: where results go.
         heartbeat_s: seconds between two lines about each source's state, frame rate and drops; None for no lines.
@@ -178,13 +178,14 @@ def run_watch(
         if sinks.record is not None:
             recover_videos([sinks.record], progress.say)
         run = Run()
-        trackers = None if track is None else partial(_new_tracker, engine, track)
         with nothing_begun():
             opened = open_outputs(
                 outputs, on_error, classifier=engine.classifier, run=run, inputs=inputs, on_status=progress.say
             )
             add = stack.enter_context(opened)
             feeds = stack.enter_context(open_feeds(sources, reading, progress.say))
+            is_recorded = not any(feed.is_live for feed in feeds.feeds)
+            trackers = None if track is None else partial(_new_tracker, engine, track, is_recorded)
             desks = {
                 feed: _open_source_state(stack, feed, i, len(sources), sinks, trackers, run, on_error)
                 for i, feed in enumerate(feeds.feeds)
@@ -268,10 +269,10 @@ def _open_source_state(
     return _SourceState(feed, SourceReport(feed.name), tracker, recorder, recording, window)
 
 
-def _new_tracker(engine: Engine, track: TrackOptions, feed: Feed) -> Tracker | None:
+def _new_tracker(engine: Engine, track: TrackOptions, is_recorded: bool, feed: Feed) -> Tracker | None:
     if holds_images(feed.name):  # pictures of a folder do not follow one another
         return None
-    return engine.tracker(track if feed.is_live else replace(track, still_s=None))
+    return engine.tracker(track if feed.is_live else replace(track, still_s=None), recorded=is_recorded)
 
 
 def _end_recording(desk: _SourceState, on_error: OnError) -> None:

@@ -12,7 +12,7 @@ import pytest
 from maskinfer.engine.drift.compare import LEAST_PSI, by_chance, dispersion, find_shifts, psi, total
 from maskinfer.engine.drift.counts import WHATS, Counts, no_counts
 from maskinfer.engine.drift.observe import Observer, look_of
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.load import load
 from maskinfer.engine.results import BGRFrame, Face, FrameResult

@@ -16,7 +16,8 @@ from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.face_check import face_scores, logits
 from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.faces.tracker import Tracker, TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
+from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
 from maskinfer.engine.results import LABELS, BGRFrame, Detections, FrameResult

@@ -13,7 +13,8 @@ import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.faces.tracker import MAX_FACES, Look, Track, Tracker, TrackOptions, frames_a_look
+from maskinfer.engine.faces.track import Track, TrackOptions, frames_a_look
+from maskinfer.engine.faces.tracker import MAX_FACES, Look, Tracker
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame, Detections

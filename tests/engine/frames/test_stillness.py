@@ -11,7 +11,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.frames.stillness import Stillness

@@ -16,7 +16,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.jobs.archive import run_videos
 from maskinfer.engine.jobs.journal import JOURNAL

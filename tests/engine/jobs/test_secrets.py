@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import maskinfer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.jobs.watch import Sinks, run_watch
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sinks.event_targets import EventTargets

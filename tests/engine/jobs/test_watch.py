@@ -22,7 +22,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.files.jsonl import read_results
 from maskinfer.engine.jobs.watch import Sinks, run_watch
 from maskinfer.engine.results import BGRFrame, FrameResult

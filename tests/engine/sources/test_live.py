@@ -13,7 +13,7 @@ import pytest
 
 import maskinfer
 from maskinfer.engine.engine import Engine
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.jobs.watch import Sinks, run_watch
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sinks.outputs import Outputs

@@ -12,7 +12,7 @@ import pytest
 import maskinfer
 from maskinfer.engine.catalog.shipped import SHIPPED
 from maskinfer.engine.errors import RequestError
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.jobs.doctor import diagnose
 from maskinfer.engine.load import ways_here
 from maskinfer.engine.presets import BALANCED, PRESETS
@@ -142,7 +142,9 @@ def test_presets_are_shipped_models() -> None:
         way = usual_way(Asked(preset=name), "cpu")
         assert way.lanes == most_lanes("cpu")
         assert not (preset.in_float and "int8" in way.detector + way.classifier)
-    assert PRESETS[BALANCED].looks_per_s is None
+    assert {name: (one.looks_per_s, one.recorded_looks_per_s) for name, one in PRESETS.items()} == {
+        "fast": (15, 15), "balanced": (None, 15), "accurate": (None, None),
+    }  # fmt: skip
     with pytest.raises(RequestError, match="there is no preset 'best': choose fast, balanced, accurate"):
         maskinfer.load(preset="best")
 
@@ -150,6 +152,8 @@ def test_presets_are_shipped_models() -> None:
 def test_a_preset_sets_models_and_looks_and_yields_to_what_is_named() -> None:
     fast = maskinfer.load(preset="fast", provider="cpu", lanes=1)
     assert fast.looks_per_s == fast.tracker(TrackOptions()).looks_per_s == 15
+    usual = maskinfer.load(provider="cpu", lanes=1)
+    assert [usual.tracker(TrackOptions(), recorded=recorded).looks_per_s for recorded in (False, True)] == [None, 15]
     assert fast.classifier.contract.name.startswith(PRESETS["fast"].classifier)
     assert fast.face_check is not None
     other = maskinfer.load(classifier="mobilenetv2-128", preset="fast", provider="cpu", lanes=1)

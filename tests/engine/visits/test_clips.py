@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import maskinfer
-from maskinfer.engine.faces.tracker import TrackOptions
+from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import BGRFrame
