@@ -57,6 +57,20 @@ def test_video_keeps_frames_times_and_sound(clip: Path, colour_classifier: Path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "out.jsonl", "out.mp4"]
 
 
+def test_faces_that_are_to_be_hidden_are_looked_for_in_every_frame(
+    clip: Path, colour_classifier: Path, tmp_path: Path
+) -> None:
+    texts = []
+    for options in ([], ["--detect-every", "1"], ["--blur-faces"]):
+        jsonl = tmp_path / "out.jsonl"
+        command = ["video", clip, "-o", tmp_path / "out.mp4", "--jsonl", jsonl, "--classifier", colour_classifier]
+        done = maskinfer(*command, *options)
+        assert done.returncode == 0, done.stderr
+        texts.append(jsonl.read_text())
+    usual, every_frame, hidden = texts
+    assert hidden == every_frame != usual
+
+
 def test_a_video_cut_in_the_middle_is_finished_and_reported(
     portrait: BGRFrame, colour_classifier: Path, tmp_path: Path
 ) -> None:

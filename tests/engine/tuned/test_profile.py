@@ -15,7 +15,7 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.jobs.doctor import diagnose
 from maskinfer.engine.load import ways_here
-from maskinfer.engine.presets import BALANCED, PRESETS
+from maskinfer.engine.presets import PRESETS
 from maskinfer.engine.tuned.profile import (
     Profile,
     find_profile,
