@@ -232,7 +232,7 @@ class Engine:
 
         Args:
             source: what to read.
-            track: how to follow faces from frame to frame; None for faces on their own.
+            track: how to follow faces, and on which frames the detector looks; None for each frame on its own.
             reading: how to read a live source.
 
         Raises:

@@ -39,8 +39,9 @@ class TrackOptions:
             if there are frames; 1 for every frame. One that stays uncertain is classified in every second frame.
         certain_from: mean probability above which a track's label is certain.
         certain_after: number of classified frames before a label can be certain.
-        detect_every: the detector runs only on every Nth frame; in between, boxes are those predicted by the tracks.
-            None for as often as the engine's preset says.
+        detect_every: the detector runs only on every Nth frame; in between, a face of a recording is put on the line
+            between where it was before and after, and one of a live source where its track would be. None for as often
+            as the engine's preset says.
         still_s: a picture in which nothing changes is looked at again only after so many seconds, and its faces stay
             where they are; for cameras that do not move. None to look at every frame.
 
