@@ -135,5 +135,6 @@ def _open_watching(settings: Settings, store: Store, processes: int, say: Callab
         yield Watch(open_engine(settings.models), settings, store, say=say)
         return
     with Processes(settings, store, count=processes, say=say) as several:
-        say(f"{len(several.workers)} processes look at the cameras")
+        begun = len(several.workers)
+        say(f"{begun} process{' looks' if begun == 1 else 'es look'} at the cameras")
         yield several

@@ -15,10 +15,9 @@ _MOST_HELD = 16
 
 
 @dataclass(slots=True, eq=False)
-class _Held(Generic[T]):
+class _Held:
     """Results that go together, and which of them wait for the next look."""
 
-    what: T
     results: list[FrameResult]
     waiting: set[int] = field(default_factory=set)
 
@@ -46,22 +45,22 @@ def put_in_between(
 
 class _Between(Generic[T]):
     def __init__(self) -> None:
-        self._held: deque[_Held[T]] = deque()
-        self._waiting: defaultdict[object, list[tuple[_Held[T], int]]] = defaultdict(list)
+        self._held: deque[tuple[T, _Held]] = deque()
+        self._waiting: defaultdict[object, list[tuple[_Held, int]]] = defaultdict(list)
         self._seen: dict[object, FrameResult] = {}
 
     def add(
         self, what: T, sources: Sequence[object], guessed: Sequence[bool], results: Sequence[FrameResult]
     ) -> Iterator[tuple[T, list[FrameResult]]]:
-        held = _Held(what, list(results))
-        self._held.append(held)
+        held = _Held(list(results))
+        self._held.append((what, held))
         for i, (source, is_guess, result) in enumerate(zip(sources, guessed, results, strict=True)):
             if is_guess:
                 held.waiting.add(i)
                 self._waiting[source].append((held, i))
             else:
                 self._settle(source, result)
-        while self._held and (not self._held[0].waiting or len(self._held) > _MOST_HELD):
+        while self._held and (not self._held[0][1].waiting or len(self._held) > _MOST_HELD):
             yield self._next()
 
     def rest(self) -> Iterator[tuple[T, list[FrameResult]]]:
@@ -69,8 +68,8 @@ class _Between(Generic[T]):
             yield self._next()
 
     def _next(self) -> tuple[T, list[FrameResult]]:
-        first = self._held.popleft()
-        return first.what, list(first.results)  # which stay as they are if the next look comes later
+        what, first = self._held.popleft()
+        return what, list(first.results)  # which stay as they are if the next look comes later
 
     def _settle(self, source: object, after: FrameResult) -> None:
         before = self._seen.get(source)

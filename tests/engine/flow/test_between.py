@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -98,24 +99,32 @@ def test_what_was_given_before_an_error_comes_out_as_it_was_guessed() -> None:
     assert [lefts(results[0]) for _, results in out] == [{1: 0}, {1: 5}]
 
 
+class Picture:
+    """Stands for a frame."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
 def test_frames_are_not_held_without_end() -> None:
-    taken: list[int] = []
+    taken: list[weakref.ref[Picture]] = []
 
-    def items() -> Iterator[Item]:
-        yield looked(0, t1=0)
-        for i in range(1, 100):
-            taken.append(i)
-            yield guessed(i, t1=2 * i)
-        yield looked(100, t1=100)
+    def items() -> Iterator[tuple[Picture, Sequence[object], Sequence[bool], Sequence[FrameResult]]]:
+        for i in range(101):
+            picture = Picture(i)
+            taken.append(weakref.ref(picture))
+            yield picture, ["a"], [0 < i < 100], [result(i, t1=2 * i if i < 100 else 100)]
+            del picture
 
-    held = []
-    out = []
-    for what, results in put_in_between(items()):
-        held.append(len(taken) - int(what))
-        out.append(lefts(results[0])[1])
-    assert max(held) <= 17
-    assert out[1:80] == [2 * i for i in range(1, 80)]  # as guessed
-    assert out[-5:] == pytest.approx([96, 97, 98, 99, 100])
+    most, out = 0, []
+    for picture, results in put_in_between(items()):
+        out.append((picture.index, lefts(results[0])[1]))
+        del picture
+        most = max(most, sum(one() is not None for one in taken))
+    assert most <= 18
+    assert [index for index, _ in out] == list(range(101))
+    assert [left for _, left in out[1:80]] == [2 * i for i in range(1, 80)]  # as guessed
+    assert [left for _, left in out[-5:]] == pytest.approx([96, 97, 98, 99, 100])
 
 
 @pytest.mark.parametrize("times", [(0.0, 0.5, 0.0), (1.0, 0.5, 2.0), (0.0, 3.0, 2.0)])
