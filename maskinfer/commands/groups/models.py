@@ -159,8 +159,8 @@ tracking_options = grouped(
     option("--track/--no-track", default=True, show_default=True,
            help="Follow faces from frame to frame: a face keeps its id, and its label does not flicker."),
     option("--classify-every", type=click.IntRange(1), default=3, show_default=True, metavar="N",
-           help="Classify a face that is tracked and certain in every Nth frame only, but at least every 0.2 s; one "
-                "that stays uncertain in every second one."),
+           help="Classify a face that is tracked and certain in every Nth frame only, or the next that the detector "
+                "looks at, but at least every 0.2 s; one that stays uncertain in every second one."),
     option("--detect-every", type=click.IntRange(1), metavar="N",
            help="Run the detector on every Nth frame only; between them faces keep their motion. By default about 15 "
                 "times a second in recordings, with --preset fast at live sources too; on every frame with --preset "
