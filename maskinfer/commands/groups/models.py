@@ -105,12 +105,12 @@ engine_options = grouped(
                 "that you name is used, or the command fails."),
     option("--detector", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
            help="Face detector: a name from `maskinfer models list`, insightface:PACK (for non-commercial research "
-                "only), or an ONNX file. With auto, the preset's: retinaface-mask, in int8 if the CPU has VNNI."),
+                "only), or an ONNX file. With auto, the preset's: retinaface-mask, in int8 if the CPU has AVX2."),
     option("--detector-kind", type=click.Choice(["retinaface", "scrfd"]),
            help="Kind of a detector file that carries no contract; insightface's own files are scrfd."),
     option("--classifier", type=MODEL, default="auto", show_default=True, metavar="NAME|FILE",
            help="Mask classifier: a name from `maskinfer models list`, or an ONNX file. With auto, the "
-                "preset's: mobilenetv2-128 or, fast, mobilenetv2-small-112, in int8 if the CPU has VNNI."),
+                "preset's: mobilenetv2-128 or, fast, mobilenetv2-small-112, in int8 if the CPU has AVX2."),
     option("--det-threshold", type=SHARE, metavar="SCORE",
            help="Lowest score of a face that counts; by default the models' own threshold."),
     option("--det-size", callback=read_size, metavar="PIXELS",

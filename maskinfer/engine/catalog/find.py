@@ -13,7 +13,7 @@ from maskinfer.engine.errors import ModelError, ModelNotFoundError
 from maskinfer.engine.files.cache import cache_folder
 from maskinfer.engine.files.checks import sha256_once
 from maskinfer.engine.files.inside import inside
-from maskinfer.engine.runtime.cpu import has_vnni
+from maskinfer.engine.runtime.cpu import has_fast_int8
 from maskinfer.engine.runtime.providers import prefers_int8
 from maskinfer.engine.runtime.session import create_session
 
@@ -61,13 +61,13 @@ def find_model(name: str, task: str) -> Path:
 def best_precision_name(name: str, provider: str) -> str:
     """Return the name of a shipped model, or of the same in int8 where that is as right and faster.
 
-    That is on a CPU with VNNI, by onnxruntime itself or by OpenVINO. Without VNNI int8 products may saturate, and a GPU
-    is slower with them.
+    That is on an x86 CPU with AVX2, by onnxruntime itself or by OpenVINO. A GPU is slower with int8, and other
+    processors were not measured.
 
     Raises:
         RequestError, ProviderError: as ``providers.resolve_provider``.
     """
-    return f"{name}-int8" if prefers_int8(provider) and has_vnni() else name
+    return f"{name}-int8" if prefers_int8(provider) and has_fast_int8() else name
 
 
 def _here(name: str, file: Path) -> Path:

@@ -39,7 +39,7 @@ SHIPPED: dict[str, ShippedModel] = {
         "retinaface-mask-mnet025-int8.onnx",
         "detector",
         "4d413397b35c7a9654192967ed6d536a568a30901a6bcba7e5efaac2442ba52c",
-        "the same in int8, for processors with VNNI",
+        "the same in int8, for x86 processors with AVX2",
         "retinaface-mask-mnet025.md",
     ),
     "retinaface": ShippedModel(
@@ -60,7 +60,7 @@ SHIPPED: dict[str, ShippedModel] = {
         "mobilenetv2-128-int8.onnx",
         "classifier",
         "34772992d29cced91f3c73e554f75ec7815f3fb88e3a74cc5f8b19e0a6acb691",
-        "the same in int8, for processors with VNNI",
+        "the same in int8, for x86 processors with AVX2",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-160": ShippedModel(
@@ -81,7 +81,7 @@ SHIPPED: dict[str, ShippedModel] = {
         "mobilenetv2-small-112-int8.onnx",
         "classifier",
         "0914dd94adf6fd86e3558b219b4ee5013583a0b894b06b2f07fad13327d9207d",
-        "the same in int8, for processors with VNNI",
+        "the same in int8, for x86 processors with AVX2",
         "mobilenetv2-small-112.md",
     ),
 }

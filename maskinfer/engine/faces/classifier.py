@@ -91,7 +91,7 @@ def load_classifier(
 
     Args:
         name: a shipped model's name or the path of an ONNX file that carries a contract. ``auto`` is
-            ``mobilenetv2-128``, in int8 where that is as right and faster: on a CPU with VNNI.
+            ``mobilenetv2-128``, in int8 where that is as right and faster: on an x86 CPU with AVX2.
         provider: see ``providers.resolve_provider``.
         threads: of the CPU for each run; None for all that this process may use.
         lanes: runs at the same time; see ``session.create_session``.

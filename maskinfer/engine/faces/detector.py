@@ -130,7 +130,7 @@ def load_detector(
 
     Args:
         name: a shipped model's name, ``insightface:PACK``, or the path of an ONNX file. ``auto`` is
-            ``retinaface-mask``, in int8 where that is as right and faster: on a CPU with VNNI.
+            ``retinaface-mask``, in int8 where that is as right and faster: on an x86 CPU with AVX2.
         kind: of a file without a contract: ``scrfd`` for one of insightface's own.
         provider: see ``providers.resolve_provider``.
         threads: of the CPU for each run; None for all that this process may use.

@@ -87,8 +87,9 @@ def in_lanes(function: Callable[[T], R], items: Iterable[T], lanes: int) -> Iter
         yield from map(function, items)
         return
     with ThreadPoolExecutor(lanes, "lane") as pool:
-        # One more than there are lanes, so that none waits while the reader is busy.
-        for future in _ahead((pool.submit(function, item) for item in items), lanes + 1):
+        # More than there are lanes, so that none waits while the reader is busy; and some items take hardly any time,
+        # such as frames of a recording that the detector does not look at.
+        for future in _ahead((pool.submit(function, item) for item in items), 2 * lanes + 2):
             yield future.result()
 
 

@@ -32,7 +32,7 @@ from maskinfer.engine.sources.video import open_video
 T = TypeVar("T")
 # What waits between two stages: enough to ride out an uneven one; a frame has 3 MB at 1080p.
 QUEUE_FRAMES = 4
-QUEUE_BATCHES = 2
+QUEUE_BATCHES = 6
 
 
 def run_video(

@@ -115,7 +115,7 @@ def uses_cores(name: str) -> bool:
 
 
 def prefers_int8(name: str) -> bool:
-    """Tell whether a provider, or what ``auto`` may become here, is faster in int8 and as right, on a CPU with VNNI.
+    """Tell whether a provider, or what ``auto`` may become here, is faster in int8 and as right, on x86 with AVX2.
 
     Raises:
         RequestError, ProviderError: as ``resolve_provider``.

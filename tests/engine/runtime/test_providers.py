@@ -10,7 +10,7 @@ import pytest
 from maskinfer.engine.catalog.shipped import MODELS_DIR, SHIPPED
 from maskinfer.engine.errors import MissingExtraError, ModelError, ProviderError, RequestError
 from maskinfer.engine.runtime import cpu, providers
-from maskinfer.engine.runtime.cpu import available_threads, has_bf16, has_vnni
+from maskinfer.engine.runtime.cpu import available_threads, has_bf16, has_fast_int8
 from maskinfer.engine.runtime.providers import resolve_provider, short_name
 from maskinfer.engine.runtime.session import create_session, provider_options
 from maskinfer.engine.runtime.tensorrt import tensorrt_options
@@ -131,20 +131,22 @@ def test_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
         create_session(MODELS_DIR / SHIPPED["mobilenetv2-128"].file, provider="openvino-bf16")
 
 
-def test_vnni_where_the_processor_has_it(tmp_path: Path) -> None:
+def test_int8_is_fast_where_the_processor_has_avx2(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    for flags, expected in (("fpu avx512f avx512_vnni", True), ("fpu avx2 avx_vnni", True), ("fpu avx2", False)):
+    for flags, expected in (("fpu avx2 avx512f avx512_vnni", True), ("fpu avx avx2", True), ("fpu avx", False)):
         cpuinfo.write_text(f"processor : 0\nflags : {flags}\n")
-        assert has_vnni(cpuinfo) == expected
+        assert has_fast_int8(cpuinfo) == expected
+    cpuinfo.write_text("processor : 0\nFeatures : fp asimd asimddp i8mm\n")
+    assert not has_fast_int8(cpuinfo)
 
 
-def test_vnni_where_no_file_says_so(tmp_path: Path) -> None:
-    """As on Windows and macOS: OpenCV has to find on this machine what the kernel finds, AVX-VNNI alone aside."""
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else None
-    found = has_vnni(tmp_path / "none")
+def test_avx2_where_no_file_says_so(tmp_path: Path) -> None:
+    """As on Windows and macOS: OpenCV has to find on this machine what the kernel finds."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else None
+    found = has_fast_int8(tmp_path / "none")
     assert isinstance(found, bool)
     if flags is not None:
-        assert found == ("avx512_vnni" in flags)
+        assert found == ("avx2" in flags)
 
 
 def test_openvino_has_a_stream_and_a_request_for_each_lane() -> None:
