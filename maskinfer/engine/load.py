@@ -23,7 +23,7 @@ from maskinfer.engine.faces.protocols import (
     own_detector,
 )
 from maskinfer.engine.faces.quality import Gate
-from maskinfer.engine.presets import BALANCED, PRESETS
+from maskinfer.engine.presets import BALANCED, PRESETS, Preset
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.sources.decoder import CPU, check_decoder
@@ -58,8 +58,8 @@ def load(
             path, or an object of your own that is a ``Detector``.
         classifier: ``auto``, a shipped model's name, the path of an ONNX file that carries a contract, or an object of
             your own that is a ``Classifier``.
-        preset: which models ``auto`` stands for, and how often the detector looks where faces are followed: ``fast``,
-            ``balanced`` or ``accurate``.
+        preset: which models ``auto`` stands for, how often the detector looks where faces are followed, and whether
+            those models look once or several times: ``fast``, ``balanced`` or ``accurate``.
         provider: ``auto``, ``cpu``, ``cuda``, ``openvino`` ...; naming one that is not active is an error. It does
             not apply to objects of your own.
         threads: CPU threads; None for all that this process may use.
@@ -94,8 +94,8 @@ def load(
     options = {"kind": detector_kind, "det_threshold": det_threshold, "det_size_wh": det_size_wh}
     for number, way in enumerate(ways, 1):
         try:
-            engine = _open(models, way, options, uncertain_below, max_error, gate or Gate(), lanes)
             looks = PRESETS[preset]
+            engine = _open(models, way, looks, options, uncertain_below, max_error, gate or Gate(), lanes)
             return replace(
                 engine,
                 decoder=decoder,
@@ -154,6 +154,7 @@ def _named(model: object) -> str:
 def _open(
     models: tuple[str | Path | Detector, str | Path | Classifier],
     way: Way,
+    preset: Preset,
     options: Mapping[str, Any],
     uncertain_below: float | None,
     max_error: float | None,
@@ -168,8 +169,13 @@ def _open(
         machine = {"provider": way.provider, "threads": way.threads // lanes, "lanes": lanes}
         labels = _classifier(classifier, uncertain_below, max_error, machine)
         faces = _detector(detector, options, machine)
+        # Of models that somebody names nobody measured what more looks say, and against which threshold.
+        if isinstance(faces, OnnxDetector) and models[0] == AUTO:
+            faces = replace(faces, views=preset.views)
+        if isinstance(labels, OnnxClassifier) and models[1] == AUTO:
+            labels = replace(labels, mirrored=preset.mirrored)
         check = _check_of(faces, labels, least)
-        return faces if check is None else _proposing(faces, check), labels
+        return faces if check is None else _proposing(faces, check, preset), labels
 
     of_images = 1 if lanes is None else lanes
     first = opened(of_images)
@@ -196,11 +202,12 @@ def _check_of(detector: PictureDetector, classifier: ContractClassifier, least: 
     return check if least is None else replace(check, threshold=least)
 
 
-def _proposing(detector: PictureDetector, check: FaceCheck) -> PictureDetector:
+def _proposing(detector: PictureDetector, check: FaceCheck, preset: Preset) -> PictureDetector:
     """Return the detector as it proposes faces, whatever the least score of a face: the scores' scales are not one."""
     if not isinstance(detector, OnnxDetector):
         return detector
-    return replace(detector, contract=replace(detector.contract, det_threshold=check.proposals_from))
+    least = preset.proposals_from if detector.views and preset.proposals_from is not None else check.proposals_from
+    return replace(detector, contract=replace(detector.contract, det_threshold=least))
 
 
 def _detector(detector: str | Path | Detector, options: Mapping[str, Any], machine: dict[str, Any]) -> PictureDetector:

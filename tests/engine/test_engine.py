@@ -14,12 +14,14 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
-from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
+from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.faces.tracker import Tracker
 from maskinfer.engine.frames.annotate import annotate
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import AnyPicture, Picture
+from maskinfer.engine.presets import PRESETS
 from maskinfer.engine.results import BGRFrame, Detections, FrameResult
 from maskinfer.engine.tuned.way import most_lanes
 from tests.helpers.clips import write_clip
@@ -52,6 +54,28 @@ def test_frames_of_any_sizes_give_what_each_gives_alone(engine: maskinfer.Engine
             assert ours.label == alone.label
             assert ours.xyxy == pytest.approx(alone.xyxy, abs=0.1)
             assert ours.score == pytest.approx(alone.score, abs=1e-3)
+
+
+def test_the_accurate_preset_looks_several_times(portrait: BGRFrame) -> None:
+    once, accurate = maskinfer.load(), maskinfer.load(preset="accurate")
+    for engine in (accurate, accurate._in_lanes()):
+        assert isinstance(engine.detector, OnnxDetector)
+        assert engine.detector.views == PRESETS["accurate"].views != ()
+        assert isinstance(engine.classifier, OnnxClassifier)
+        assert engine.classifier.mirrored
+    (face,), (other,) = once(portrait).faces, accurate(portrait).faces
+    assert (face.label, other.label) == ("without_mask", "without_mask")
+    assert face.score != other.score
+    assert other.xyxy == pytest.approx(face.xyxy, abs=6)
+
+
+def test_models_that_are_named_look_once(colour_classifier: Path) -> None:
+    detector = maskinfer.load("retinaface-mask", preset="accurate").detector
+    assert isinstance(detector, OnnxDetector)
+    assert detector.views == ()
+    classifier = maskinfer.load(classifier=str(colour_classifier), preset="accurate").classifier
+    assert isinstance(classifier, OnnxClassifier)
+    assert not classifier.mirrored
 
 
 def test_faces_below_the_asked_score_are_uncertain(colour_classifier: Path, portrait: BGRFrame) -> None:

@@ -97,8 +97,9 @@ PRESET_NAMES = ("fast", "balanced", "accurate")
 engine_options = grouped(
     "models", EngineOptions, "Models",
     option("--preset", type=click.Choice(PRESET_NAMES), default="balanced", show_default=True,
-           help="Which models auto stands for, and how often the detector looks where faces are followed: fast is less "
-                "accurate, accurate is slower. What you name yourself counts more."),
+           help="Which models auto stands for, and how often they look: fast is less accurate, accurate looks at each "
+                "picture in three sizes and at each face twice, which takes several times as long. What you name "
+                "yourself counts more."),
     option("--provider", default="auto", show_default=True, metavar="NAME",
            help="Execution provider: auto, cpu, cuda, openvino, openvino-bf16, ... With auto, the one of `maskinfer "
                 "tune` if it was run here, otherwise cuda if the installed onnxruntime has it, else cpu. A provider "

@@ -14,7 +14,7 @@ from maskinfer.engine.catalog.find import find_model
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import MaskinferError, RequestError
-from maskinfer.engine.faces.classifier import load_classifier
+from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.protocols import ContractClassifier, Look
 from maskinfer.engine.files.checks import sha256_once
@@ -76,6 +76,11 @@ class ExchangeableClassifier:
         """What the classifier of now says of itself."""
         return self._now.contract
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether the classifier of now looks at each crop twice."""
+        return isinstance(self._now, OnnxClassifier) and self._now.mirrored
+
     def __call__(self, crops: BGRBatch, /) -> FloatArray:
         """Return the probabilities of each crop."""
         return self._now(crops)
@@ -128,10 +133,13 @@ def shadow_of(engine: Engine) -> Shadow | None:
 def models_of(engine: Engine) -> str:
     """Return which models look, so that what others say is not held against them."""
     contract, detector = engine.classifier.contract, engine.detector
-    sha256 = engine.classifier.sha256[:12] if isinstance(engine.classifier, ExchangeableClassifier) else ""
+    sha256 = twice = ""
+    if isinstance(engine.classifier, ExchangeableClassifier):
+        sha256, twice = engine.classifier.sha256[:12], " mirrored" if engine.classifier.mirrored else ""
     other = detector.contract if isinstance(detector, OnnxDetector) else None
-    before = f"{other.name} {other.version}, " if other is not None else ""
-    return f"{before}{contract.name} {contract.version} {sha256}".rstrip()
+    several = " several times" if isinstance(detector, OnnxDetector) and detector.views else ""
+    before = f"{other.name} {other.version}{several}, " if other is not None else ""
+    return f"{before}{contract.name} {contract.version} {sha256}".rstrip() + twice
 
 
 def follow_promotion(engine: Engine, models: ModelSettings, say: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from maskinfer.engine.catalog.contract_check import check_graph
 from maskinfer.engine.catalog.find import best_precision_name, find_model
 from maskinfer.engine.contract import BARE_OUTPUT, FACE_OUTPUT, ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
+from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import Look
 from maskinfer.engine.presets import BALANCED, PRESETS
@@ -31,10 +32,17 @@ MAX_BATCH_ON_CPU = 8
 
 @dataclass(frozen=True, slots=True)
 class OnnxClassifier:
-    """A classifier that runs an ONNX graph as its contract says."""
+    """A classifier that runs an ONNX graph as its contract says.
+
+    Attributes:
+        session: runs the graph.
+        contract: what its file says of it.
+        mirrored: each crop is looked at twice, as it is and as in a mirror, and the mean of both counts.
+    """
 
     session: ort.InferenceSession
     contract: ClassifierContract
+    mirrored: bool = False
 
     def __call__(self, crops: BGRBatch) -> FloatArray:
         """Return the probabilities of each crop; see ``protocols.Classifier``."""
@@ -42,6 +50,11 @@ class OnnxClassifier:
 
     def look(self, crops: BGRBatch) -> Look:
         """Return all that the graph says of each crop; see ``protocols.Look``."""
+        if not self.mirrored:
+            return self._look(crops)
+        return _mean(self._look(crops), self._look(np.ascontiguousarray(crops[:, :, ::-1])))
+
+    def _look(self, crops: BGRBatch) -> Look:
         most = MAX_BATCH_ON_CPU if is_on_cpu(self.session) else MAX_BATCH
         batches = [crops[start : start + most] for start in range(0, len(crops), most)]
         outputs = [run_session(self.session, to_input(b, self.contract.input), self.contract.name) for b in batches]
@@ -75,8 +88,20 @@ class OnnxClassifier:
         return self.contract.crop
 
 
-def _softmax(logits: FloatArray) -> FloatArray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+def _mean(one: Look, other: Look) -> Look:
+    """Return the mean of the probabilities of labels, and of the logits of what is said beside them."""
+
+    def between(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:
+        if first is None or second is None:
+            return None
+        return np.asarray(1 / (1 + np.exp(-(logits(first) + logits(second)) / 2)), np.float32)
+
+    probabilities = np.asarray((one.probabilities + other.probabilities) / 2, np.float32)
+    return Look(probabilities, between(one.face, other.face), between(one.bare, other.bare))
+
+
+def _softmax(scores: FloatArray) -> FloatArray:
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 

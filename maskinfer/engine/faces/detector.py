@@ -15,12 +15,13 @@ from maskinfer.engine.catalog.insightface import INSIGHTFACE_PREFIX
 from maskinfer.engine.contract import DETECTOR_KINDS, METADATA_KEY, DetectorContract, from_metadata
 from maskinfer.engine.errors import ContractError, ModelError, RequestError
 from maskinfer.engine.faces import retinaface, scrfd
-from maskinfer.engine.faces.boxes import Candidates, grown, suppress
+from maskinfer.engine.faces.boxes import Candidates, fused, grown, suppress
+from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_letterbox
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
-from maskinfer.engine.presets import BALANCED, PRESETS
+from maskinfer.engine.presets import BALANCED, PRESETS, View
 from maskinfer.engine.results import Detections, FloatArray
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, is_on_cpu, run_session
@@ -39,26 +40,52 @@ _DECODERS: dict[str, Decode] = {"retinaface": retinaface.decode, "scrfd": scrfd.
 
 # Boxes, scores and landmarks of one place.
 _RETINAFACE_WIDTHS = (4, 2, 10)
+# Left and right eye, nose, left and right corner of the mouth.
+_MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
+# What one look says with less is nothing that others could confirm.
+_LEAST_OF_A_LOOK = 0.05
+# By which the logit of several looks becomes one that decides as that of one look does (``benchmarks/lost_faces.py``).
+_ONE_LOOK = (1.14, 0.13)
 # Its feature maps alone take several gigabytes.
 MOST_SIDE_PX = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxDetector:
-    """A detector that runs an ONNX graph as its contract says."""
+    """A detector that runs an ONNX graph as its contract says.
+
+    Attributes:
+        session: runs the graph.
+        contract: what its file says of it.
+        views: each frame is looked at in all of these ways, and what is found is fused (``boxes.fused``); empty for one
+            look. For graphs that take any size.
+    """
 
     session: ort.InferenceSession
     contract: DetectorContract
+    views: tuple[View, ...] = ()
 
     def __call__(self, frames: Sequence[AnyPicture]) -> list[Detections]:
         """Return the faces of each frame; see ``protocols.PictureDetector``."""
         pictures = [as_picture(frame) for frame in frames]
+        if not self.views:
+            return self._look(pictures)
+        looks = [self._in_size(view.scale)._look(pictures, mirrored=view.mirrored) for view in self.views]
+        return [_as_of_one(fused(of_one), self.contract) for of_one in zip(*looks, strict=True)]
+
+    def _in_size(self, scale: float) -> OnnxDetector:
+        """Return what looks once, in another size, and tells all that another look may confirm."""
+        width, height = (max(1, round(side * scale)) for side in self.contract.size_wh)
+        contract = replace(self.contract, size_wh=(width, height), det_threshold=_LEAST_OF_A_LOOK)
+        return replace(self, contract=contract, views=())
+
+    def _look(self, pictures: Sequence[Picture], *, mirrored: bool = False) -> list[Detections]:
         plans = [self._plan(picture) for picture in pictures]
-        results: list[Detections | None] = [None] * len(frames)
+        results: list[Detections | None] = [None] * len(pictures)
         most = MAX_BATCH_ON_CPU if is_on_cpu(self.session) else MAX_BATCH
         for indices in _batches(plans, most if self.contract.batch else 1):
             batch_plans = [plans[i] for i in indices]
-            found = self._run([pictures[i] for i in indices], batch_plans)
+            found = self._run([pictures[i] for i in indices], batch_plans, mirrored)
             for i, detections in zip(indices, found, strict=True):
                 results[i] = detections
         return [detections for detections in results if detections is not None]
@@ -69,13 +96,16 @@ class OnnxDetector:
             picture.size_wh, contract.size_wh, divisor=contract.size_divisor, fixed=contract.fixed_size
         )
 
-    def _run(self, pictures: Sequence[Picture], plans: Sequence[Letterbox]) -> list[Detections]:
+    def _run(self, pictures: Sequence[Picture], plans: Sequence[Letterbox], mirrored: bool) -> list[Detections]:
         with stage("letterbox"):
-            batch = to_input(letterbox_batch(pictures, plans), self.contract.input)
+            canvas = letterbox_batch(pictures, plans)
+            batch = to_input(np.ascontiguousarray(canvas[:, :, ::-1]) if mirrored else canvas, self.contract.input)
         with stage("detect"):
             outputs = run_session(self.session, batch, self.contract.name)
         with stage("boxes"):
             candidates = decode(outputs, plans[0].canvas_wh, self.contract)
+            if mirrored:
+                candidates = [_turned_back(one, plans[0].canvas_wh[0]) for one in candidates]
             return [_to_source(one, plan, self.contract) for one, plan in zip(candidates, plans, strict=True)]
 
 
@@ -100,6 +130,27 @@ def _batches(plans: Sequence[Letterbox], max_batch: int) -> list[list[int]]:
         for indices in by_canvas.values()
         for start in range(0, len(indices), max_batch)
     ]
+
+
+def _turned_back(candidates: Candidates, width: int) -> Candidates:
+    """Return what was found in a mirror, in pixels of the picture itself."""
+    xyxy, scores, landmarks = candidates
+    turned = np.stack([width - xyxy[:, 2], xyxy[:, 1], width - xyxy[:, 0], xyxy[:, 3]], axis=1)
+    if landmarks is None:
+        return turned, scores, None
+    # The left eye of who is in the mirror is the right one.
+    points = landmarks[:, _MIRRORED_LANDMARKS]
+    points[..., 0] = width - points[..., 0]
+    return turned, scores, points
+
+
+def _as_of_one(found: Detections, contract: DetectorContract) -> Detections:
+    """Return what several looks found, with scores that mean as much as those of one look."""
+    slope, offset = _ONE_LOOK
+    scores = np.asarray(1 / (1 + np.exp(-(slope * logits(found.scores) + offset))), np.float32)
+    kept = suppress(found.xyxy, scores, contract.nms_threshold)
+    kept = kept[scores[kept] >= contract.det_threshold]
+    return Detections(found.xyxy[kept], scores[kept], None if found.landmarks is None else found.landmarks[kept])
 
 
 def _to_source(candidates: Candidates, plan: Letterbox, contract: DetectorContract) -> Detections:

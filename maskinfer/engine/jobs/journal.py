@@ -115,7 +115,9 @@ def _model(model: object) -> str:
     if not isinstance(model, (OnnxDetector, OnnxClassifier)):
         return repr(model)
     contract = model.contract
-    return f"{contract.name} {contract.version} {_digest(repr(contract))[:8]}"
+    several = model.mirrored if isinstance(model, OnnxClassifier) else model.views
+    looks = f" {several}" if several else ""
+    return f"{contract.name} {contract.version} {_digest(repr(contract))[:8]}{looks}"
 
 
 def flat(name: str, part: object) -> dict[str, object]:

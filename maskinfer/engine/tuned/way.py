@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from maskinfer.engine.catalog.find import best_precision_name
 from maskinfer.engine.catalog.shipped import SHIPPED
-from maskinfer.engine.presets import BALANCED, PRESETS, Preset
+from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.runtime.cpu import available_threads
 from maskinfer.engine.runtime.providers import AUTO, uses_cores
 from maskinfer.engine.schema import Count, Line
@@ -74,7 +74,7 @@ class Asked:
         preset = PRESETS[self.preset]
         name = preset.detector if task == "detector" else preset.classifier
         both = (name, f"{name}-int8")
-        return both[:1] if preset.in_float else tuple(one for one in both if one in SHIPPED)
+        return tuple(one for one in both if one in SHIPPED)
 
 
 def usual_way(asked: Asked, provider: str = AUTO, threads: int | None = None, lanes: int | None = None) -> Way:
@@ -94,8 +94,8 @@ def usual_way(asked: Asked, provider: str = AUTO, threads: int | None = None, la
     preset = PRESETS[asked.preset]
     return Way(
         provider,
-        _name(asked.detector, preset.detector, preset, provider),
-        _name(asked.classifier, preset.classifier, preset, provider),
+        _name(asked.detector, preset.detector, provider),
+        _name(asked.classifier, preset.classifier, provider),
         budget,
         lanes,
         usual_batch(lanes),
@@ -120,10 +120,8 @@ def usual_codec_threads(threads: int) -> int:
     return max(1, threads // 2)
 
 
-def _name(named: str, standard: str, preset: Preset, provider: str) -> str:
-    if named != AUTO:
-        return named
-    return standard if preset.in_float else best_precision_name(standard, provider)
+def _name(named: str, standard: str, provider: str) -> str:
+    return named if named != AUTO else best_precision_name(standard, provider)
 
 
 def _count(count: int, what: str) -> str:

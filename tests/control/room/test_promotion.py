@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskinfer.control.settings.types import ModelSettings
-from maskinfer.control.watch.models import follow_promotion, shadow_of
+from maskinfer.control.watch.models import follow_promotion, models_of, shadow_of
 from maskinfer.control.watch.watch import open_engine
 from maskinfer.engine.catalog.promoted import promote, rollback
 from maskinfer.engine.contract import ClassifierContract, CropRule
@@ -47,6 +47,17 @@ def test_a_watch_follows_promotion_and_rollback(tmp_path: Path) -> None:
         "the classifier is now colour (version 2",
         "the classifier is now colour (version 1",
     ]
+
+
+def test_what_looked_several_times_is_told_apart(tmp_path: Path) -> None:
+    """What is seen so is not compared with what one look saw; a model that was promoted looks once."""
+    promote(save_colour_classifier(tmp_path / "one.onnx", CONTRACT), "site", "classifier")
+    names = [
+        models_of(open_engine(ModelSettings(classifier=name, preset=preset)))  # type: ignore[arg-type]
+        for name in ("auto", "site") for preset in ("accurate", "balanced")
+    ]  # fmt: skip
+    assert ["several times" in name for name in names] == [True, False, True, False]
+    assert [name.endswith(" mirrored") for name in names] == [True, False, False, False]
 
 
 def test_what_cannot_be_exchanged_waits_for_the_next_start(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -10,9 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError
 from maskinfer.engine.faces.classifier import MAX_BATCH, load_classifier
+from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import label_of
-from maskinfer.engine.results import UNCERTAIN
+from maskinfer.engine.results import UNCERTAIN, BGRFrame
 from tests.conftest import CONTRACT
 from tests.helpers.graphs import save_colour_classifier, save_model
 
@@ -31,6 +33,28 @@ def test_all_crops_get_their_own_row(colour_classifier: Path, count: int) -> Non
     scores = load_classifier(str(colour_classifier))(crops(count))
     assert scores.shape == (count, 3)
     assert scores == pytest.approx(expected_scores(crops(count)), abs=1e-5)
+
+
+def test_a_mirrored_look_is_the_mean_of_both(portrait: BGRFrame) -> None:
+    crops = np.stack([cv2.resize(portrait[top : top + 160, 140:300], (128, 128)) for top in (30, 90, 150)])
+    once = load_classifier("mobilenetv2-128")
+    twice = replace(once, mirrored=True)
+    first, second = once.look(crops), once.look(np.ascontiguousarray(crops[:, :, ::-1]))
+    mean = twice.look(crops)
+    assert not np.allclose(first.probabilities, second.probabilities, atol=1e-3)
+    assert mean.probabilities == pytest.approx((first.probabilities + second.probabilities) / 2)
+    assert twice(crops) == pytest.approx(mean.probabilities)
+    for name in ("face", "bare"):
+        both = [logits(getattr(one, name)) for one in (first, second)]
+        assert logits(getattr(mean, name)) == pytest.approx(np.mean(both, axis=0), abs=1e-3)
+    assert twice.look(crops[:0]).probabilities.shape == (0, 3)
+
+
+def test_a_mirrored_look_of_a_model_that_says_no_more_than_labels(colour_classifier: Path) -> None:
+    look = replace(load_classifier(str(colour_classifier)), mirrored=True).look(crops(3))
+    assert look.probabilities == pytest.approx(expected_scores(crops(3)), abs=1e-5)
+    assert look.face is None
+    assert look.bare is None
 
 
 def test_logits_become_probabilities(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError, RequestError
 from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.faces.detector import OnnxDetector, load_detector
+from maskinfer.engine.presets import PRESETS, View
 from maskinfer.engine.results import BGRFrame, Detections
 from tests.conftest import shared
 from tests.helpers.graphs import save_colour_classifier, save_scrfd
@@ -95,6 +97,39 @@ def test_the_threshold_is_an_argument(portrait: BGRFrame) -> None:
 
 def test_the_size_is_an_argument(portrait: BGRFrame) -> None:
     check_portrait(load_detector("retinaface", det_size_wh=(320, 320))([portrait])[0])
+
+
+@pytest.mark.parametrize("size_wh", [(512, 512), (500, 470)])
+def test_several_looks_find_the_portrait(
+    retinaface: OnnxDetector, portrait: BGRFrame, size_wh: tuple[int, int]
+) -> None:
+    several = replace(retinaface, views=tuple(View(scale, way) for scale in (0.7, 1, 1.5) for way in (False, True)))
+    check_portrait(several([portrait])[0])
+    frame = cv2.resize(portrait, size_wh)
+    found, turned = several([frame, np.ascontiguousarray(frame[:, ::-1])])
+    # What is on the left in the picture is on the right in its mirror, landmarks and all.
+    assert turned.xyxy[:, [2, 1, 0, 3]] == pytest.approx(found.xyxy * (-1, 1, -1, 1) + (size_wh[0], 0) * 2, abs=2)
+    assert turned.scores == pytest.approx(found.scores, abs=0.03)
+    assert found.landmarks is not None
+    assert turned.landmarks is not None
+    points = turned.landmarks[:, [1, 0, 2, 4, 3]] * (-1, 1) + (size_wh[0], 0)
+    assert points == pytest.approx(found.landmarks, abs=2)
+
+
+def test_several_looks_at_several_frames_or_none(retinaface: OnnxDetector, portrait: BGRFrame) -> None:
+    several = replace(retinaface, views=PRESETS["accurate"].views)
+    assert several([]) == []
+    frames = [np.full((120, 200, 3), 127, np.uint8), portrait, portrait[:, :300]]
+    for one, alone in zip(several(frames), (several([frame])[0] for frame in frames), strict=True):
+        assert one.xyxy == pytest.approx(alone.xyxy, abs=0.01)
+        assert one.scores == pytest.approx(alone.scores, abs=1e-4)
+
+
+def test_several_looks_keep_to_the_threshold(portrait: BGRFrame) -> None:
+    for threshold in (0.02, 0.6):
+        found = replace(load_detector(det_threshold=threshold), views=(View(0.7, True), View(1, False)))([portrait])[0]
+        assert found.scores.min() >= threshold
+        assert (np.diff(found.scores) <= 0).all()
 
 
 @pytest.mark.parametrize("frame_wh", [(640, 640), (320, 256), (512, 512)])

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from maskinfer.engine.contract import CropRule
-from maskinfer.engine.faces.boxes import iou_matrix, suppress
+from maskinfer.engine.faces.boxes import fused, iou_matrix, suppress
 from maskinfer.engine.faces.crop import crop_windows, cut_crops
 from maskinfer.engine.faces.letterbox import letterbox_batch, plan_letterbox
+from maskinfer.engine.results import Detections
 
 EMPTY = np.zeros((0, 4), np.float32)
 
@@ -52,6 +53,53 @@ def test_letterbox_batch_lays_frames_top_left_on_black() -> None:
     assert (batch[0, :32] == 50).all()
     assert (batch[1, :32] == 90).all()
     assert (batch[:, 32:] == 0).all()
+
+
+def look(*faces: tuple[float, ...], landmarks: bool = False) -> Detections:
+    """Return what one look says: left, top, right, bottom and score of each face."""
+    rows = np.array(faces, np.float32).reshape(-1, 5)
+    points = np.repeat(rows[:, None, :2], 5, axis=1) if landmarks else None
+    return Detections(rows[:, :4], rows[:, 4], points)
+
+
+def test_what_all_looks_find_is_where_it_is_in_the_mean() -> None:
+    found = fused([look((0, 0, 10, 10, 0.8), landmarks=True), look((2, 0, 12, 10, 0.8), landmarks=True)])
+    assert found.xyxy == pytest.approx(xyxy((1, 0, 11, 10)))
+    assert found.scores == pytest.approx([0.8])
+    assert found.landmarks is not None
+    assert found.landmarks[0] == pytest.approx(np.tile([1.0, 0.0], (5, 1)))
+
+
+def test_a_surer_look_weighs_more() -> None:
+    found = fused([look((0, 0, 10, 10, 0.9)), look((2, 0, 12, 10, 0.3))])
+    assert found.xyxy[0, 0] == pytest.approx(2 * 0.3 / 1.2)
+    # The mean of the logits of 0.9 and 0.3.
+    assert found.scores == pytest.approx([0.6626], abs=1e-4)
+
+
+def test_what_one_look_of_three_finds_counts_for_less() -> None:
+    alone, twice, always = (fused([look(*[(0, 0, 10, 10, 0.9)][:n]) for n in (1, m, k)]).scores[0]
+                            for m, k in ((0, 0), (1, 0), (1, 1)))  # fmt: skip
+    assert always == pytest.approx(0.9)
+    assert 0.1 < alone < twice < always
+
+
+def test_the_best_face_of_a_look_stands_for_all_of_its_place() -> None:
+    found = fused([look((0, 0, 10, 10, 0.9), (1, 0, 11, 10, 0.5)), look((50, 50, 60, 60, 0.95), (0, 0, 10, 10, 0.9))])
+    assert found.xyxy == pytest.approx(xyxy((0, 0, 10, 10), (50, 50, 60, 60)))
+    assert found.scores[0] == pytest.approx(0.9)
+    assert found.scores[1] < 0.9
+
+
+def test_looks_without_faces_or_landmarks() -> None:
+    nothing = fused([look(), look()])
+    assert nothing.xyxy.shape == (0, 4)
+    assert nothing.scores.shape == (0,)
+    assert nothing.landmarks is None
+    with_points = fused([look(landmarks=True), look((0, 0, 0, 0, 0.9), (5, 5, 9, 9, 0.8), landmarks=True)])
+    assert with_points.landmarks is not None
+    # A face without a size is one of its own.
+    assert with_points.landmarks.shape == (2, 5, 2)
 
 
 def test_suppress_nothing() -> None:

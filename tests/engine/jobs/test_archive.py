@@ -16,10 +16,13 @@ import pytest
 import maskinfer
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.errors import RequestError, SourceNotFoundError
+from maskinfer.engine.faces.classifier import OnnxClassifier
+from maskinfer.engine.faces.detector import OnnxDetector
 from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.frames.annotate import Style
 from maskinfer.engine.jobs.archive import run_videos
 from maskinfer.engine.jobs.journal import JOURNAL
+from maskinfer.engine.presets import View
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.sinks.event_targets import EventTargets
 from maskinfer.engine.sinks.outputs import Outputs
@@ -84,6 +87,13 @@ def test_what_is_done_is_left_out_until_something_changes(engine: Engine, archiv
     with (out / JOURNAL).open("a") as journal:
         journal.write('{"key": "cut by a power fai')
     assert again(replace(engine, gate=gate)) == (0, 4)
+    assert isinstance(engine.classifier, OnnxClassifier)
+    assert isinstance(engine.detector, OnnxDetector)
+    # How often the models look is a setting too.
+    twice = replace(engine, classifier=replace(engine.classifier, mirrored=True))
+    assert again(twice, overwrite=True) == (33, 0)
+    assert again(twice) == (0, 4)
+    assert again(replace(twice, detector=replace(engine.detector, views=(View(1, True),))), overwrite=True) == (33, 0)
 
 
 def test_other_settings_replace_nothing_unasked(engine: Engine, archive: Path, tmp_path: Path) -> None:
