@@ -77,7 +77,8 @@ ARROWS: dict[str, set[str]] = {
     "engine.load": {
         *("engine.engine", "engine.faces", "engine.sources", "engine.tuned", "engine.presets", "engine.runtime"),
     },
-    "engine.engine": {"engine.faces", "engine.sources", "engine.frames", "engine.flow"},
+    "engine.engine": {"engine.sharing", "engine.faces", "engine.sources", "engine.frames", "engine.flow"},
+    "engine.sharing": {"engine.faces", "engine.flow"},
     "engine.faces": {"engine.catalog", "engine.presets", "engine.runtime", "engine.frames", "engine.flow"},
     "engine.tuned": {"engine.catalog", "engine.presets", "engine.runtime", "engine.files", "engine.flow"},
     "engine.sources": {"engine.frames", "engine.files", "engine.flow"},

@@ -26,6 +26,7 @@ from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.frame import Frame
 from maskinfer.engine.frames.picture import Picture
 from maskinfer.engine.results import Detections, FrameResult
+from maskinfer.engine.sharing import shared
 from maskinfer.engine.sources.camera import is_live
 from maskinfer.engine.sources.decoder import CPU
 from maskinfer.engine.sources.live import FeedOptions
@@ -135,9 +136,8 @@ class Engine:
         """
         engine = self._in_lanes()
         tracker = None if track is None else engine.tracker(track, recorded=True)
-        for batch, results in engine.follow_all(
-            (batch, [tracker] * len(batch)) for batch in batched(frames, engine.batch_frames)
-        ):
+        batches = batched(frames, engine.batch_frames)
+        for batch, results in engine.follow_all((batch, [tracker] * len(batch)) for batch in batches):
             yield list(zip(batch, results, strict=True))
 
     def follow_all(
@@ -151,17 +151,13 @@ class Engine:
             batches: frames that go together, and for each the tracker of its source, as for ``infer``.
         """
         engine = self._in_lanes()
-
-        def detect(
-            one: tuple[Sequence[Frame], Sequence[Tracker | None], list[Picture | Look]],
-        ) -> tuple[Sequence[Frame], Sequence[Tracker | None], list[Detections | Look]]:
-            return one[0], one[1], engine._find(one[2])
-
         to_detect = ((frames, trackers, _looks(frames, trackers)) for frames, trackers in batches)
-        yield from put_in_between(
-            (frames, trackers, [one is Look.COAST for one in found], engine._label_in_turn(frames, trackers, found))
-            for frames, trackers, found in in_lanes(detect, to_detect, engine.lanes)
-        )
+        with shared(engine.classifier, engine.lanes) as classifier:
+            by_all = replace(engine, classifier=classifier)
+            yield from put_in_between(
+                (frames, trackers, [one is Look.COAST for one in found], by_all._label_in_turn(frames, trackers, found))
+                for frames, trackers, found in in_lanes(engine._found, to_detect, engine.lanes)
+            )
 
     def threads_of_codecs(self) -> int:
         """Return how many threads a recording's decoder gets, and its encoder."""
@@ -205,6 +201,11 @@ class Engine:
         """
         looks_per_s = self.recorded_looks_per_s if recorded else self.looks_per_s
         return Tracker(options, proposals=self.face_check is not None, looks_per_s=looks_per_s)
+
+    def _found(
+        self, one: tuple[Sequence[Frame], Sequence[Tracker | None], list[Picture | Look]]
+    ) -> tuple[Sequence[Frame], Sequence[Tracker | None], list[Detections | Look]]:
+        return one[0], one[1], self._find(one[2])
 
     def _find(self, looks: Sequence[Picture | Look]) -> list[Detections | Look]:
         """Return the faces of each picture; where the detector is not to run, why."""
