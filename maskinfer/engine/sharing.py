@@ -27,7 +27,8 @@ def shared(classifier: ContractClassifier, lanes: int) -> Iterator[ContractClass
     if lanes == 1:
         yield classifier
         return
-    with ThreadPoolExecutor(lanes - 1, "classifier") as pool:
+    # They count as the thread that calls, where a job is timed.
+    with ThreadPoolExecutor(lanes - 1, "engine") as pool:
         yield _Shared(classifier, pool, lanes)
 
 

@@ -62,7 +62,7 @@ def test_a_crowd_is_shared_and_the_answer_is_the_same(name: str, count: int, col
     parts = [size for _, size in model.calls[: len(model.calls) // 2]]
     assert sum(parts) == count
     assert len(parts) == {0: 1, 1: 1, 7: 1, 8: 2, 13: 3, 40: 3}[count]
-    assert ("classifier" in {thread for thread, _ in model.calls}) == (count >= 8)
+    assert ("engine" in {thread for thread, _ in model.calls}) == (count >= 8)
 
 
 def test_one_lane_has_no_threads_of_its_own(colour_classifier: Path) -> None:

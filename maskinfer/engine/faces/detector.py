@@ -44,8 +44,8 @@ _RETINAFACE_WIDTHS = (4, 2, 10)
 _MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
 # What one look says with less is nothing that others could confirm.
 _LEAST_OF_A_LOOK = 0.05
-# Slope and offset by which the mean logit of several looks decides as that of one look does: fitted with the face check on
-# annotated scenes, so that its threshold gives as many false positives.
+# Slope and offset by which the mean logit of several looks decides as that of one look does: fitted with the face check
+# on annotated scenes, so that its threshold gives as many false positives.
 _ONE_LOOK = (1.14, 0.13)
 # Its feature maps alone take several gigabytes.
 MOST_SIDE_PX = 8192

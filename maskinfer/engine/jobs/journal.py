@@ -116,8 +116,8 @@ def _model(model: object) -> str:
         return repr(model)
     contract = model.contract
     several = model.mirrored if isinstance(model, OnnxClassifier) else model.views
-    looks = f" {several}" if several else ""
-    return f"{contract.name} {contract.version} {_digest(repr(contract))[:8]}{looks}"
+    known_by, looks = (repr((contract, several)), " looking several times") if several else (repr(contract), "")
+    return f"{contract.name} {contract.version} {_digest(known_by)[:8]}{looks}"
 
 
 def flat(name: str, part: object) -> dict[str, object]:
