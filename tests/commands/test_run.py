@@ -320,6 +320,11 @@ def test_what_a_preset_does_not_decide_is_told(portrait_jpg: Path) -> None:
     assert told == [
         "preset fast: the classifier is mobilenetv2-128, not mobilenetv2-small-112, as you said",
     ]
+    once = maskinfer("image", portrait_jpg, "--preset", "accurate", "--detector", "retinaface-mask")
+    assert once.stderr.splitlines()[0] == (
+        "preset accurate: the detector is retinaface-mask looking once, not retinaface-mask looking several times, "
+        "as you said"
+    )
     quiet = maskinfer("image", portrait_jpg, "--preset", "fast")
     assert "preset" not in quiet.stderr
     assert quiet.stdout.startswith(f"{portrait_jpg}: ")

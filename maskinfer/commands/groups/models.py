@@ -75,12 +75,15 @@ class EngineOptions:
             return
         if "auto" not in (self.detector, self.classifier):
             raise click.UsageError("--preset would do nothing: detector and classifier are named")
-        for named, given, what in (
-            (self.detector, "auto", f"the detector is {self.detector}, not {preset.detector}"),
-            (self.classifier, "auto", f"the classifier is {self.classifier}, not {preset.classifier}"),
+        for task, named, standard, looks_often in (
+            ("detector", self.detector, preset.detector, bool(preset.views)),
+            ("classifier", self.classifier, preset.classifier, preset.mirrored),
         ):
-            if named != given:
-                click.echo(f"preset {self.preset}: {what}, as you said", err=True)
+            once, often = (" looking once", " looking several times") if looks_often else ("", "")
+            if named != "auto":
+                click.echo(
+                    f"preset {self.preset}: the {task} is {named}{once}, not {standard}{often}, as you said", err=True
+                )
 
     def with_model(self, model: str) -> EngineOptions:
         """Return the options with a model as the detector or the classifier that it is, by its own word."""
