@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import SourceError
-from maskinfer.engine.faces.protocols import ContractClassifier, Look, PictureDetector
+from maskinfer.engine.faces.protocols import AroundClassifier, Look, PictureDetector
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.results import BGRBatch, Detections, FloatArray
 
@@ -140,7 +139,7 @@ Said = tuple[FloatArray, float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownClassifier:
+class KnownClassifier(AroundClassifier):
     """A classifier that is asked only about crops of which nobody knows what it says.
 
     Attributes:
@@ -149,18 +148,8 @@ class KnownClassifier:
         learn: is told what the model says.
     """
 
-    model: ContractClassifier
     find: Callable[[bytes], Said | None]
     learn: Callable[[bytes, Said], None] = lambda key, said: None
-
-    @property
-    def contract(self) -> ClassifierContract:
-        """The model's."""
-        return self.model.contract
-
-    def __call__(self, crops: BGRBatch, /) -> FloatArray:
-        """Return the probabilities of each crop; see ``ContractClassifier``."""
-        return self.look(crops).probabilities
 
     def look(self, crops: BGRBatch, /) -> Look:
         """Return all that the model says of each crop."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskinfer.engine.contract import ClassifierContract
-from maskinfer.engine.faces.protocols import ContractClassifier, Look
+from maskinfer.engine.faces.protocols import AroundClassifier, ContractClassifier, Look
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.results import BGRBatch, FloatArray
 
@@ -33,19 +32,9 @@ def shared(classifier: ContractClassifier, lanes: int) -> Iterator[ContractClass
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    model: ContractClassifier
+class _Shared(AroundClassifier):
     pool: Executor
     lanes: int
-
-    @property
-    def contract(self) -> ClassifierContract:
-        """The model's."""
-        return self.model.contract
-
-    def __call__(self, crops: BGRBatch, /) -> FloatArray:
-        """Return the probabilities of each crop; see ``ContractClassifier``."""
-        return self.look(crops).probabilities
 
     def look(self, crops: BGRBatch, /) -> Look:
         """Return all that the model says of each crop."""
@@ -59,9 +48,9 @@ class _Shared:
 
 
 def _joined(looks: Sequence[Look]) -> Look:
-    if len(looks) == 1:
-        return looks[0]
-    columns = ([column for column in columns if column is not None] for columns in zip(*looks, strict=True))
-    probabilities, face, bare = (np.concatenate(column) if column else None for column in columns)
-    assert probabilities is not None
-    return Look(probabilities, face, bare)
+    def column(values: Sequence[FloatArray | None]) -> FloatArray | None:
+        there = [value for value in values if value is not None]
+        return np.concatenate(there) if there else None
+
+    probabilities, faces, bares = zip(*looks, strict=True)
+    return Look(np.concatenate(probabilities), column(faces), column(bares))

@@ -9,28 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ModelError
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.protocols import ContractClassifier, Look
-from maskinfer.engine.results import BGRBatch, FloatArray
+from maskinfer.engine.faces.protocols import AroundClassifier, Look
+from maskinfer.engine.results import BGRBatch
 from maskinfer.engine.sharing import shared
 from tests.conftest import CONTRACT
 
 
-@dataclass
-class Watched:
+@dataclass(frozen=True)
+class Watched(AroundClassifier):
     """A classifier that notes which threads called it, and with how many crops."""
 
-    model: ContractClassifier
     calls: list[tuple[str, int]] = field(default_factory=list)
-
-    @property
-    def contract(self) -> ClassifierContract:
-        return self.model.contract
-
-    def __call__(self, crops: BGRBatch, /) -> FloatArray:
-        return self.look(crops).probabilities
 
     def look(self, crops: BGRBatch, /) -> Look:
         self.calls.append((threading.current_thread().name.partition("_")[0], len(crops)))

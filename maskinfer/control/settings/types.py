@@ -120,7 +120,7 @@ class ModelSettings:
         classifier: name or file of the mask classifier.
         shadow: name or file of a classifier that looks too, but whose labels do not count; how it differs is told each
             hour and at the end.
-        preset: what ``auto`` stands for, and how often the detector looks: ``fast``, ``balanced`` or ``accurate``.
+        preset: what ``auto`` stands for, and how often the models look: ``fast``, ``balanced`` or ``accurate``.
         provider: execution provider, such as cpu, cuda or openvino; ``auto`` is what ``maskinfer tune`` found, if it
             was run.
         threads: CPU threads of the models; all that are available when it is left out.

@@ -96,6 +96,30 @@ class ContractClassifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AroundClassifier:
+    """A classifier that asks another one in a way of its own, which ``look`` says.
+
+    Attributes:
+        model: that it asks.
+    """
+
+    model: ContractClassifier
+
+    @property
+    def contract(self) -> ClassifierContract:
+        """The model's."""
+        return self.model.contract
+
+    def __call__(self, crops: BGRBatch, /) -> FloatArray:
+        """Return the probabilities of each crop; see ``ContractClassifier``."""
+        return self.look(crops).probabilities
+
+    def look(self, crops: BGRBatch, /) -> Look:
+        """Return all that the model says of each crop."""
+        return self.model.look(crops)
+
+
+@dataclass(frozen=True, slots=True)
 class OwnDetector:
     """Somebody's own detector, whose answers are checked."""
 
