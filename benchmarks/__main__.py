@@ -22,7 +22,7 @@ import click
 
 from benchmarks.cut import copy_video
 from benchmarks.one import PATH
-from benchmarks.peers import OURS, PEERS
+from benchmarks.peers import LOOP, OURS, PEERS
 from maskinfer.benchmark.report import this_machine
 from maskinfer.engine.results import LABELS, WITH_MASK, WITHOUT_MASK
 
@@ -115,17 +115,20 @@ def _one(what: str, line: Line, data: Path, files: Sequence[str]) -> dict[str, A
 
 def _table(lines: Sequence[Line], clips: Sequence[str]) -> str:
     """Return Markdown; ratios are of runs of the same round."""
-    ours = lines[0]
-    clip_heads = [f"{clip}: frames/s (maskinfer is so many times as fast)" for clip in clips]
-    head = ["", *clip_heads, "correct2: mean over sets", "worst set", "correct3", "FP/image"]
+    ours, loop = lines[0], next((line for line in lines if line.name == LOOP and not line.skipped), None)
+    head = [""]
+    for clip in clips:
+        head += [f"{clip}: frames/s (maskinfer is so many times as fast)"]
+        head += [] if loop is None else [f"{clip}: times as fast as the {LOOP}"]
+    head += ["correct2: mean over sets", "worst set", "correct3", "FP/image"]
     rows = [head, ["---"] * len(head)]
     for line in (line for line in lines if not line.skipped):
         cells = []
         for clip in clips:
             speeds = line.speeds[clip]
-            ratios = sorted(a / b for a, b in zip(ours.speeds[clip], speeds, strict=True))
-            times = "" if line.name == OURS else f" ({statistics.median(ratios):.1f})"
+            times = "" if line.name == OURS else f" ({_times(ours.speeds[clip], speeds):.1f})"
             cells.append(f"{statistics.median(speeds):.1f}{times}")
+            cells += [] if loop is None else [f"{_times(speeds, loop.speeds[clip]):.1f}"]
         two = line.correct(MASKED_AND_BARE)
         figures = [statistics.mean(two), min(two), statistics.mean(line.correct(LABELS))] if two else []
         figures += [statistics.mean(line.false_positives())] if two else []
@@ -134,6 +137,11 @@ def _table(lines: Sequence[Line], clips: Sequence[str]) -> str:
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     skipped = [f"- {line.name} was skipped: {line.skipped}" for line in lines if line.skipped]
     return "\n\n".join([text, "\n".join(skipped)]) if skipped else text
+
+
+def _times(speeds: Sequence[float], others: Sequence[float]) -> float:
+    """Return the median of the ratios of rounds."""
+    return statistics.median(a / b for a, b in zip(speeds, others, strict=True))
 
 
 def _plot(lines: Sequence[Line], clip: str, file: Path) -> None:

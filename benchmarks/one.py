@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks.peers import OUR_JOBS, PEERS, Files, Find, Found, Peer, SkippedError, annotate
+from benchmarks.peers import OUR_JOBS, PEERS, Files, Find, Found, OurJob, Peer, SkippedError, annotate
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.results import LABELS, Face, FrameResult
 from maskinfer.training.data.scenes import Scene, read_scenes
@@ -46,23 +46,29 @@ def main(what: str, name: str, data: Path, **files: Path | None) -> None:
 def _speed(peer: Peer, clip: Path, files: Files) -> dict[str, Any]:
     """Return frames and seconds, from the first frame read to the last one written; loading is left out."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.mp4"
         if peer.name in OUR_JOBS:
-            return _our_job(*OUR_JOBS[peer.name], clip, out)
+            return _our_job(OUR_JOBS[peer.name], clip, Path(folder))
+        out = Path(folder) / "out.mp4"
         find = peer.open(files)
         began_s = time.perf_counter()
         frames = annotate(clip, out, find)
         return {"frames": frames, "seconds": time.perf_counter() - began_s}
 
 
-def _our_job(classifier: str, detect_every: int | None, clip: Path, out: Path) -> dict[str, Any]:
+def _our_job(job: OurJob, clip: Path, folder: Path) -> dict[str, Any]:
     from maskinfer.engine.faces.track import TrackOptions
     from maskinfer.engine.jobs.video import run_video
     from maskinfer.engine.load import load
+    from maskinfer.engine.sinks.copies.encoding import COPY, PLAIN_ENCODING, Encoding
+    from maskinfer.engine.sinks.outputs import Outputs
 
-    engine = load(classifier=classifier, lanes=None)
+    out = {"copy": folder / "out.mp4", "overlay": folder / "out.mkv", "results": None}[job.written]
+    encoding = Encoding(COPY) if job.written == "overlay" else PLAIN_ENCODING
+    outputs = Outputs(jsonl=str(folder / "out.jsonl")) if job.written == "results" else None
+    engine = load(classifier=job.classifier, lanes=None)
+    track = TrackOptions(detect_every=job.detect_every)
     began_s = time.perf_counter()
-    summary = run_video(engine, str(clip), out, track=TrackOptions(detect_every=detect_every))
+    summary = run_video(engine, clip, out, track=track, encoding=encoding, outputs=outputs)
     return {"frames": summary.frames, "seconds": time.perf_counter() - began_s}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -214,12 +214,15 @@ def _ours(detector: str, classifier: str) -> Callable[[Files], Find]:
 
 
 OURS = "maskinfer"
+LOOP = "naive loop"
 PEERS = (
     Peer(OURS, "as it comes", ("onnxruntime",), _ours("auto", "auto")),
     Peer("maskinfer, every frame", "its detector looks at every frame", ("onnxruntime",), _ours("auto", "auto")),
     Peer("maskinfer, small", "with mobilenetv2-small-112-int8", ("onnxruntime",),
          _ours("auto", "mobilenetv2-small-112-int8")),
-    Peer("naive loop", "insightface's SCRFD, the lecture's network in torch on one face after the other",
+    Peer("maskinfer, overlay", "nothing is encoded, players draw boxes", ("onnxruntime",), _ours("auto", "auto")),
+    Peer("maskinfer, results", "JSON Lines and no video", ("onnxruntime",), _ours("auto", "auto")),
+    Peer(LOOP, "insightface's SCRFD, the lecture's network in torch on one face after the other",
          ("insightface", "torch"), _naive),
     Peer("FaceAnalysis", "insightface's own application, the lecture's network in torch",
          ("insightface", "torch"), _face_analysis),
@@ -227,11 +230,23 @@ PEERS = (
     Peer("uniface", "its RetinaFace and FaceAttribNet", ("uniface",), _uniface),
     Peer("AIZOO", "one network for faces and masks, 360 px, in onnxruntime", ("onnxruntime",), _aizoo),
 )  # fmt: skip
-# The classifier, and on which frames the detector looks.
+
+
+@dataclass(frozen=True, slots=True)
+class OurJob:
+    """How `maskinfer video` is run: its classifier, on which frames the detector looks, and what is written."""
+
+    classifier: str = "auto"
+    detect_every: int | None = None
+    written: Literal["copy", "overlay", "results"] = "copy"
+
+
 OUR_JOBS = {
-    OURS: ("auto", None),
-    "maskinfer, every frame": ("auto", 1),
-    "maskinfer, small": ("mobilenetv2-small-112-int8", None),
+    OURS: OurJob(),
+    "maskinfer, every frame": OurJob(detect_every=1),
+    "maskinfer, small": OurJob("mobilenetv2-small-112-int8"),
+    "maskinfer, overlay": OurJob(written="overlay"),
+    "maskinfer, results": OurJob(written="results"),
 }
 
 
