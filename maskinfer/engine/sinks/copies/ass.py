@@ -79,8 +79,8 @@ class AssEvents:
         span_ms = round(1000 * (piece.reached_s - piece.from_s))
         colour = _colour(self._look.colour(piece.face.label))
         width = line_px(first, self._scale, self._look.line) // 2 * 2 + 1  # as OpenCV draws it
-        yield from self._event(_BOXES, piece, "box", f"{_way(_grown(first, width), _grown(last, width), span_ms)}"
-                               f"\\1c{colour}\\p1", _frame(first, width))  # fmt: skip
+        way = _way(_grown(first, width), _grown(last, width), span_ms)
+        yield from _line(_BOXES, piece.from_s, piece.to_s, "box", f"{way}\\1c{colour}\\p1", _frame(first, width))
         caption = (
             caption_of(piece.face, int(first[2] - first[0]), self._scale, self._look) if self._style.captions else None
         )
@@ -89,7 +89,7 @@ class AssEvents:
             size = self._font_px(scale)
             ground = f"\\3c{colour}\\fs{size}\\bord{padding_px(scale)}"
             tags = f"{self._caption_way(first, last, width, scale, span_ms)}{ground}"
-            yield from self._event(_CAPTIONS, piece, "caption", tags, _plain(text))
+            yield from _line(_CAPTIONS, piece.from_s, piece.to_s, "caption", tags, _plain(text))
 
     def counts(self, result: FrameResult, from_s: float, to_s: float) -> Iterator[str]:
         """Yield the lines for how many faces have each label, while that is the same."""
@@ -102,18 +102,13 @@ class AssEvents:
         ]
         padding = padding_px(self._scale * self._look.font)
         at = f"\\an1\\pos({padding},{self._size_wh[1] - padding})"
-        if parts and _time(from_s) < _time(to_s):
-            yield _line(_COUNTS, from_s, to_s, "counts", at, "   ".join(parts))
+        if parts:
+            yield from _line(_COUNTS, from_s, to_s, "counts", at, "   ".join(parts))
 
     def clock(self, text: str, from_s: float, to_s: float) -> Iterator[str]:
         """Yield the line for what the clock says."""
         padding = padding_px(self._scale * self._look.font)
-        if _time(from_s) < _time(to_s):
-            yield _line(_COUNTS, from_s, to_s, "counts", f"\\an7\\pos({padding},{padding})", _plain(text))
-
-    def _event(self, layer: int, piece: Piece, style: str, tags: str, text: str) -> Iterator[str]:
-        if _time(piece.from_s) < _time(piece.to_s):
-            yield _line(layer, piece.from_s, piece.to_s, style, tags, text)
+        yield from _line(_COUNTS, from_s, to_s, "counts", f"\\an7\\pos({padding},{padding})", _plain(text))
 
     def _font_px(self, scale: float) -> int:
         return round(_FONT_PER_CAPITAL * CAPITAL_PX * scale)
@@ -165,19 +160,26 @@ def _move(places: list[tuple[float, float]], span_ms: int) -> str:
     return f"\\move({x0:.1f},{y0:.1f},{x1:.1f},{y1:.1f},0,{span_ms})"
 
 
-def _line(layer: int, from_s: float, to_s: float, style: str, tags: str, text: str) -> str:
-    return f"Dialogue: {layer},{_time(from_s)},{_time(to_s)},{style},,0,0,0,,{{{tags}}}{text}"
+def _line(layer: int, from_s: float, to_s: float, style: str, tags: str, text: str) -> Iterator[str]:
+    """Yield a line, or none of what is too short to be seen."""
+    begins, ends = _ticks(from_s), _ticks(to_s)
+    if begins < ends:
+        yield f"Dialogue: {layer},{_time(begins)},{_time(ends)},{style},,0,0,0,,{{{tags}}}{text}"
 
 
-def _time(seconds: float) -> str:
-    """Return a time, rounded down: a line begins with its frame, and ends with the one before the next line's.
+def _ticks(seconds: float) -> int:
+    """Return hundredths of a second, rounded down: a line begins with its frame, and ends before the next one's."""
+    return max(0, int(seconds * _CENTISECONDS + 1e-6))
 
-    >>> _time(3661.239)
+
+def _time(ticks: int) -> str:
+    """Return a time as it is written.
+
+    >>> _time(366123)
     '1:01:01.23'
     """
-    ticks = max(0, int(seconds * _CENTISECONDS + 1e-6))
-    minutes, ticks = divmod(ticks, 60 * _CENTISECONDS)
-    return f"{minutes // 60}:{minutes % 60:02d}:{ticks // 100:02d}.{ticks % 100:02d}"
+    seconds, ticks = divmod(ticks, _CENTISECONDS)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ticks:02d}"
 
 
 def _colour(bgr: BGR) -> str:

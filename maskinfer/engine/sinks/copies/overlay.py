@@ -93,14 +93,12 @@ class OverlayWriter:
     def _put_pieces(
         self, write: _Write | None, pieces: Iterable[Piece], lines_of: Callable[[Piece], Iterator[str]]
     ) -> None:
-        for piece in pieces:
-            self._put(write, lines_of(piece))
+        self._put(write, (line for piece in pieces for line in lines_of(piece)))
 
     @staticmethod
     def _put(write: _Write | None, lines: Iterable[str]) -> None:
-        if write is not None:
-            for line in lines:
-                write(line)
+        if write is not None and (text := "".join([f"{line}\n" for line in lines])):
+            write(text)
 
 
 @contextmanager
@@ -186,9 +184,9 @@ def _writing(file: TextIO | None, out: Path) -> _Write | None:
     if file is None:
         return None
 
-    def write(line: str) -> None:
+    def write(text: str) -> None:
         with _as_output_error(out):
-            file.write(f"{line}\n")
+            file.write(text)
 
     return write
 

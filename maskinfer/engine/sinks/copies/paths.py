@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from maskinfer.engine.frames.cover import Box
 from maskinfer.engine.results import Face, FrameResult
 
 _LONGEST_S = 4.0
 _SCORE_STEP = 0.05
-_ROWS = 64
 """A score that is written beside a box is renewed when it has changed by so much."""
 
 
@@ -38,28 +35,51 @@ class Piece:
 
 @dataclass(slots=True)
 class _Open:
-    """A piece that may go on: the time and the box of each of its frames, as rows, and room for more."""
+    """A piece that may go on, and how fast its edges may move for all of its boxes to be near the straight way.
+
+    That is O'Rourke's "An on-line algorithm for fitting straight lines between data ranges", CACM 1981, with lines that
+    begin in the first box: a frame costs the same however many came before.
+
+    Attributes:
+        first: the first box, in pixels of the frame.
+        reached_s, last: the time and the box of the last frame.
+        slowest, fastest: of each edge, in pixels a second.
+    """
 
     face: Face
-    last: Box
+    first: Box
     from_s: float
-    count: int = 0
-    rows: NDArray[np.float64] = field(default_factory=lambda: np.empty((_ROWS, 5)))
+    reached_s: float
+    last: Box
+    slowest: list[float] = field(default_factory=lambda: [-math.inf] * 4)
+    fastest: list[float] = field(default_factory=lambda: [math.inf] * 4)
 
-    def put(self, at_s: float, box: Box) -> None:
-        """Write the next row, which counts only when ``take`` is called."""
-        if self.count == len(self.rows):
-            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
-        self.rows[self.count] = (at_s, *box)
+    def allows(self, at_s: float, box: Box, tolerance_px: float) -> bool:
+        """Tell whether the straight way to a box passes all boxes since the first one."""
+        span_s = at_s - self.from_s
+        for i, (start, end) in enumerate(zip(self.first, box, strict=True)):
+            if span_s <= 0:  # a clock that stands still
+                if abs(end - start) > tolerance_px:
+                    return False
+            elif not self.slowest[i] <= (end - start) / span_s <= self.fastest[i]:
+                return False
+        return True
 
-    def take(self, at_s: float, box: Box) -> None:
+    def take(self, at_s: float, box: Box, tolerance_px: float) -> None:
         """Go on with a frame."""
-        self.put(at_s, box)
-        self.last = box
-        self.count += 1
+        self.reached_s, self.last = at_s, box
+        span_s = at_s - self.from_s
+        if span_s <= 0:
+            return
+        for i, (start, end) in enumerate(zip(self.first, box, strict=True)):
+            low, high = (end - start - tolerance_px) / span_s, (end - start + tolerance_px) / span_s
+            if low > self.slowest[i]:
+                self.slowest[i] = low
+            if high < self.fastest[i]:
+                self.fastest[i] = high
 
     def piece(self, to_s: float) -> Piece:
-        return Piece(self.from_s, to_s, float(self.rows[self.count - 1, 0]), self.face, self.last)
+        return Piece(self.from_s, to_s, self.reached_s, self.face, self.last)
 
 
 class Paths:
@@ -69,7 +89,7 @@ class Paths:
     or one of its boxes would be shown at a wrong place by more than the tolerance.
 
     Args:
-        share: the tolerance as a share of the box's shorter side.
+        share: the tolerance as a share of the shorter side of the box that is shown elsewhere.
         least_px: the tolerance is never smaller than so many pixels.
     """
 
@@ -90,9 +110,10 @@ class Paths:
         for name in [name for name in self._open if name not in faces or not self._goes_on(name, faces[name], at_s)]:
             self._close(name, at_s)
         for name, face in faces.items():
+            box = face.xyxy
             if name not in self._open:
-                self._open[name] = _Open(face, face.xyxy, at_s)
-            self._open[name].take(at_s, face.xyxy)
+                self._open[name] = _Open(face, box, at_s, at_s, box)
+            self._open[name].take(at_s, box, self._tolerance_px(box))
         yield from self._finished(min((line.from_s for line in self._open.values()), default=at_s))
 
     def finish(self, end_s: float) -> Iterator[Piece]:
@@ -109,16 +130,11 @@ class Paths:
         line = self._open[name]
         first = line.face
         is_same = (first.label, first.bare) == (face.label, face.bare) and abs(first.score - face.score) < _SCORE_STEP
-        return is_same and at_s - line.from_s <= _LONGEST_S and self._is_straight(line, face.xyxy, at_s)
+        lasts = is_same and at_s - line.from_s <= _LONGEST_S
+        return lasts and line.allows(at_s, face.xyxy, self._tolerance_px(face.xyxy))
 
-    def _is_straight(self, line: _Open, box: Box, at_s: float) -> bool:
-        line.put(at_s, box)
-        rows = line.rows[: line.count + 1]
-        times, boxes = rows[:, 0], rows[:, 1:]
-        shares = ((times - times[0]) / max(times[-1] - times[0], 1e-9))[:, None]
-        wrong_px = np.abs(boxes[0] + shares * (boxes[-1] - boxes[0]) - boxes).max()
-        sides = boxes[:, 2:] - boxes[:, :2]
-        return bool(wrong_px <= max(self._least_px, self._share * sides.min()))
+    def _tolerance_px(self, box: Box) -> float:
+        return max(self._least_px, self._share * min(box[2] - box[0], box[3] - box[1]))
 
     def _close(self, name: object, to_s: float) -> None:
         piece = self._open.pop(name).piece(to_s)
