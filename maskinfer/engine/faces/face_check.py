@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from maskinfer.engine.contract import FaceCheck
@@ -9,6 +11,8 @@ from maskinfer.engine.results import FloatArray
 
 # Probabilities nearer to 0 or 1 say no more: they are roundings.
 _EDGE = 1e-4
+# The exponential of much more overflows.
+_STEEPEST = 80.0
 
 
 def logits(probabilities: FloatArray) -> FloatArray:
@@ -27,3 +31,10 @@ def face_scores(check: FaceCheck, face_logits: FloatArray, detector_scores: Floa
     """
     total = check.weight * face_logits + check.detector_weight * logits(detector_scores) + check.bias
     return np.asarray(1 / (1 + np.exp(-total)), np.float32)
+
+
+def face_score(check: FaceCheck, face_logit: float, detector_score: float) -> float:
+    """Return the score of one face, as ``face_scores`` of many: of one number, NumPy takes ten times as long."""
+    clipped = min(max(detector_score, _EDGE), 1 - _EDGE)
+    total = check.weight * face_logit + check.detector_weight * math.log(clipped / (1 - clipped)) + check.bias
+    return 1 / (1 + math.exp(min(-total, _STEEPEST)))

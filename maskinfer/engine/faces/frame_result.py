@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maskinfer.engine.contract import FaceCheck
-from maskinfer.engine.faces.face_check import face_scores
+from maskinfer.engine.faces.face_check import face_score
 from maskinfer.engine.faces.protocols import ContractClassifier, label_of
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.track import Track
@@ -98,7 +98,7 @@ def _decide(state: FrameState, i: int, face_logit: float | None, check: FaceChec
         track.ask(face_logit)
     seen_as = face_logit if track is None else track.face_logit
     if seen_as is not None:
-        score = float(face_scores(check, np.array([seen_as], np.float32), np.array([score], np.float32))[0])
+        score = face_score(check, seen_as, score)
     # What was turned down and is not asked about in this frame has no label yet: it has to wait until it is.
     has_label = face_logit is not None or track is None or track.classified > 0
     is_face = score >= check.threshold and has_label

@@ -17,7 +17,7 @@ _BROADCAST_GAP_S = 10
 """In formats without an index, which are cut and joined as bytes, a clock that leaps ahead by more was set anew."""
 _BROADCAST = {"mpegts", "mpeg", "flv", "hls", "rtsp", "rtp", "sdp"}
 _RAW = {"h264", "hevc", "vvc", "m4v", "mpegvideo", "cavsvideo", "av1", "obu", "vc1"}
-_LONGEST_PACKET_S = 1
+_LONGEST_PACKET_S = Fraction(1)
 Mend = Callable[[int | None], int]
 
 
@@ -44,18 +44,18 @@ class Clock:
         if stamp is None or not tick_s:
             return
         decoded_s = stamp * tick_s
-        shown_s = decoded_s if packet.pts is None else packet.pts * tick_s
+        shown_s = decoded_s if packet.pts is None or packet.pts == stamp else packet.pts * tick_s
         stream = self._streams.setdefault(index, _StreamClock(self._shift_s))
         is_key = packet.is_keyframe and packet.stream.type == "video"
-        is_jump = self._is_jump(stream, decoded_s + stream.shift_s, shown_s + stream.shift_s if is_key else None)
+        is_jump = self._is_jump(stream, stream.moved(decoded_s), stream.moved(shown_s) if is_key else None)
         if is_jump:
             stream.shift_s = self._next_shift_s(stream, decoded_s, shown_s)
-        at_s = shown_s + stream.shift_s
-        stream.decoded_s = decoded_s + stream.shift_s
+        at_s = stream.moved(shown_s)
+        stream.decoded_s = stream.moved(decoded_s)
         # After a jump what is shown later may have an earlier time than before.
         stream.shown_s = at_s if is_jump or stream.shown_s is None else max(at_s, stream.shown_s)
-        length_s = min(_length_s(packet, tick_s), Fraction(_LONGEST_PACKET_S))
-        self._end_s = at_s + length_s if self._end_s is None else max(at_s + length_s, self._end_s)
+        end_s = at_s + min(_length_s(packet, tick_s), _LONGEST_PACKET_S)
+        self._end_s = end_s if self._end_s is None else max(end_s, self._end_s)
         if stream.shift_s:
             ticks = round(stream.shift_s / tick_s)
             packet.dts = None if packet.dts is None else packet.dts + ticks
@@ -88,6 +88,11 @@ class _StreamClock:
     shift_s: Fraction
     decoded_s: Fraction | None = None
     shown_s: Fraction | None = None
+
+    def moved(self, at_s: Fraction) -> Fraction:
+        """Return a time of the stream on the mended clock."""
+        # Most clocks need no mending, and sums of fractions are slow.
+        return at_s + self.shift_s if self.shift_s else at_s
 
 
 def _length_s(packet: av.Packet[Any], tick_s: Fraction) -> Fraction:

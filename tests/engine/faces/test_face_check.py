@@ -13,7 +13,7 @@ import maskinfer
 from maskinfer.engine.contract import ClassifierContract, FaceCheck
 from maskinfer.engine.engine import Engine
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.face_check import face_scores, logits
+from maskinfer.engine.faces.face_check import face_score, face_scores, logits
 from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
 from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.track import TrackOptions
@@ -55,6 +55,16 @@ def test_both_logits_are_weighed() -> None:
     expected = 1 / (1 + np.exp(-np.array([2, 0.5 * np.log(9), -2 + 0.5 * np.log(9)])))
     assert scores == pytest.approx(expected, abs=1e-5)
     assert np.isfinite(logits(np.float32([0, 1]))).all()
+
+
+@pytest.mark.parametrize("check", [CHECK, replace(CHECK, weight=1e6), replace(CHECK, weight=-1e6, bias=3.0)])
+def test_one_face_has_the_score_that_it_has_among_many(check: FaceCheck) -> None:
+    said, found = np.meshgrid(np.float32([-9.2, -2, -0.1, 0, 3, 9.2]), np.float32([0, 0.1, 0.5, 0.9, 1]))
+    with np.errstate(over="ignore"):
+        many = face_scores(check, said.ravel(), found.ravel())
+    each = [face_score(check, float(a), float(b)) for a, b in zip(said.ravel(), found.ravel(), strict=True)]
+    # Near 1 single precision rounds the logit in its fourth digit.
+    assert each == pytest.approx(many.tolist(), abs=2e-4)
 
 
 def test_what_the_classifier_does_not_take_for_a_face_is_none(checking: Path) -> None:
