@@ -29,9 +29,9 @@ from maskinfer.engine.errors import ProviderError, RequestError
 from maskinfer.engine.faces.classifier import OnnxClassifier, load_classifier
 from maskinfer.engine.faces.detector import OnnxDetector, load_detector
 from maskinfer.engine.faces.letterbox import letterbox_batch, plan_letterbox
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.runtime.cpu import available_threads
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.providers import BF16
 
 DEFAULT_MODELS = ("retinaface-mask", "retinaface-mask-int8", "mobilenetv2-128", "mobilenetv2-128-int8")

@@ -9,6 +9,7 @@ import click
 
 from maskinfer.commands.groups.data import as_folder
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, train_extra
+from maskinfer.engine.contract import SecondLook
 
 
 @click.command(cls=Command, short_help="Quantize a model, if that pays on this machine.")
@@ -159,6 +160,10 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     "--prior", "priors", multiple=True, metavar="LABEL=SHARE", callback=read_shares,
     help="How often a label occurs where the model is used, instead of what the contract says; once for every label.",
 )  # fmt: skip
+@click.option(
+    "--second-look", type=(SHARE, click.FloatRange(0)), metavar="SCORE MARGIN",
+    help="Look at faces again whose label has a lower score, as in a mirror and with this margin of the crop.",
+)  # fmt: skip
 @click.option("--version", metavar="TEXT", help="Version of the new file, instead of the model's.")
 @click.option(
     "--detector",
@@ -177,6 +182,7 @@ def calibrate(
     false_positives: float | None,
     bare: tuple[Path, ...],
     priors: dict[str, float] | None,
+    second_look: tuple[float, float] | None,
     version: str | None,
     detector: str,
 ) -> None:
@@ -186,7 +192,8 @@ def calibrate(
     come from `maskinfer evaluate --json`, ideally on pictures that were used neither for training nor for choosing.
     With --faces the contract also says how the classifier and the detector decide together what is a face. With --bare
     the model gets another output, which tells whether a badly worn mask leaves the nose or nose and mouth uncovered;
-    the folders' crops.jsonl and scenes.jsonl say it under the key "bare", as `maskinfer data synth` writes it.
+    the folders' crops.jsonl and scenes.jsonl say it under the key "bare", as `maskinfer data synth` writes it. With
+    --second-look faces in single pictures, whose label has a low score, are looked at twice more.
 
     \b
     Examples:
@@ -211,6 +218,7 @@ def calibrate(
             false_positives=false_positives,
             bare=bare,
             priors=priors,
+            second_look=None if second_look is None else SecondLook(*second_look),
             version=version,
             detector=detector,
             progress=bar,

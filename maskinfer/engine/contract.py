@@ -93,6 +93,22 @@ class FaceCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """How a face that is not followed from frame to frame is looked at again when its label is doubtful.
+
+    Its probabilities are then the mean of three looks: at the crop as it is, at the crop as in a mirror, and, as in a
+    mirror, at one with another margin.
+
+    Attributes:
+        below: faces whose best label has a lower probability are looked at again.
+        margin: of the third crop; see ``CropRule``.
+    """
+
+    below: Share
+    margin: NotNegative
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifierContract:
     """What a mask classifier says of itself.
 
@@ -112,6 +128,7 @@ class ClassifierContract:
         priors: how often each label is taken to occur where the model is used, in the graph, if it was trained on
             other shares (Saerens et al., Neural Computation 14, 2002); for the reader, empty if it was not.
         face_check: how it helps to decide what is a face, if its graph has an output for that.
+        second_look: how it looks at faces again whose label is doubtful; None if it does not.
         tells_bare: its graph has an output ``bare``: the probability that an incorrectly worn mask leaves nose and
             mouth uncovered, and not the nose alone.
         training_data: names of the data sets, for the reader.
@@ -133,6 +150,7 @@ class ClassifierContract:
     temperature: Positive = 1.0
     priors: Mapping[str, Positive] = field(default_factory=dict)
     face_check: FaceCheck | None = None
+    second_look: SecondLook | None = None
     tells_bare: bool = False
     training_data: tuple[Line, ...] = ()
     parity: NotNegative | None = None

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import overload
 
-import numpy as np
-
 from maskinfer.engine.contract import FaceCheck
-from maskinfer.engine.faces.classifier import MAX_BATCH
-from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.faces.face_check import logits
-from maskinfer.engine.faces.frame_result import FrameState, Prediction, Rules, frame_result
+from maskinfer.engine.faces.classify import classify
+from maskinfer.engine.faces.frame_result import FrameState, Rules, frame_result
 from maskinfer.engine.faces.protocols import ContractClassifier, PictureDetector
-from maskinfer.engine.faces.quality import Gate, sharpness
+from maskinfer.engine.faces.quality import Gate
 from maskinfer.engine.faces.track import TrackOptions
 from maskinfer.engine.faces.tracker import Look, Tracker, tracked
 from maskinfer.engine.flow.between import put_in_between
@@ -34,8 +28,6 @@ from maskinfer.engine.sources.open import open_source
 from maskinfer.engine.sources.still import ImageLike, open_still
 
 _READ_AHEAD_FRAMES = 4
-# They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
-_CROPS_AT_ONCE = 8 * MAX_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +209,7 @@ class Engine:
     ) -> list[FrameResult]:
         with stage("track"):
             seen = [self._select_faces(*one) for one in zip(frames, found, trackers, strict=True)]
-        predictions = self._classify(seen)
+        predictions = classify(self.classifier, self.face_check, seen)
         with stage("track"):
             rules = Rules(self.classifier, self.gate, self.face_check)
             return [frame_result(state, predictions[k], rules) for k, state in enumerate(seen)]
@@ -262,29 +254,6 @@ class Engine:
             if track is not None:
                 track.note(will_classify=i in chosen)
         return FrameState(frame, found, tracks, chosen, tracker, checked)
-
-    def _classify(self, seen: Sequence[FrameState]) -> list[dict[int, Prediction]]:
-        """Return what the classifier says of the chosen faces of each frame, by their indices."""
-        contract = self.classifier.contract
-        predictions: list[dict[int, Prediction]] = [{} for _ in seen]
-        chosen = [(k, i) for k, state in enumerate(seen) for i in state.chosen]
-        for start in range(0, len(chosen), _CROPS_AT_ONCE):
-            some = chosen[start : start + _CROPS_AT_ONCE]
-            frames = [(k, [i for _, i in group]) for k, group in groupby(some, key=itemgetter(0))]
-            with stage("crop"):
-                cut = [
-                    cut_crops(seen[k].frame.picture, seen[k].found.xyxy[ids], contract.crop, contract.size_wh)
-                    for k, ids in frames
-                ]
-                crops = np.concatenate(cut)
-                sharp = [sharpness(crop) for crop in crops]
-            with stage("classify"):
-                said = self.classifier.look(crops)
-            no = [None] * len(said.probabilities)
-            faces, bares = (no if p is None else logits(p).tolist() for p in (said.face, said.bare))
-            for (k, i), *values in zip(some, said.probabilities, sharp, faces, bares, strict=True):
-                predictions[k][i] = Prediction(*values)
-        return predictions
 
 
 def _still(image: object, index: int) -> Frame:

@@ -20,10 +20,10 @@ from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.boxes import iou_matrix
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.detector import OnnxDetector
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import NOSE_AND_MOUTH, BGRBatch, BGRFrame, FloatArray
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.export.parity import open_graph
 from maskinfer.training.data.bare import BareFace
 from maskinfer.training.data.main_face import find_main_face

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from maskinfer.engine.catalog.find import find_model
-from maskinfer.engine.contract import ClassifierContract, FaceCheck, from_metadata
+from maskinfer.engine.contract import ClassifierContract, FaceCheck, SecondLook, from_metadata
 from maskinfer.engine.errors import RequestError
 from maskinfer.engine.faces.classifier import OnnxClassifier
 from maskinfer.engine.faces.detector import AUTO_DETECTOR, load_detector
@@ -39,6 +39,7 @@ class CalibrateSummary:
         face_check: how it tells faces; None if not asked for.
         bare_faces: of how many faces it learnt what a badly worn mask leaves uncovered; 0 if not asked for.
         priors: how often each label is now taken to occur; empty if not asked for.
+        second_look: how it looks at doubtful faces again; None if not asked for.
     """
 
     out: Path
@@ -46,6 +47,7 @@ class CalibrateSummary:
     face_check: FaceCheck | None = None
     bare_faces: int = 0
     priors: Mapping[str, float] = field(default_factory=dict)
+    second_look: SecondLook | None = None
 
     def __str__(self) -> str:
         """Return it as one line for the reader."""
@@ -61,6 +63,9 @@ class CalibrateSummary:
             parts.append(f"tells what a badly worn mask leaves bare, learnt from {self.bare_faces} faces")
         if self.priors:
             parts.append("priors " + ", ".join(f"{label} {share:g}" for label, share in self.priors.items()))
+        if self.second_look is not None:
+            look = self.second_look
+            parts.append(f"looks again at faces under {look.below:g}, with a margin of {look.margin:g}")
         return f"wrote {self.out}: {'; '.join(parts)}"
 
 
@@ -74,6 +79,7 @@ def calibrate(
     false_positives: float | None = None,
     bare: Sequence[Path] = (),
     priors: Mapping[str, float] | None = None,
+    second_look: SecondLook | None = None,
     version: str | None = None,
     detector: str = AUTO_DETECTOR,
     progress: Progress = SILENT,
@@ -89,6 +95,7 @@ def calibrate(
         bare: training folders whose pictures say what badly worn masks leave uncovered (``training.data.bare``); the
             graph then has an output that tells it.
         priors: how often each label occurs where the model will be used; None leaves it as it is.
+        second_look: how it looks at doubtful faces again; None leaves it as it is.
         version: of the new file; None for the model's.
         detector: a shipped model's name, or an ONNX file with a contract.
         progress: told of each of those scenes or pictures.
@@ -105,11 +112,13 @@ def calibrate(
     contract = from_metadata(session.get_modelmeta().custom_metadata_map, str(file))
     if not isinstance(contract, ClassifierContract):
         raise RequestError(f"{file} is a face detector, expected a mask classifier")
-    if figures is None and faces is None and not bare and not priors:
+    if figures is None and faces is None and not bare and not priors and second_look is None:
         raise RequestError(
-            "nothing to learn from: give figures, annotated scenes, faces of which is known what is bare, or priors"
+            "nothing to learn from: give figures, annotated scenes, faces of which is known what is bare, priors, or a "
+            "second look"
         )
-    thresholds = () if priors else contract.error_thresholds  # other priors err otherwise
+    # Other priors and more looks err otherwise.
+    thresholds = () if priors or second_look is not None else contract.error_thresholds
     if figures is not None:
         thresholds = _read_thresholds(figures, f"{contract.name} (version {contract.version})")
     check = contract.face_check
@@ -130,7 +139,13 @@ def calibrate(
     if known:
         add_bare_output(graph, contract, load_detector(detector, provider="cpu", box_margin=0.0), known, progress)
     tells_bare = bool(known) or contract.tells_bare
-    contract = replace(contract, error_thresholds=thresholds, face_check=check, tells_bare=tells_bare)
+    contract = replace(
+        contract,
+        error_thresholds=thresholds,
+        face_check=check,
+        second_look=second_look or contract.second_look,
+        tells_bare=tells_bare,
+    )
     write_contract(graph, replace(contract, version=version or contract.version))
     data = graph.SerializeToString()
     with atomic_write(out) as partial:
@@ -141,6 +156,7 @@ def calibrate(
         None if faces is None else check,
         bare_faces=len(known),
         priors=priors or {},
+        second_look=second_look,
     )
 
 

@@ -12,10 +12,10 @@ from maskinfer.engine.catalog.find import best_precision_name, find_model
 from maskinfer.engine.contract import BARE_OUTPUT, FACE_OUTPUT, ClassifierContract, CropRule, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.face_check import logits
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import Look
 from maskinfer.engine.presets import BALANCED, PRESETS
 from maskinfer.engine.results import BGRBatch, FloatArray
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, is_on_cpu, run_session
 

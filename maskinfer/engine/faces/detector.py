@@ -18,11 +18,11 @@ from maskinfer.engine.faces import retinaface, scrfd
 from maskinfer.engine.faces.boxes import Candidates, fused, grown, suppress
 from maskinfer.engine.faces.face_check import logits
 from maskinfer.engine.faces.letterbox import Letterbox, letterbox_batch, plan_letterbox
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.frames.picture import AnyPicture, Picture, as_picture
 from maskinfer.engine.presets import BALANCED, PRESETS, View
 from maskinfer.engine.results import Detections, FloatArray
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.providers import AUTO
 from maskinfer.engine.runtime.session import create_session, is_on_cpu, run_session
 

@@ -17,10 +17,10 @@ import onnx
 from maskinfer.engine.contract import ClassifierContract
 from maskinfer.engine.errors import ModelError, ParityError, RequestError
 from maskinfer.engine.faces.crop import cut_crops
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.places import refuse_overwriting
 from maskinfer.engine.results import BGRFrame, FloatArray
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.export.adopt.frameworks import read_foreign
 from maskinfer.export.adopt.graph import (
     Description,

@@ -16,11 +16,11 @@ from maskinfer.engine.contract import DetectorContract, DetectorKind, InputSpec
 from maskinfer.engine.errors import ModelError, ParityError, RequestError
 from maskinfer.engine.faces import scrfd
 from maskinfer.engine.faces.detector import load_detector
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.retinaface import anchor_grid
 from maskinfer.engine.files.atomic import atomic_write, check_writable
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.files.places import refuse_overwriting
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.providers import reason_of
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.adopt.classifier import AdoptSummary

@@ -17,10 +17,10 @@ from maskinfer.engine.contract import Contract, DetectorContract, from_metadata
 from maskinfer.engine.errors import ModelError, RequestError
 from maskinfer.engine.faces.boxes import iou_matrix, suppress
 from maskinfer.engine.faces.detector import decode
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.files.images import read_image
 from maskinfer.engine.flow.progress import SILENT, Progress, counted
 from maskinfer.engine.results import BGRBatch
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.session import create_session
 from maskinfer.export.parity import sample_pictures
 from maskinfer.export.verify.runtimes import Outputs, Runtime, installed_runtimes

@@ -12,9 +12,9 @@ from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import ContractError, ModelError, ModelNotFoundError
 from maskinfer.engine.faces.classifier import MAX_BATCH, load_classifier
 from maskinfer.engine.faces.face_check import logits
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.faces.protocols import label_of
 from maskinfer.engine.results import UNCERTAIN, BGRFrame
+from maskinfer.engine.runtime.preprocess import to_input
 from tests.conftest import CONTRACT
 from tests.helpers.graphs import save_colour_classifier, save_model
 

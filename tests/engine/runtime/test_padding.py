@@ -8,9 +8,9 @@ import pytest
 
 from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.faces.detector import load_detector
-from maskinfer.engine.faces.preprocess import to_input
 from maskinfer.engine.results import BGRFrame
 from maskinfer.engine.runtime.padding import CUDA_SIZES, padded, sizes_for
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.engine.runtime.session import run_session
 
 

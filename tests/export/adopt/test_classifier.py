@@ -21,7 +21,7 @@ from maskinfer.cli import main
 from maskinfer.engine.contract import InputSpec
 from maskinfer.engine.errors import MaskinferError, ModelError, ModelNotFoundError, ParityError, RequestError
 from maskinfer.engine.faces.classifier import load_classifier
-from maskinfer.engine.faces.preprocess import to_input
+from maskinfer.engine.runtime.preprocess import to_input
 from maskinfer.export.adopt.classifier import Golden, adopt_classifier
 from maskinfer.export.adopt.graph import Description, OutputForm
 
