@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from maskinfer.commands.options import PATH, Command, Output, given_values, grouped, option, read_size, train_extra
+from maskinfer.commands.options import (
+    PATH,
+    Command,
+    Number,
+    Output,
+    given_values,
+    grouped,
+    option,
+    read_size,
+    train_extra,
+)
 
 
 def _three(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float, float]:
@@ -100,7 +110,7 @@ _classifier_options = grouped(
     option("--output", type=click.Choice(["probabilities", "logits", "sigmoid"]), help="What the model returns."),
     option("--size", callback=read_size, metavar="PIXELS",
            help="Size of the crop, as 128 or 128x96, if the graph takes any size."),
-    option("--margin", type=click.FloatRange(0), default=0.15, show_default=True, metavar="SHARE",
+    option("--margin", type=Number(0), default=0.15, show_default=True, metavar="SHARE",
            help="Margin around the face's box, as a share of its sides."),
     option("--square/--stretch", default=True, show_default=True,
            help="Widen the box to a square, or stretch it to the crop."),
@@ -127,9 +137,9 @@ _detector_options = grouped(
            help="Stride of a RetinaFace; repeat for each. By default 8, 16 and 32."),
     option("--anchors", multiple=True, callback=_anchors, metavar="SIDE,SIDE",
            help="Sides in pixels of one stride's anchors of a RetinaFace; repeat for each stride."),
-    option("--det-threshold", type=float, default=0.5, show_default=True, metavar="SCORE",
+    option("--det-threshold", type=Number(), default=0.5, show_default=True, metavar="SCORE",
            help="Lowest score of a face."),
-    option("--nms-threshold", type=float, default=0.4, show_default=True, metavar="IOU",
+    option("--nms-threshold", type=Number(), default=0.4, show_default=True, metavar="IOU",
            help="Largest overlap of two faces."),
 )  # fmt: skip
 

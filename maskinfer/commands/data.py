@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from maskinfer.commands.groups.data import MAP_OPTION, as_folders
-from maskinfer.commands.options import PATH, SHARE, Command, Output, read_shares, refuse, train_extra
+from maskinfer.commands.options import PATH, SHARE, Command, Number, Output, read_shares, refuse, train_extra
 
 _FORMATS = ("maskinfer", "yolo", "coco", "voc", "label-studio", "cvat", "fiftyone", "class-folders")
 
@@ -221,7 +221,7 @@ def export_(source: Path, kind: str, out: Path, names: tuple[str, ...]) -> None:
     help="Share of a way to wear the mask; repeat for each. Ways that are not named are not drawn.",
 )  # fmt: skip
 @click.option(
-    "--visors", type=click.FloatRange(0, 1), default=0.08, show_default=True, metavar="SHARE",
+    "--visors", type=Number(0, 1), default=0.08, show_default=True, metavar="SHARE",
     help="Share of the faces drawn behind a face shield, which keep their label.",
 )  # fmt: skip
 @click.option("--sheet", type=Output("file"), metavar="FILE", help="Save a contact sheet of a random selection.")

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from maskinfer.commands.groups.data import as_folder
-from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Output, read_shares, train_extra
+from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Number, Output, read_shares, train_extra
 from maskinfer.engine.contract import SecondLook
 
 
@@ -32,15 +32,15 @@ from maskinfer.engine.contract import SecondLook
     "--provider", default="auto", show_default=True, metavar="NAME", help="Execution provider that runs both models."
 )
 @click.option(
-    "--min-speedup", type=click.FloatRange(0), default=1.2, show_default=True, metavar="FACTOR",
+    "--min-speedup", type=Number(0), default=1.2, show_default=True, metavar="FACTOR",
     help="Smallest speed-up that is worth keeping the new model.",
 )  # fmt: skip
 @click.option(
-    "--max-drop", type=click.FloatRange(-1, 1), default=0.003, show_default=True, metavar="SHARE",
+    "--max-drop", type=Number(-1, 1), default=0.003, show_default=True, metavar="SHARE",
     help="Greatest acceptable loss of a classifier's accuracy or a detector's recall.",
 )  # fmt: skip
 @click.option(
-    "--ranges", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, metavar="SHARE",
+    "--ranges", type=Number(0, 1, min_open=True), default=1.0, show_default=True, metavar="SHARE",
     help="Share of the activations' ranges that int8 covers: less has finer steps and cuts off the largest values.",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads; by default all that are available.")
@@ -110,7 +110,7 @@ def quantize(
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Number(0),
     metavar="NUMBER",
     help="Largest difference of an output; by default 0.001, for float16 0.05, for int8 0.1 (detectors 0.25).",
 )
@@ -149,7 +149,7 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     help="Least score of the detector from which on --faces asks the classifier.",
 )  # fmt: skip
 @click.option(
-    "--false-positives", type=click.FloatRange(0), metavar="N",
+    "--false-positives", type=Number(0), metavar="N",
     help="Per picture, how many --faces may let pass; by default as many as the detector alone gives.",
 )  # fmt: skip
 @click.option(
@@ -161,7 +161,7 @@ def verify(model: str, checkpoint: Path | None, images: tuple[Path, ...], tolera
     help="How often a label occurs where the model is used, instead of what the contract says; once for every label.",
 )  # fmt: skip
 @click.option(
-    "--second-look", type=(SHARE, click.FloatRange(0)), metavar="SCORE MARGIN",
+    "--second-look", type=(SHARE, Number(0)), metavar="SCORE MARGIN",
     help="Look at faces again whose label has a lower score, as in a mirror and with this margin of the crop.",
 )  # fmt: skip
 @click.option("--version", metavar="TEXT", help="Version of the new file, instead of the model's.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,11 +25,28 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 PATH_OR_URL = click.Path(path_type=str)
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _TRAIN_PACKAGES = {"torch", "torchvision", "onnx", "onnxscript", "sklearn", "matplotlib", "yaml"}
 _HEIGHTS = {480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
 FRAME_SIZES = ", ".join(f"{height}p" for height in _HEIGHTS)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+class Number(click.FloatRange):
+    """A number in a range; neither infinite nor NaN, which no comparison keeps out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number that was written.
+
+        Raises:
+            click.BadParameter: it is none, or outside of the range.
+        """
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+SHARE = Number(0, 1, min_open=True, max_open=True)
 
 
 class Output(click.Path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from maskinfer.commands.groups.data import MAP_OPTION, as_folders
-from maskinfer.commands.options import MODEL, PATH, Command, Output, is_given, read_shares, refuse, train_extra
+from maskinfer.commands.options import MODEL, PATH, Command, Number, Output, is_given, read_shares, refuse, train_extra
 from maskinfer.training.data.rights import RIGHTS, Rights
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _RESUME_OPTION = click.option(
          "option of recipes, whose weights the training begins with instead.",
 )  # fmt: skip
 @click.option(
-    "--keep", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
+    "--keep", type=Number(0, 1, max_open=True), metavar="SHARE",
     help="Share of the --start model's weights that is kept, by default 0.7, or 0 with --label: less learns more of "
          "the place, more forgets less. No recipe is used; the run folder holds a model.onnx.",
 )  # fmt: skip
@@ -279,7 +279,7 @@ def train_detector(
 @click.option("--version", default="1", show_default=True, help="Version in the contract.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     default=1.0,
     show_default=True,
     metavar="NUMBER",

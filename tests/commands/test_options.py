@@ -113,3 +113,13 @@ def test_an_example_can_be_typed_as_it_stands(example: str, monkeypatch: pytest.
 def test_every_option_is_explained_in_sentences(name: str) -> None:
     options = [param for param in COMMANDS[name].params if isinstance(param, click.Option)]
     assert [option.opts[0] for option in options if not (option.help or "").endswith(".")] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_takes_a_number_that_is_not_finite(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        for kind in parameter.type.types if isinstance(parameter.type, click.Tuple) else [parameter.type]:
+            if isinstance(kind, (click.types.FloatParamType, click.FloatRange)):
+                for value in ("nan", "inf"):
+                    with pytest.raises(click.BadParameter):
+                        kind.convert(value, parameter, None)

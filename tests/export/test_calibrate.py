@@ -10,8 +10,9 @@ import cv2
 import pytest
 
 import maskinfer
-from maskinfer.engine.contract import ClassifierContract
+from maskinfer.engine.contract import ClassifierContract, SecondLook
 from maskinfer.engine.errors import ModelNotFoundError, RequestError
+from maskinfer.engine.faces.classifier import load_classifier
 from maskinfer.engine.results import LABELS, BGRFrame
 from maskinfer.engine.sinks.events import DEFAULT_MIN_SCORE, EventOptions, events_for
 from tests.commands.test_run import check_error
@@ -87,3 +88,28 @@ def test_what_cannot_be_written_into_it(colour_classifier: Path, tmp_path: Path)
     with pytest.raises(ModelNotFoundError, match="no classifier 'retinaface'"):
         calibrate("retinaface", good, out)
     assert not out.exists()
+
+
+def test_a_second_look_is_written_and_taken(
+    colour_classifier: Path, calibrated: tuple[Path, float], portrait: BGRFrame, tmp_path: Path
+) -> None:
+    out = tmp_path / "again.onnx"
+    said = run("calibrate", calibrated[0], out, "--second-look", "0.999", "0.4")
+    assert said.returncode == 0, said.stderr
+    assert "looks again at faces under 0.999, with a margin of 0.4" in said.stdout
+    contract = load_classifier(str(out)).contract
+    assert contract.second_look == SecondLook(0.999, 0.4)
+    # What was measured of one look says nothing of three.
+    assert load_classifier(str(calibrated[0])).contract.error_thresholds
+    assert contract.error_thresholds == ()
+    once, again = (maskinfer.load(classifier=str(file))(portrait).faces[0] for file in (colour_classifier, out))
+    assert once.scores != again.scores
+    kept = tmp_path / "kept.onnx"
+    calibrate(str(out), figures(tmp_path / "of.json", [(0.02, 0.9)]), kept)
+    assert load_classifier(str(kept)).contract.second_look == SecondLook(0.999, 0.4)
+
+
+def test_a_second_look_that_cannot_be(colour_classifier: Path, tmp_path: Path) -> None:
+    for given in (("1.5", "0.2"), ("0.8", "-1"), ("0.8",), ("nan", "0.2"), ("0.8", "inf")):
+        check_error(run("calibrate", colour_classifier, tmp_path / "out.onnx", "--second-look", *given), 2, "")
+    assert not (tmp_path / "out.onnx").exists()

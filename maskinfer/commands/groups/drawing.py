@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from maskinfer.commands.options import PATH, grouped, is_given, option, refuse
+from maskinfer.commands.options import PATH, Number, grouped, is_given, option, refuse
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,13 +77,13 @@ _BLUR = (
            help="Make all faces unrecognizable but those with this label; may be repeated."),
     option("--blur-as", type=click.Choice(["pixels", "solid"]), default="pixels", show_default=True,
            help="Show a blurred face as a few large pixels, or paint over it."),
-    option("--blur-margin", type=click.FloatRange(0, 2), default=0.15, show_default=True, metavar="SHARE",
+    option("--blur-margin", type=Number(0, 2), default=0.15, show_default=True, metavar="SHARE",
            help="Margin around the box of a blurred face, as a share of the box."),
 )  # fmt: skip
 still_blur_options = grouped("blur", StillBlurOptions, "Blurring", *_BLUR)
 blur_options = grouped(
     "blur", BlurOptions, "Blurring", *_BLUR,
-    option("--blur-hold", type=click.FloatRange(0, 10), default=1.0, show_default=True, metavar="SECONDS",
+    option("--blur-hold", type=Number(0, 10), default=1.0, show_default=True, metavar="SECONDS",
            help="How long a tracked face that is not detected stays blurred where it was; in recorded videos also "
                 "where it is going to be, and on its way between two detections. A face that is blurred by its label "
                 "is so for this long before and after."),
@@ -170,9 +170,9 @@ look_options = grouped(
     option("--label-words", multiple=True, callback=_read_words, metavar="LABEL=TEXT",
            help="Call this label so, as in another language; nose and nose_and_mouth are what a badly worn mask leaves "
                 "uncovered; may be repeated."),
-    option("--line", type=click.FloatRange(0.2, 10), default=1.0, show_default=True, metavar="NUMBER",
+    option("--line", type=Number(0.2, 10), default=1.0, show_default=True, metavar="NUMBER",
            help="Width of lines, as a multiple of the usual one."),
-    option("--font-size", type=click.FloatRange(0.2, 10), default=1.0, show_default=True, metavar="NUMBER",
+    option("--font-size", type=Number(0.2, 10), default=1.0, show_default=True, metavar="NUMBER",
            help="Size of letters, as a multiple of the usual one."),
     option("--count", multiple=True, metavar="LABEL", help="Count only faces with this label; may be repeated."),
     option("--clock", is_flag=True, help="Write the time since the first frame into the upper left corner."),
@@ -182,7 +182,7 @@ look_options = grouped(
            help="Image that is drawn on every frame; what is transparent in it stays so."),
     option("--logo-corner", type=click.Choice(LOGO_CORNERS), default="bottom-right", show_default=True,
            help="Where the logo lies."),
-    option("--logo-width", type=click.FloatRange(0, 1, min_open=True), default=0.12, show_default=True,
+    option("--logo-width", type=Number(0, 1, min_open=True), default=0.12, show_default=True,
            metavar="SHARE", help="Width of the logo, as a share of the picture's."),
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskinfer.commands.options import MODEL, SHARE, grouped, is_given, option, read_size, refuse
+from maskinfer.commands.options import MODEL, SHARE, Number, grouped, is_given, option, read_size, refuse
 
 if TYPE_CHECKING:
     from maskinfer.engine.engine import Engine
@@ -119,11 +119,11 @@ engine_options = grouped(
            help="Lowest score of a face that counts; by default the models' own threshold."),
     option("--det-size", callback=read_size, metavar="PIXELS",
            help="Scale frames to fit into this size, as 640 or 640x384; by default the detector's own size."),
-    option("--uncertain-below", type=click.FloatRange(0, 1, max_open=True), metavar="SCORE",
+    option("--uncertain-below", type=Number(0, 1, max_open=True), metavar="SCORE",
            help="Label a face uncertain if its score is lower; by default the classifier's own threshold."),
-    option("--min-face-px", type=click.FloatRange(0), default=0.0, metavar="PIXELS",
+    option("--min-face-px", type=Number(0), default=0.0, metavar="PIXELS",
            help="Label a face uncertain if its shorter side is smaller; off by default."),
-    option("--min-sharpness", type=click.FloatRange(0), default=0.0, metavar="NUMBER",
+    option("--min-sharpness", type=Number(0), default=0.0, metavar="NUMBER",
            help="Label a face uncertain if it is more blurred: 9 rejects blots, clear faces have about 13. Off by "
                 "default."),
     option("--threads", type=click.IntRange(1), metavar="N",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from maskinfer.commands.addresses import read_headers, read_secret, read_secret_address
-from maskinfer.commands.options import Output, grouped, option, refuse
+from maskinfer.commands.options import Number, Output, grouped, option, refuse
 
 if TYPE_CHECKING:
     from maskinfer.commands.groups.models import TrackingOptions
@@ -80,16 +80,16 @@ class EventRules:
 
 event_rules = grouped(
     "rules", EventRules, "Events",
-    option("--event-min-score", type=click.FloatRange(0, 1), metavar="SCORE",
+    option("--event-min-score", type=Number(0, 1), metavar="SCORE",
            help="Lowest score of a label that counts; by default 0.75, or the score above which at most 5 % of the "
                 "labels are wrong, if the classifier's file says that this is higher."),
-    option("--event-min-face-px", type=click.FloatRange(0), default=16, show_default=True, metavar="PIXELS",
+    option("--event-min-face-px", type=Number(0), default=16, show_default=True, metavar="PIXELS",
            help="Smallest shorter side of a face whose label counts."),
-    option("--event-min-sharpness", type=click.FloatRange(0), default=9, show_default=True, metavar="NUMBER",
+    option("--event-min-sharpness", type=Number(0), default=9, show_default=True, metavar="NUMBER",
            help="Lowest sharpness of a face whose label counts; clear faces have about 13."),
-    option("--event-hold", type=click.FloatRange(0), default=0.5, show_default=True, metavar="SECONDS",
+    option("--event-hold", type=Number(0), default=0.5, show_default=True, metavar="SECONDS",
            help="How long a label must last before it is reported as settled or changed."),
-    option("--event-cooldown", type=click.FloatRange(0), default=2.0, show_default=True, metavar="SECONDS",
+    option("--event-cooldown", type=Number(0), default=2.0, show_default=True, metavar="SECONDS",
            help="Shortest time between two reported changes of one person."),
 )  # fmt: skip
 

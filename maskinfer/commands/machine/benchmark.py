@@ -18,6 +18,7 @@ from maskinfer.commands.options import (
     PATH,
     PATH_OR_URL,
     Command,
+    Number,
     Output,
     benchmark_extra,
     check_outputs,
@@ -74,7 +75,7 @@ _sweep_options = grouped(
            help="Faces or frames per run; may be repeated. By default 1, 4 and 16."),
     option("--threads", "threads", multiple=True, type=int, metavar="N",
            help="CPU threads per model; may be repeated. By default 1 and all."),
-    option("--seconds", default=1.5, show_default=True, metavar="SECONDS",
+    option("--seconds", type=Number(0, min_open=True), default=1.5, show_default=True, metavar="SECONDS",
            help="Average time for each row of the table."),
 )  # fmt: skip
 

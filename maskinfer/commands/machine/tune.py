@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskinfer.commands.groups.models import PRESET_NAMES
-from maskinfer.commands.options import MODEL, PATH, Command, Output, refuse
+from maskinfer.commands.options import MODEL, PATH, Command, Number, Output, refuse
 from maskinfer.engine.files.atomic import atomic_write
 from maskinfer.engine.files.places import STDOUT
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Try this execution provider only; may be repeated. By default all that the installed onnxruntime has.",
 )  # fmt: skip
 @click.option(
-    "--seconds", type=click.FloatRange(5), default=100.0, show_default=True, metavar="SECONDS",
+    "--seconds", type=Number(5), default=100.0, show_default=True, metavar="SECONDS",
     help="Begin nothing new after this time.",
 )  # fmt: skip
 @click.option("--json", "json_path", type=Output("text"), metavar="FILE", help="Write everything that was measured.")

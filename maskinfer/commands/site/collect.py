@@ -10,7 +10,7 @@ import click
 
 from maskinfer.commands.addresses import read_secret_addresses
 from maskinfer.commands.groups.models import EngineOptions, engine_options
-from maskinfer.commands.options import MODEL, PATH, Command, Output, refuse
+from maskinfer.commands.options import MODEL, PATH, Command, Number, Output, refuse
 
 if TYPE_CHECKING:
     from maskinfer.site.label.answers import Key
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     "--per-day", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Most pictures of one day."
 )
 @click.option(
-    "--test-share", type=click.FloatRange(0, 1), default=0.2, show_default=True, metavar="SHARE",
+    "--test-share", type=Number(0, 1), default=0.2, show_default=True, metavar="SHARE",
     help="Share of the visits that are kept to test on: one random picture of each, whatever it shows.",
 )  # fmt: skip
 @click.option(
-    "--min-face", "min_side_px", type=click.FloatRange(8), default=24, show_default=True, metavar="PIXELS",
+    "--min-face", "min_side_px", type=Number(8), default=24, show_default=True, metavar="PIXELS",
     help="A smaller face is no reason to take a picture.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed.")

@@ -8,7 +8,7 @@ import click
 
 from maskinfer.commands.groups.data import MAP_OPTION, as_folders
 from maskinfer.commands.groups.models import EngineOptions, engine_options
-from maskinfer.commands.options import PATH, Command, Output, train_extra
+from maskinfer.commands.options import PATH, Command, Number, Output, train_extra
 
 
 @click.command(cls=Command, short_help="Compare models on the same faces.")
@@ -19,7 +19,7 @@ from maskinfer.commands.options import PATH, Command, Output, train_extra
 )  # fmt: skip
 @MAP_OPTION
 @click.option(
-    "--max-loss", type=click.FloatRange(0, 1), default=0.005, show_default=True, metavar="SHARE",
+    "--max-loss", type=Number(0, 1), default=0.005, show_default=True, metavar="SHARE",
     help="Share of the faces that a data set may lose before the new model counts as worse there.",
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="Exit with 1 if a new model is worse somewhere that counts.")
