@@ -94,10 +94,10 @@ class FaceCheck:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """How a face that is not followed from frame to frame is looked at again when its label is doubtful.
+    """How a face is looked at again when its label is doubtful.
 
     Its probabilities are then the mean of three looks: at the crop as it is, at the crop as in a mirror, and, as in a
-    mirror, at one with another margin.
+    mirror, at one with another margin. A face that is followed is looked at in these ways in turn, one at a time.
 
     Attributes:
         below: faces whose best label has a lower probability are looked at again.

@@ -1,4 +1,4 @@
-"""What a classifier says of the faces of frames, those whose label is doubtful looked at again."""
+"""What a classifier says of the faces of frames, those whose label is doubtful looked at in several ways."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from operator import itemgetter
 
 import numpy as np
 
-from maskinfer.engine.contract import FaceCheck
+from maskinfer.engine.contract import FaceCheck, SecondLook
 from maskinfer.engine.faces.classifier import MAX_BATCH
 from maskinfer.engine.faces.crop import cut_crops
 from maskinfer.engine.faces.face_check import face_scores, logits
 from maskinfer.engine.faces.frame_result import FrameState, Prediction
 from maskinfer.engine.faces.protocols import ContractClassifier, Look
 from maskinfer.engine.faces.quality import sharpness
+from maskinfer.engine.faces.track import Track
 from maskinfer.engine.flow.stages import stage
 from maskinfer.engine.results import BGRBatch
 
 # They are cut and classified so many at a time, or a frame of 10,000 faces would take a gigabyte.
 _CROPS_AT_ONCE = 8 * MAX_BATCH
+_WIDE = 2
 _Place = tuple[int, int]
 """Of a face: the index of its frame, and its own there."""
 
@@ -41,7 +43,7 @@ def classify(
     for start in range(0, len(chosen), _CROPS_AT_ONCE):
         some = chosen[start : start + _CROPS_AT_ONCE]
         with stage("crop"):
-            crops = _cut(seen, some, contract.crop.margin, classifier)
+            crops = _cut_in_turn(classifier, seen, some)
             sharp = [sharpness(crop) for crop in crops]
         with stage("classify"):
             said = classifier.look(crops)
@@ -52,6 +54,30 @@ def classify(
         for (k, i), *values in zip(some, said.probabilities, sharp, faces, bares, strict=True):
             predictions[k][i] = Prediction(*values)
     return predictions
+
+
+def _cut_in_turn(classifier: ContractClassifier, seen: Sequence[FrameState], places: Sequence[_Place]) -> BGRBatch:
+    """Return the crops of faces; those of a doubtful track are cut in another way from look to look.
+
+    Its label is the mean of its looks, so that three ways cost no more than one.
+    """
+    contract = classifier.contract
+    crops = _cut(seen, places, contract.crop.margin, classifier)
+    rule = contract.second_look
+    if rule is None:
+        return crops
+    ways = [_way(seen[k].tracks[i], rule) for k, i in places]
+    if wide := [n for n, way in enumerate(ways) if way == _WIDE]:
+        crops[wide] = _cut(seen, [places[n] for n in wide], rule.margin, classifier)
+    if turned := [n for n, way in enumerate(ways) if way]:
+        crops[turned] = crops[turned][:, :, ::-1]
+    return crops
+
+
+def _way(track: Track | None, rule: SecondLook) -> int:
+    """Return how a face is looked at: 0 as it is, 1 as in a mirror, 2 as in a mirror with more around it."""
+    is_doubtful = track is not None and track.classified > 0 and float(track.scores.max()) < rule.below
+    return track.classified % (_WIDE + 1) if track is not None and is_doubtful else 0
 
 
 def _cut(
@@ -75,7 +101,7 @@ def _looked_again(
 ) -> Look:
     """Return what the classifier says of crops after a second look at the doubtful ones.
 
-    The label of a face that is followed is a mean of many looks anyway, and what is none needs no label.
+    The label of a face that is followed is a mean of many looks anyway, and what is no face needs no label.
     """
     rule = classifier.contract.second_look
     if rule is None:

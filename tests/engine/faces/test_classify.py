@@ -57,11 +57,17 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counting(AroundClassifier):
-    asked: list[int] = field(default_factory=list)
+class _Noting(AroundClassifier):
+    """Notes what it is asked about."""
+
+    crops: list[BGRBatch] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[int]:
+        return [len(crops) for crops in self.crops]
 
     def look(self, crops: BGRBatch, /) -> Look:
-        self.asked.append(len(crops))
+        self.crops.append(crops.copy())
         return self.model.look(crops)
 
 
@@ -93,11 +99,11 @@ def test_only_doubtful_faces_have_the_mean_of_three_looks(left: Path) -> None:
     doubtful = first.max(1) < BELOW
     assert 0 < doubtful.sum() < len(BOXES)
     assert np.abs(first - mean)[doubtful].max() > 0.05
-    counting = _Counting(model)
-    result = Engine(detector, counting)(picture())
+    noting = _Noting(model)
+    result = Engine(detector, noting)(picture())
     said = np.array([list(face.scores.values()) for face in result.faces])
     np.testing.assert_allclose(said, np.where(doubtful[:, None], mean, first), atol=1e-5)
-    assert counting.asked == [len(BOXES), 2 * doubtful.sum()]
+    assert noting.asked == [len(BOXES), 2 * doubtful.sum()]
 
 
 def test_faces_of_several_pictures_are_cut_from_their_own(left: Path) -> None:
@@ -107,11 +113,24 @@ def test_faces_of_several_pictures_are_cut_from_their_own(left: Path) -> None:
     assert [one.faces for one in together] == [one.faces for one in alone]
 
 
-def test_a_face_that_is_followed_is_looked_at_once(left: Path) -> None:
-    counting = _Counting(load_classifier(str(left)))
-    engine = Engine(detector, counting)
-    engine.infer([Frame("", 0, 0.0, Picture(picture()))], [engine.tracker(TrackOptions())])
-    assert counting.asked == [len(BOXES)]
+def test_a_doubtful_face_that_is_followed_is_looked_at_in_three_ways_in_turn(left: Path) -> None:
+    model = load_classifier(str(left))
+    noting = _Noting(replace(model, contract=replace(model.contract, second_look=SecondLook(0.97, MARGIN))))
+    engine = Engine(detector, noting)
+    tracker = engine.tracker(TrackOptions(classify_every=1))
+    for i in range(5):
+        engine.infer([Frame("", i, i / 10, Picture(picture()))], [tracker])
+    usual, wide = (
+        cut_crops(picture(), BOXES, replace(CONTRACT.crop, margin=margin), (16, 16)) for margin in (0.15, MARGIN)
+    )
+    in_turn = [usual, usual[:, :, ::-1], wide[:, :, ::-1], usual, usual[:, :, ::-1]]
+    said = [model(np.ascontiguousarray(crops)).max(1) for crops in in_turn]
+    sure, unsure = said[0] >= 0.97, np.max(said, axis=0) < 0.97
+    assert sure.sum() == 1
+    assert unsure.sum() == 3
+    for crops, expected in zip(noting.crops, in_turn, strict=True):
+        np.testing.assert_array_equal(crops[sure], usual[sure])
+        np.testing.assert_array_equal(crops[unsure], expected[unsure])
 
 
 def test_what_is_no_face_is_not_looked_at_again(left: Path) -> None:
@@ -124,14 +143,14 @@ def test_what_is_no_face_is_not_looked_at_again(left: Path) -> None:
     worst = min(doubtful, key=lambda i: scores[i])
     check = replace(CHECK, threshold=scores[worst] + 1e-3)
     faces = [i for i in doubtful if scores[i] >= check.threshold]
-    counting = _Counting(model)
-    Engine(detector, counting, face_check=check)(picture())
-    assert counting.asked == [len(BOXES), *([2 * len(faces)] if faces else [])]
+    noting = _Noting(model)
+    Engine(detector, noting, face_check=check)(picture())
+    assert noting.asked == [len(BOXES), *([2 * len(faces)] if faces else [])]
     assert len(faces) < len(doubtful)
 
 
 def test_a_model_without_the_rule_looks_once(left: Path) -> None:
     model = load_classifier(str(left))
-    counting = _Counting(replace(model, contract=replace(model.contract, second_look=None)))
-    Engine(detector, counting)(picture())
-    assert counting.asked == [len(BOXES)]
+    noting = _Noting(replace(model, contract=replace(model.contract, second_look=None)))
+    Engine(detector, noting)(picture())
+    assert noting.asked == [len(BOXES)]
