@@ -52,14 +52,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-128": ShippedModel(
         "mobilenetv2-128.onnx",
         "classifier",
-        "1306a2ca6977c1c8238e7d9cba2164c4fc3d9a66c6d36f742c1f1e7f97d62b0a",
+        "77c9a0fe2f970f9f1a9ef2158192baa913a7f0285e3fced63b5826b4bd351fef",
         "MobileNetV2 at 128 px: with_mask, without_mask, incorrect_mask",
         "mobilenetv2-128.md",
     ),
     "mobilenetv2-128-int8": ShippedModel(
         "mobilenetv2-128-int8.onnx",
         "classifier",
-        "34772992d29cced91f3c73e554f75ec7815f3fb88e3a74cc5f8b19e0a6acb691",
+        "87d4c8cccb20155a150a603be05c6ca25127d3f07adb6df9d74e10b095d3252e",
         "the same in int8, for x86 processors with AVX2",
         "mobilenetv2-128.md",
     ),
