@@ -73,14 +73,14 @@ SHIPPED: dict[str, ShippedModel] = {
     "mobilenetv2-small-112": ShippedModel(
         "mobilenetv2-small-112.onnx",
         "classifier",
-        "467486d2908f09874b0e935a1f30bc0a1fc4c8e1508d1d8d87efe4e8d97f7e94",
+        "d73abf75b969d722506448f5fcbbd6465792c711f1318f6f911e868ec3e40fe7",
         "MobileNetV2 of half the width at 112 px, the same labels",
         "mobilenetv2-small-112.md",
     ),
     "mobilenetv2-small-112-int8": ShippedModel(
         "mobilenetv2-small-112-int8.onnx",
         "classifier",
-        "0914dd94adf6fd86e3558b219b4ee5013583a0b894b06b2f07fad13327d9207d",
+        "155348181098b8579b3bf909fe571d151cad980659cc5f4bccb1d0c934fc3522",
         "the same in int8, for x86 processors with AVX2",
         "mobilenetv2-small-112.md",
     ),
