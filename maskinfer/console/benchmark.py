@@ -105,7 +105,7 @@ def show_job(job: JobTimes) -> None:
     for name in ("busy ms a frame", "share"):
         table.add_column(name, justify="right")
     for stage in job.stages:
-        thread = stage.thread if stage.threads == 1 else f"{stage.threads} {stage.thread}s"
+        thread = stage.thread if stage.threads == 1 else f"{stage.threads} {stage.thread} threads"
         table.add_row(stage.name, thread, f"{stage.busy_ms:.2f}", f"{stage.share:.1%}")
     out.print(table)
     out.print(
