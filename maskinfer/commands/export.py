@@ -9,7 +9,6 @@ import click
 
 from maskinfer.commands.groups.data import as_folder
 from maskinfer.commands.options import MODEL, PATH, SHARE, Command, Number, Output, read_shares, train_extra
-from maskinfer.engine.contract import SecondLook
 
 
 @click.command(cls=Command, short_help="Quantize a model, if that pays on this machine.")
@@ -206,6 +205,7 @@ def calibrate(
     from maskinfer.console.progress import progress_bar
 
     with train_extra():
+        from maskinfer.engine.contract import SecondLook
         from maskinfer.export.calibrate import calibrate as run
     scenes = None if faces is None else as_folder(faces)
     with progress_bar("calibrate", "pictures") as bar:
