@@ -67,7 +67,7 @@ SHIPPED: dict[str, ShippedModel] = {
         "mobilenetv2-160.onnx",
         "classifier",
         "ca5d5f2e98c14aa6ec8c788e21ba19afb7b1c2de863e0e619b5e83e0a6bc6b74",
-        "the same network at 160 px: hardly more often right, and slower",
+        "the same network at 160 px, which looks once: slower, and no more often right",
         "mobilenetv2-160.md",
     ),
     "mobilenetv2-small-112": ShippedModel(
