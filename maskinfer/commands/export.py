@@ -192,7 +192,7 @@ def calibrate(
     With --faces the contract also says how the classifier and the detector decide together what is a face. With --bare
     the model gets another output, which tells whether a badly worn mask leaves the nose or nose and mouth uncovered;
     the folders' crops.jsonl and scenes.jsonl say it under the key "bare", as `maskinfer data synth` writes it. With
-    --second-look faces in single pictures, whose label has a low score, are looked at twice more.
+    --second-look a face whose label has a low score is looked at twice more; in a video, in three ways in turn.
 
     \b
     Examples:
@@ -200,6 +200,7 @@ def calibrate(
       maskinfer calibrate mine.onnx checked.onnx --faces dev/
       maskinfer calibrate mine.onnx calibrated.onnx --figures dev.json
       maskinfer calibrate mine.onnx telling.onnx --bare drawn/ --bare my-faces/
+      maskinfer calibrate mine.onnx again.onnx --second-look 0.8 0.27
       maskinfer image photos/ --classifier calibrated.onnx --max-error 0.02
     """
     from maskinfer.console.progress import progress_bar

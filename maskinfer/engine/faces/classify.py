@@ -37,7 +37,6 @@ def classify(
         check: how it has a say in what is a face; None where it has none.
         seen: the frames, whose faces share the classifier's runs.
     """
-    contract = classifier.contract
     predictions: list[dict[int, Prediction]] = [{} for _ in seen]
     chosen = [(k, i) for k, state in enumerate(seen) for i in state.chosen]
     for start in range(0, len(chosen), _CROPS_AT_ONCE):
@@ -46,9 +45,7 @@ def classify(
             crops = _cut_in_turn(classifier, seen, some)
             sharp = [sharpness(crop) for crop in crops]
         with stage("classify"):
-            said = classifier.look(crops)
-            if contract.second_look is not None:
-                said = _looked_again(classifier, check, seen, some, crops, said)
+            said = _looked_again(classifier, check, seen, some, crops, classifier.look(crops))
         no = [None] * len(said.probabilities)
         faces, bares = (no if p is None else logits(p).tolist() for p in (said.face, said.bare))
         for (k, i), *values in zip(some, said.probabilities, sharp, faces, bares, strict=True):
@@ -76,8 +73,9 @@ def _cut_in_turn(classifier: ContractClassifier, seen: Sequence[FrameState], pla
 
 def _way(track: Track | None, rule: SecondLook) -> int:
     """Return how a face is looked at: 0 as it is, 1 as in a mirror, 2 as in a mirror with more around it."""
-    is_doubtful = track is not None and track.classified > 0 and float(track.scores.max()) < rule.below
-    return track.classified % (_WIDE + 1) if track is not None and is_doubtful else 0
+    if track is None or not track.classified or float(track.scores.max()) >= rule.below:
+        return 0
+    return track.classified % (_WIDE + 1)
 
 
 def _cut(
@@ -99,7 +97,7 @@ def _looked_again(
     crops: BGRBatch,
     said: Look,
 ) -> Look:
-    """Return what the classifier says of crops after a second look at the doubtful ones.
+    """Return what the classifier says of crops after a second look at the doubtful ones, if its contract has that.
 
     The label of a face that is followed is a mean of many looks anyway, and what is no face needs no label.
     """
